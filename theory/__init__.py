@@ -1,0 +1,27 @@
+"""Symbolic derivations: every formula of the toolkit, once, with its source and its steps.
+
+Chapters in reading order; `equation(name)` finds one statement. This package is pure
+SymPy: numbers come out of it through `numerics.lowering`.
+"""
+
+from theory import condensation, partition, probe, score
+from theory.derivation import Chapter as Chapter
+from theory.derivation import DerivationError as DerivationError
+from theory.derivation import Equation as Equation
+from theory.derivation import Step as Step
+from theory.symbols import NOTATION as NOTATION
+from theory.symbols import notation_table as notation_table
+
+CHAPTERS: tuple[Chapter, ...] = (partition.CHAPTER, condensation.CHAPTER, score.CHAPTER, probe.CHAPTER)
+EQUATIONS: dict[str, Equation] = {equation.name: equation for chapter in CHAPTERS for equation in chapter.equations}
+
+
+def equation(name: str) -> Equation:
+    """The equation of that name.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    if name not in EQUATIONS:
+        raise ValueError(f"there is no equation named {name!r}; `geomem derive` lists them")
+    return EQUATIONS[name]
