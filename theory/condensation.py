@@ -212,22 +212,22 @@ def _gaussian_condition(tilt: sp.Expr, cumulant: sp.Expr) -> sp.Equality:
     return sp.Eq(log_N, _gaussian_legendre.expand().subs({lam: tilt, k_2: cumulant}))
 
 
-_trace_of_squares = sp.Symbol(r"\mathrm{tr}\,\Sigma^2", positive=True)
-_along = _trace_of_squares / 2 + a**2 * t * s_v
+trace_of_squares = sp.Symbol(r"\mathrm{tr}\,\Sigma^2", positive=True)
+_along = trace_of_squares / 2 + a**2 * t * s_v
 
 
 def _along_probe_time(tilt: sp.Expr) -> sp.Expr:
     """Positive root in t of the two-cumulant condition along v."""
     roots = sp.solve(_gaussian_condition(tilt, _along), t)
     # The product of the roots is negative, so their signs are the same at any values.
-    (positive,) = (root for root in roots if root.subs({log_N: 1, a: 1, s_v: 1, _trace_of_squares: 1}) > 0)
+    (positive,) = (root for root in roots if root.subs({log_N: 1, a: 1, s_v: 1, trace_of_squares: 1}) > 0)
     return positive
 
 
 along_probe_critical_time = Equation(
     name="along_probe_critical_time",
     left=sp.Symbol("t_c^{*}", positive=True),
-    right=(a**2 * s_v + sp.sqrt(a**4 * s_v**2 + 4 * log_N * _trace_of_squares)) / (4 * log_N),
+    right=(a**2 * s_v + sp.sqrt(a**4 * s_v**2 + 4 * log_N * trace_of_squares)) / (4 * log_N),
     meaning="Critical time of the published theory along a direction: the probe $a \\sqrt{t}\\, v$ moves with t. "
     "It grows with $s_v$: at this level higher local variance is lost first. "
     "Here $\\mathrm{tr}\\,\\Sigma^2 = \\sum_b d_b s_b^2$.",
@@ -242,7 +242,7 @@ along_probe_critical_time = Equation(
 along_probe_participation_time = Equation(
     name="along_probe_participation_time",
     left=sp.Symbol("t_{1/2}^{*}", positive=True),
-    right=(a**2 * s_v + sp.sqrt(a**4 * s_v**2 + 16 * log_N * _trace_of_squares)) / (16 * log_N),
+    right=(a**2 * s_v + sp.sqrt(a**4 * s_v**2 + 16 * log_N * trace_of_squares)) / (16 * log_N),
     meaning="Time along a direction at which the published theory has participation one half.",
     source=DERIVED,
     steps=(
@@ -260,7 +260,7 @@ along_sphere_critical_time = Equation(
     steps=(
         Step(
             "Set the trace to zero in the critical time along a direction.",
-            lambda: sp.simplify(along_probe_critical_time.right.subs(_trace_of_squares, 0)),
+            lambda: sp.simplify(along_probe_critical_time.right.subs(trace_of_squares, 0)),
         ),
     ),
 )

@@ -47,6 +47,11 @@ def _integral(source: bool) -> sp.Expr:
     return sp.simplify(integral.rewrite(sp.erf))
 
 
+def log_generating_function_with_source() -> sp.Expr:
+    """ln E exp(-lambda E_v/t + h y_v), whose derivatives at h = 0 are the tilted moments."""
+    return sp.expand_log(sp.log(_integral(source=True)), force=True)
+
+
 def over_blocks(per_direction: sp.Expr, per_length: sp.Expr) -> sp.Sum:
     """Sum f(s_v) + x_v^2 g(s_v) over the directions: sum over blocks of d_b f(s_b) + Q_b g(s_b)."""
     return sp.Sum(d[b] * per_direction.subs(s_v, s[b]) + Q[b] * per_length.subs(s_v, s[b]), (b, 1, B))
@@ -165,7 +170,7 @@ tilted_variance = Equation(
         ),
         Step(
             "The same from a source: twice differentiate $\\ln E\\, e^{-\\lambda E/t + h y}$, integrated over y, at h = 0.",
-            lambda: sp.simplify(sp.diff(sp.expand_log(sp.log(_integral(source=True)), force=True), h, 2)),
+            lambda: sp.simplify(sp.diff(log_generating_function_with_source(), h, 2)),
         ),
     ),
 )
@@ -181,9 +186,7 @@ tilted_mean = Equation(
         Step("Solve for y.", lambda: sp.solve(sp.diff(_tilted_exponent, y_v), y_v)[0]),
         Step(
             "The same from a source: differentiate $\\ln E\\, e^{-\\lambda E/t + h y}$ at h = 0.",
-            lambda: sp.simplify(
-                sp.diff(sp.expand_log(sp.log(_integral(source=True)), force=True), h).subs(h, 0),
-            ),
+            lambda: sp.simplify(sp.diff(log_generating_function_with_source(), h).subs(h, 0)),
         ),
     ),
 )

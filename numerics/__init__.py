@@ -1,0 +1,54 @@
+"""Numbers from the theory: lowered equations, batched solvers, phase diagrams and figures.
+
+Everything is float64. The public names below are imported on first use, so that
+importing this package, and the command line's help, stay fast.
+"""
+
+import os
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+# float64 has to be chosen before JAX makes its first array, whichever module imports JAX first.
+os.environ["JAX_ENABLE_X64"] = "1"
+if "jax" in sys.modules:
+    sys.modules["jax"].config.update("jax_enable_x64", True)
+
+if TYPE_CHECKING:
+    from numerics.critical import critical_size as critical_size
+    from numerics.critical import critical_time as critical_time
+    from numerics.data import load_data as load_data
+    from numerics.figures import phase_diagram_figure as phase_diagram_figure
+    from numerics.lowering import LoweringError as LoweringError
+    from numerics.lowering import lower as lower
+    from numerics.manifold import Manifold as Manifold
+    from numerics.diagram import phase_diagram as phase_diagram
+    from numerics.probe import Probe as Probe
+    from numerics.status import InputError as InputError
+    from numerics.status import Status as Status
+    from numerics.solution import Transition as Transition
+
+_MODULE_OF = {
+    "InputError": "status",
+    "LoweringError": "lowering",
+    "Manifold": "manifold",
+    "Probe": "probe",
+    "Status": "status",
+    "Transition": "solution",
+    "critical_size": "critical",
+    "critical_time": "critical",
+    "load_data": "data",
+    "lower": "lowering",
+    "phase_diagram": "diagram",
+    "phase_diagram_figure": "figures",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'numerics' has no attribute {name!r}")
+    return getattr(import_module(f"numerics.{_MODULE_OF[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(_MODULE_OF)

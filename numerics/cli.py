@@ -1,0 +1,379 @@
+"""The `geomem` command: a thin layer over `numerics`; heavy imports wait inside the commands."""
+
+import json
+import math
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import App, CycloptsError, Parameter
+
+from numerics.status import InputError, Status
+
+if TYPE_CHECKING:
+    import numpy as np
+    import xarray as xr
+
+    from numerics.manifold import Manifold
+    from numerics.probe import Probe
+
+Theory = Literal["gaussian_rem", "rem", "finite_n"]
+CriterionName = Literal["condensation", "participation", "signal_to_noise"]
+Several = Parameter(consume_multiple=True, negative=())
+
+_HEADINGS = {
+    "local_variance": "variance",
+    "multiplicity": "directions",
+    "opening_time": "opening t",
+    "critical_time": "critical t",
+    "lost": "at N",
+    "noise_variance": "t",
+    "critical_size": "critical N",
+    "log_critical_size": "ln N",
+}
+
+app = App(
+    name="geomem",
+    version=lambda: version("geomem"),
+    help="Phase diagrams of geometric memorization in diffusion models.",
+    default_parameter=Parameter(negative=()),
+)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class ManifoldInput:
+    """The data's law: a covariance spectrum, or a data set whose spectrum is taken."""
+
+    variances: Annotated[tuple[float, ...] | None, Several] = None
+    """Local variances s_b, one per block [default: 1 0.09 1e-4]."""
+
+    multiplicities: Annotated[tuple[int, ...] | None, Several] = None
+    """Numbers of directions d_b [default: 2 5 23, or 1 each]."""
+
+    data: str | None = None
+    """Data set instead of a spectrum: digits, FILE.npy, FILE.npz[:KEY] or FILE.csv."""
+
+    num_blocks: int | None = None
+    """Group the spectrum of the data into so many blocks."""
+
+    num_samples: float | None = None
+    """Data-set size N [default: that of the data, else 1000]."""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class OutputOptions:
+    """Where results go."""
+
+    out: Path = Path("results")
+    """Folder for the results."""
+
+    json: bool = False
+    """Print the table as JSON, alone on stdout."""
+
+    seed: int = 0
+    """Seed of random draws, recorded with the results (this command draws nothing)."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point: exit status 0, or 2 with one sentence on stderr for bad input."""
+    try:
+        app(arguments, exit_on_error=False, print_error=False)
+    except (InputError, CycloptsError) as error:
+        print(f"geomem: {' '.join(str(error).split())}", file=sys.stderr)
+        raise SystemExit(2) from error
+    except BrokenPipeError:
+        raise SystemExit(1) from None
+
+
+@app.command
+def phase_diagram(
+    *,
+    manifold: ManifoldInput = ManifoldInput(),
+    theory: Theory = "rem",
+    criterion: CriterionName = "signal_to_noise",
+    probe: str = "along",
+    block: int = 0,
+    sizes: tuple[float, float, int] = (10, 1e9, 60),
+    output: OutputOptions = OutputOptions(),
+) -> None:
+    """Critical time of every block against data-set size and local variance.
+
+    Writes phase_diagram.nc, .png and .pdf, and prints when each block opens, when it is lost at N, and whether
+    it is lost before it opens.
+
+    Parameters
+    ----------
+    theory
+        Level of the theory.
+    criterion
+        What counts as the transition.
+    probe
+        Where the score is evaluated: origin, along[:AMPLITUDE], random_direction[:AMPLITUDE], data_point or typical.
+    block
+        Block whose variance is swept in the map.
+    sizes
+        Smallest and largest data-set size of the diagram, and how many.
+    """
+    from numerics.files import output_folder, write_whole
+
+    folder = output_folder(output.out)
+    law, num_samples, record = _read_manifold(manifold)
+    log_sizes = _log_sizes(sizes)
+
+    import numpy as np
+
+    from numerics.diagram import phase_diagram as compute
+    from numerics.figures import phase_diagram_figure, save_figure
+    from numerics.provenance import provenance
+
+    # N itself is solved along with the diagram's sizes and taken out again.
+    solved = compute(
+        law,
+        log_num_samples=np.append(log_sizes, math.log(num_samples)),
+        local_variance=_swept_variances(np.asarray(law.variances)),
+        block=block,
+        criterion=criterion,
+        theory=theory,
+        probe=_read_probe(probe),
+    )
+    diagram, at_size = solved.isel(num_samples=slice(None, -1)), solved.isel(num_samples=-1)
+    inputs = json.loads(solved.attrs["provenance"])["inputs"] | record | {"seed": output.seed}
+    diagram.attrs["provenance"] = provenance(inputs)
+    rows = [_block_row(law, index) | _time_row(at_size.isel(block=index)) for index in range(law.num_blocks)]
+    write_whole(folder / "phase_diagram.nc", lambda file: diagram.to_netcdf(file, engine="h5netcdf"))
+    save_figure(phase_diagram_figure(diagram), folder / "phase_diagram")
+    title = f"{criterion.replace('_', ' ')}, level {theory}, N = {num_samples:.6g}"
+    _print_rows(rows, title, output.json)
+
+
+@app.command
+def critical_size(
+    *,
+    noise_variance: Annotated[tuple[float, ...], Several],
+    manifold: ManifoldInput = ManifoldInput(),
+    theory: Theory = "rem",
+    criterion: CriterionName = "signal_to_noise",
+    probe: str = "along",
+    block: int | None = None,
+    output: OutputOptions = OutputOptions(),
+) -> None:
+    """How many samples keep a direction down to a noise variance.
+
+    Writes critical_size.json and prints the table.
+
+    Parameters
+    ----------
+    noise_variance
+        Noise variances t.
+    theory
+        Level of the theory.
+    criterion
+        What counts as the transition.
+    probe
+        Where the score is evaluated: origin, along[:AMPLITUDE], random_direction[:AMPLITUDE], data_point or typical.
+    block
+        Block of the direction [default: every block].
+    """
+    from numerics.files import output_folder, write_whole
+
+    folder = output_folder(output.out)
+    law, _, record = _read_manifold(manifold)
+
+    from numerics.critical import critical_size as compute
+    from numerics.provenance import provenance
+
+    point = _read_probe(probe)
+    rows = []
+    for index in range(law.num_blocks) if block is None else [block]:
+        for t in noise_variance:
+            size = compute(law, index, noise_variance=t, criterion=criterion, theory=theory, probe=point)
+            rows.append(
+                _block_row(law, index)
+                | {
+                    "noise_variance": t,
+                    "critical_size": _or_none(float(size.value)),
+                    "log_critical_size": _or_none(float(size.log_value)),
+                    "status": Status(int(size.status)).name,
+                }
+            )
+    inputs = record | {"criterion": criterion, "theory": theory, "probe": probe, "seed": output.seed}
+    document = {"rows": rows, "provenance": json.loads(provenance(inputs))}
+    write_whole(folder / "critical_size.json", lambda file: file.write_text(json.dumps(document, indent=1) + "\n"))
+    _print_rows(rows, f"{criterion.replace('_', ' ')}, level {theory}", output.json)
+
+
+@app.command
+def derive(
+    *,
+    chapter: str | None = None,
+    format: Literal["markdown", "latex"] = "markdown",
+    out: Path | None = None,
+    json: bool = False,
+    seed: int = 0,
+) -> None:
+    """Perform the derivations and print them in reading order.
+
+    Parameters
+    ----------
+    chapter
+        One chapter only: partition, condensation, score or probe.
+    format
+        Markdown with LaTeX formulas, or a LaTeX fragment.
+    out
+        Folder to write derivation.md or derivation.tex to, instead of stdout.
+    json
+        Print name, chapter, source and LaTeX of every equation as JSON instead.
+    seed
+        Accepted by every command; nothing is drawn here.
+    """
+    from numerics.files import output_folder, write_whole
+    from theory import CHAPTERS
+
+    names = [one.name for one in CHAPTERS]
+    if chapter is not None and chapter not in names:
+        raise InputError(f"there is no chapter {chapter!r}; choose one of {', '.join(names)}")
+    chapters = [one for one in CHAPTERS if chapter in (None, one.name)]
+    if json:
+        _print_json(
+            [
+                {"chapter": one.name, "name": equation.name, "source": equation.source, "latex": equation.latex}
+                for one in chapters
+                for equation in one.equations
+            ]
+        )
+        return
+    text = "\n".join(one.to_markdown() if format == "markdown" else one.to_latex() for one in chapters)
+    if out is None:
+        print(text)
+        return
+    target = output_folder(out) / f"derivation.{'md' if format == 'markdown' else 'tex'}"
+    write_whole(target, lambda file: file.write_text(text + "\n"))
+
+
+def _read_manifold(given: ManifoldInput) -> "tuple[Manifold, float, dict[str, object]]":
+    """The law, the data-set size, and what of the input goes into the provenance."""
+    from numerics.manifold import Manifold
+
+    if given.data is not None:
+        if given.variances is not None or given.multiplicities is not None:
+            raise InputError("give either --data or --variances with --multiplicities, not both")
+        from hashlib import sha256
+
+        from numerics.data import load_data
+
+        data = load_data(given.data)
+        law = Manifold.from_data(data, num_blocks=given.num_blocks)
+        num_samples = float(len(data)) if given.num_samples is None else given.num_samples
+        record: dict[str, object] = {"data": given.data, "data_sha256": sha256(data.tobytes()).hexdigest()}
+    else:
+        if given.num_blocks is not None:
+            raise InputError("--num-blocks groups the spectrum of --data; a spectrum that is given has its blocks")
+        if given.variances is None and given.multiplicities is not None:
+            raise InputError("--multiplicities go with --variances; give both")
+        if given.variances is None:
+            law = Manifold([1.0, 0.09, 1e-4], [2, 5, 23])
+        else:
+            law = Manifold(list(given.variances), list(given.multiplicities or [1] * len(given.variances)))
+        num_samples = 1000.0 if given.num_samples is None else given.num_samples
+        record = {}
+    if not (math.isfinite(num_samples) and num_samples >= 2):
+        raise InputError(f"--num-samples is {num_samples:g}; it must be finite and at least 2")
+    return law, num_samples, record | {"num_samples": num_samples}
+
+
+def _read_probe(text: str) -> "Probe":
+    """A probe from KIND or KIND:AMPLITUDE."""
+    from numerics.probe import KINDS, Probe
+
+    kind, colon, amplitude = text.partition(":")
+    if kind not in KINDS:
+        raise InputError(f"there is no probe {kind!r}; choose one of {', '.join(KINDS)}")
+    if not colon:
+        return getattr(Probe, kind)()
+    if kind not in ("along", "random_direction"):
+        raise InputError(f"the probe {kind!r} has no amplitude; only along and random_direction have one")
+    try:
+        return getattr(Probe, kind)(float(amplitude))
+    except ValueError as error:
+        raise InputError(f"the probe's amplitude {amplitude!r} is not a number that is finite and not negative") from error
+
+
+def _log_sizes(sizes: tuple[float, float, int]) -> "np.ndarray":
+    import numpy as np
+
+    low, high, count = sizes
+    if not (2 <= low < high < math.inf and count >= 2):
+        raise InputError(
+            f"--sizes {low:g} {high:g} {count} must be a smallest size of at least 2, a larger one, and at least 2 of them"
+        )
+    return np.linspace(math.log(low), math.log(high), count)
+
+
+def _swept_variances(variances: "np.ndarray") -> "np.ndarray":
+    """Local variances of the map: the spectrum's range and a decade more on either side."""
+    import numpy as np
+
+    positive = variances[variances > 0]
+    if len(positive) == 0:
+        return np.geomspace(0.1, 10, 60)
+    return np.geomspace(positive.min() / 10, positive.max() * 10, 60)
+
+
+def _block_row(law: "Manifold", index: int) -> dict[str, object]:
+    law.indicator(index)  # names the blocks there are, if this is none of them
+    return {
+        "block": index,
+        "local_variance": float(law.variances[index]),
+        "multiplicity": int(law.multiplicities[index]),
+    }
+
+
+def _time_row(at: "xr.Dataset") -> dict[str, object]:
+    """The diagram's row of one block at one size; lost means: before it opens."""
+    opening, time = float(at.opening_time), float(at.critical_time)
+    return {
+        "opening_time": opening,
+        "critical_time": _or_none(time),
+        "status": Status(int(at.status)).name,
+        "lost": time >= opening if math.isfinite(time) else None,
+    }
+
+
+def _or_none(value: float) -> float | None:
+    """JSON has neither NaN nor infinity."""
+    return value if math.isfinite(value) else None
+
+
+def _print_json(document: object) -> None:
+    print(json.dumps(document, allow_nan=False))
+
+
+def _print_rows(rows: list[dict[str, object]], title: str, as_json: bool) -> None:
+    """The rows as a table on stdout; or as JSON there and the table on stderr."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for name in rows[0]:
+        table.add_column(_HEADINGS.get(name, name), justify="right", no_wrap=True)
+    for row in rows:
+        table.add_row(*(_cell(name, value) for name, value in row.items()))
+    Console(stderr=as_json).print(table)
+    if as_json:
+        _print_json(rows)
+
+
+def _cell(name: str, value: object) -> str:
+    if value is None:
+        return "-"
+    if name == "lost":
+        return "lost" if value else "kept"
+    if name == "status":
+        return str(value).lower().replace("_", " ")
+    return f"{value:.5g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,203 @@
+"""Critical times at fixed data-set size and critical sizes at fixed noise variance."""
+
+import math
+from collections.abc import Callable
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from numerics.criteria import Criterion, Setting, find_criterion, setting
+from numerics.manifold import Manifold
+from numerics.probe import Probe
+from numerics.roots import first_crossing
+from numerics.solution import Transition
+from numerics.status import InputError, Status
+
+# Default window, in units of the largest variance, and the spacing of the scan in ln t. The equations vary on
+# the scale of one e-fold; the scan's spacing only limits how close two roots in one cell may be.
+_WINDOW = (1e-12, 1e6)
+_SPACING = 0.08
+
+DEFAULT_CELLS = math.ceil(math.log(_WINDOW[1] / _WINDOW[0]) / _SPACING)
+
+# A root is accepted if its equation is solved to this, relative to ln N where that is large.
+_RESIDUAL_TOLERANCE = 1e-10
+
+_SMALLEST_LOG_SIZE = math.log(2) * (1 - 1e-15)
+
+
+def critical_time(
+    manifold: Manifold,
+    block: int,
+    *,
+    num_samples: Float[Array | np.ndarray, "..."] | float | None = None,
+    log_num_samples: Float[Array | np.ndarray, "..."] | float | None = None,
+    criterion: str,
+    theory: str,
+    probe: Probe = Probe.along(),
+    window: tuple[float, float] | None = None,
+) -> Transition:
+    """Noise variance at which a direction of `block` is lost, for every data-set size.
+
+    Args:
+        manifold: the data's law.
+        block: the block that holds the probed direction, from 0.
+        num_samples: data-set sizes N of any shape; give this or `log_num_samples` = ln N.
+        criterion: `condensation`, `participation` or `signal_to_noise`.
+        theory: `gaussian_rem` or `rem`.
+        probe: where the score is evaluated.
+        window: noise variances between which to search, by default 1e-12 and 1e6 times
+            the largest variance. The largest root is returned.
+
+    Returns:
+        A `Transition` of the sizes' shape, in squared units of the data. Differentiable
+        with respect to the manifold's variances and ln N. Source: `theory`, equations
+        `critical_log_size_probed`, `gaussian_critical_log_size_probed`,
+        `sphere_critical_log_size_probed` and `signal_to_noise_log_size_probed`.
+
+    Raises:
+        InputError: for an unknown block, criterion or theory, a combination that the
+            theory does not have, a single size below 2, or a window that is no interval.
+            In a batch of sizes, a bad one gives NaN with status INVALID.
+    """
+    rule = find_criterion(theory, criterion, manifold.normalized)
+    at = setting(manifold, manifold.indicator(block), probe)
+    log_sizes = as_log_sizes(num_samples, log_num_samples)
+    limits, num_cells = search_window(manifold, window)
+    flat = solve_times(rule, at, log_sizes.ravel(), limits, num_cells)
+    return jax.tree.map(lambda field: field.reshape(log_sizes.shape), flat)
+
+
+def critical_size(
+    manifold: Manifold,
+    block: int,
+    *,
+    noise_variance: Float[Array | np.ndarray, "..."] | float,
+    criterion: str,
+    theory: str,
+    probe: Probe = Probe.along(),
+) -> Transition:
+    """Number of training samples above which a direction of `block` is kept, for every noise variance.
+
+    Explicit at these levels, so no equation is solved; arguments as for `critical_time`.
+    A direction without variance is never lost, and at a probe without a coordinate along
+    it never resolved: NO_TRANSITION.
+
+    Raises:
+        InputError: as `critical_time`, and for a single noise variance that is not
+            positive and finite.
+    """
+    rule = find_criterion(theory, criterion, manifold.normalized)
+    at = setting(manifold, manifold.indicator(block), probe)
+    values = _single_or_batch(noise_variance, lambda t: 0 < t < math.inf, "the noise variance", "positive and finite")
+    flat = _solve_sizes(rule, at, values.ravel())
+    return jax.tree.map(lambda field: field.reshape(values.shape), flat)
+
+
+def as_log_sizes(
+    num_samples: Float[Array | np.ndarray, "..."] | float | None,
+    log_num_samples: Float[Array | np.ndarray, "..."] | float | None,
+) -> Float[Array | np.ndarray, "..."]:
+    """ln N from whichever of the two was given.
+
+    Raises:
+        InputError: unless exactly one is given, or if it is a single size below 2.
+    """
+    if (num_samples is None) == (log_num_samples is None):
+        raise InputError("give the data-set size as exactly one of num_samples and log_num_samples")
+    if num_samples is not None:
+        sizes = _single_or_batch(num_samples, lambda n: 2 <= n < math.inf, "num_samples", "finite and at least 2")
+        if isinstance(sizes, jax.Array):
+            return jnp.log(sizes)
+        with np.errstate(all="ignore"):  # the solver marks what is no size
+            return np.log(sizes)
+    return _single_or_batch(
+        log_num_samples, lambda ln: _SMALLEST_LOG_SIZE <= ln < math.inf, "log_num_samples", "finite and at least ln 2"
+    )
+
+
+def search_window(manifold: Manifold, window: tuple[float, float] | None) -> tuple[Float[Array, " ends"], int]:
+    """Ends of the search in ln t and the number of cells of its scan.
+
+    Raises:
+        InputError: if the window is not a pair 0 < lower < upper < infinity.
+    """
+    if window is None:
+        return _default_window(manifold), DEFAULT_CELLS
+    lower, upper = window
+    if not 0 < lower < upper < math.inf:
+        raise InputError(f"the window {window} must be two noise variances, 0 < lower < upper < infinity")
+    return jnp.asarray(np.log([lower, upper])), math.ceil(math.log(upper / lower) / _SPACING)
+
+
+@jax.jit
+def _default_window(manifold: Manifold) -> Float[Array, " ends"]:
+    largest = jnp.max(manifold.block_variances())
+    # A manifold without variance has no scale and no transition; any window shows that.
+    scale = jnp.where(largest > 0, largest, 1.0)
+    return jnp.log(scale) + np.log(_WINDOW)
+
+
+@partial(jax.jit, static_argnames="num_cells")
+def solve_times(
+    rule: Criterion, at: Setting, log_sizes: Float[Array, " lanes"], limits: Float[Array, " ends"], num_cells: int
+) -> Transition:
+    """`critical_time` for one setting and many sizes."""
+    valid = jnp.isfinite(log_sizes) & (log_sizes >= _SMALLEST_LOG_SIZE) & jnp.isfinite(limits).all()
+    crossing = first_crossing(
+        lambda log_t: rule.log_size(at, jnp.exp(log_t)), log_sizes, limits[0], limits[1], num_cells
+    )
+    times = jnp.exp(crossing.point)
+    residual = jax.vmap(partial(rule.balance, at))(times, log_sizes)
+    in_validity = jax.vmap(partial(rule.valid, at))(times, log_sizes)
+    status = _status(valid & ~jnp.isnan(residual), crossing.found, residual, log_sizes, in_validity)
+    return _transition(
+        crossing.point, status, residual, jnp.exp(crossing.lower), jnp.exp(crossing.upper), crossing.iterations
+    )
+
+
+@jax.jit
+def _solve_sizes(rule: Criterion, at: Setting, noise_variances: Float[Array, " lanes"]) -> Transition:
+    """`critical_size` for one setting and many noise variances."""
+    valid = jnp.isfinite(noise_variances) & (noise_variances > 0)
+    times = jnp.where(valid, noise_variances, 1.0)
+    log_sizes = jax.vmap(partial(rule.log_size, at))(times)
+    exists = jnp.isfinite(log_sizes)
+    log_sizes = jnp.where(exists, log_sizes, 0.0)
+    residual = jax.vmap(partial(rule.balance, at))(times, log_sizes)
+    in_validity = jax.vmap(partial(rule.valid, at))(times, log_sizes)
+    status = _status(valid, exists, residual, log_sizes, in_validity)
+    sizes = jnp.exp(log_sizes)
+    return _transition(log_sizes, status, residual, sizes, sizes, jnp.zeros(log_sizes.shape, dtype=int))
+
+
+def _status(valid: Array, found: Array, residual: Array, log_sizes: Array, in_validity: Array) -> Array:
+    tolerance = _RESIDUAL_TOLERANCE * jnp.maximum(jnp.abs(log_sizes), 1.0)
+    solved = jnp.where(in_validity, Status.CONVERGED, Status.OUT_OF_VALIDITY)
+    status = jnp.where(jnp.abs(residual) <= tolerance, solved, Status.NOT_CONVERGED)
+    return jnp.where(valid, jnp.where(found, status, Status.NO_TRANSITION), Status.INVALID).astype(jnp.int8)
+
+
+def _transition(
+    log_value: Array, status: Array, residual: Array, lower: Array, upper: Array, iterations: Array
+) -> Transition:
+    known = (status == Status.CONVERGED) | (status == Status.OUT_OF_VALIDITY)
+    log_value, residual, lower, upper = (jnp.where(known, x, jnp.nan) for x in (log_value, residual, lower, upper))
+    return Transition(jnp.exp(log_value), log_value, status, residual, lower, upper, iterations)
+
+
+def _single_or_batch(
+    values: object, allowed: Callable[[float], bool], name: str, requirement: str
+) -> Float[Array | np.ndarray, "..."]:
+    """The values as float64; a single one that is not allowed is an error, in a batch the solver marks it."""
+    try:
+        # NumPy for what JAX did not make: it compiles nothing.
+        array = values.astype(float) if isinstance(values, jax.Array) else np.asarray(values, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name} = {values!r} is not a number or an array of numbers") from error
+    if array.ndim == 0 and not isinstance(array, jax.core.Tracer) and not allowed(float(array)):
+        raise InputError(f"{name} is {float(array):g}; it must be {requirement}")
+    return array

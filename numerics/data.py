@@ -1,0 +1,80 @@
+"""Reading a user's data set. Nothing is ever unpickled."""
+
+import warnings
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+from numerics.manifold import check_data
+from numerics.status import InputError
+
+
+def load_data(source: str) -> Float[np.ndarray, "samples dims"]:
+    """A data set by name or file: `digits`, FILE.npy, FILE.npz, FILE.npz:KEY or FILE.csv.
+
+    `digits` is the set of 1797 handwritten digits that ships with scikit-learn, its
+    constant pixels dropped. A CSV file may start with one line of column names.
+
+    Raises:
+        InputError: if there is no such file, it cannot be read without unpickling, or it
+            does not hold a finite table of numbers with at least two rows.
+    """
+    if source == "digits":
+        return _digits()
+    path, key = source, None
+    if ".npz:" in source:
+        path, _, key = source.rpartition(":")
+    readers = {".npy": _read_npy, ".npz": _read_npz, ".csv": _read_csv}
+    file = Path(path)
+    if file.suffix not in readers:
+        raise InputError(f"the data {source!r} are neither 'digits' nor a .npy, .npz or .csv file")
+    if not file.is_file():
+        raise InputError(f"there is no data file {path!r}")
+    try:
+        return check_data(readers[file.suffix](file, key))
+    except InputError as error:
+        raise InputError(f"{source}: {error}") from error
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(f"{source} cannot be read as an array of numbers: {' '.join(str(error).split())}") from error
+
+
+def _digits() -> Float[np.ndarray, "samples dims"]:
+    try:
+        from sklearn.datasets import load_digits
+    except ImportError as error:
+        raise InputError("the digits data need scikit-learn; install 'geomem[data]'") from error
+    pixels = load_digits().data
+    return pixels[:, np.ptp(pixels, axis=0) > 0]
+
+
+def _read_npy(file: Path, key: str | None) -> np.ndarray:
+    array = np.load(file, allow_pickle=False)
+    if not isinstance(array, np.ndarray):
+        array.close()
+        raise InputError("the file is an archive of several arrays; name it .npz")
+    return array
+
+
+def _read_npz(file: Path, key: str | None) -> np.ndarray:
+    archive = np.load(file, allow_pickle=False)
+    if isinstance(archive, np.ndarray):
+        raise InputError("the file holds one bare array; name it .npy")
+    with archive:
+        keys = list(archive.files)
+        if key is None and len(keys) == 1:
+            key = keys[0]
+        if key not in keys:
+            wanted = "choose one" if key is None else f"there is no array {key!r}"
+            raise InputError(f"{wanted} by FILE.npz:KEY; the file holds {', '.join(keys) or 'nothing'}")
+        return archive[key]
+
+
+def _read_csv(file: Path, key: str | None) -> np.ndarray:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*input contained no data")
+        try:
+            return np.loadtxt(file, delimiter=",", ndmin=2)
+        except ValueError:
+            return np.loadtxt(file, delimiter=",", ndmin=2, skiprows=1)

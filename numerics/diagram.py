@@ -1,0 +1,192 @@
+"""Critical times of every direction against data-set size and local variance, as one labelled data set."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+from jaxtyping import Array, Float
+
+from numerics.criteria import Criterion, find_criterion, setting
+from numerics.critical import as_log_sizes, search_window, solve_times
+from numerics.lowering import lower
+from numerics.manifold import Manifold
+from numerics.probe import Probe
+from numerics.provenance import provenance
+from numerics.solution import Transition
+from numerics.status import InputError, Status
+from theory.symbols import s_v
+
+_opening_time = lower("opening_time", (s_v,))
+
+_SQUARED = "squared units of the data"
+
+
+def phase_diagram(
+    manifold: Manifold,
+    *,
+    num_samples: Float[Array | np.ndarray, " sizes"] | float | None = None,
+    log_num_samples: Float[Array | np.ndarray, " sizes"] | float | None = None,
+    local_variance: Float[Array | np.ndarray, " local_variances"] | float,
+    block: int = 0,
+    criterion: str,
+    theory: str,
+    probe: Probe = Probe.along(),
+) -> xr.Dataset:
+    """Critical times of every block at every size, and of one block as its variance is swept.
+
+    Args:
+        manifold: the data's law.
+        num_samples: data-set sizes; give these or `log_num_samples` = ln N.
+        local_variance: variances given to `block` in turn, the rest of the spectrum fixed.
+        block: the swept block.
+        criterion, theory, probe: as for `critical_time`.
+
+    Returns:
+        A data set over `block`, `num_samples` and `local_variance` with, in squared units of the data,
+
+        - `critical_time` (block, num_samples) and `opening_time` (block),
+        - `critical_time_map` (num_samples, local_variance) and `opening_time_map`
+          (local_variance): the swept block's,
+        - `status`, `status_map`: values of `Status`,
+        - `sensitivity_swept` (num_samples, local_variance): d ln t_c/d ln s of the swept block,
+          its variance changing in the spectrum too,
+        - `sensitivity_probe`: the same with the spectrum fixed; only the probed direction's own
+          variance changes, and with it the probe's coordinate where the probe is drawn from the data,
+        - `lost_first`: its sign; +1 where of two directions the one of higher variance is lost first.
+
+    Raises:
+        InputError: as `critical_time`, and for sizes or local variances that are not a list
+            of numbers, the latter finite and not negative.
+    """
+    rule = find_criterion(theory, criterion, manifold.normalized)
+    log_sizes = np.atleast_1d(np.asarray(as_log_sizes(num_samples, log_num_samples)))
+    swept_values = np.atleast_1d(np.asarray(local_variance, dtype=float))
+    for name, values in (("data-set sizes", log_sizes), ("local variances", swept_values)):
+        if values.ndim != 1 or len(values) == 0:
+            raise InputError(f"the {name} have shape {values.shape}; they must be a non-empty list")
+    if not (np.isfinite(swept_values) & (swept_values >= 0)).all():
+        raise InputError("the local variances must be finite and not negative")
+
+    # Lanes of one shape: every block of the manifold, then the swept block at every local variance.
+    swept_block = np.asarray(manifold.indicator(block))
+    spectrum = np.asarray(manifold.variances)
+    swept = np.where(swept_block > 0, swept_values[:, None], spectrum)
+    variances = np.concatenate([np.tile(spectrum, (manifold.num_blocks, 1)), swept])
+    probed = np.concatenate([np.eye(manifold.num_blocks), np.tile(swept_block, (len(swept_values), 1))])
+    lanes = manifold.with_variances(jnp.asarray(variances))
+    times, opening, swept_slope, probe_slope = jax.tree.map(
+        np.asarray, _solve_lanes(rule, lanes, jnp.asarray(probed), probe, jnp.asarray(log_sizes))
+    )
+    blocks, swept_lanes = slice(None, manifold.num_blocks), slice(manifold.num_blocks, None)
+
+    time_text = f"critical noise variance by {criterion}, level {theory}"
+    data = {
+        "critical_time": (("block", "num_samples"), times.value[blocks], _described(time_text, _SQUARED)),
+        "opening_time": ("block", opening[blocks], _described("noise variance below which a block is open", _SQUARED)),
+        "status": (("block", "num_samples"), times.status[blocks], _status_attributes()),
+        "critical_time_map": (
+            ("num_samples", "local_variance"),
+            times.value[swept_lanes].T,
+            _described(f"{time_text}, of the swept block", _SQUARED),
+        ),
+        "opening_time_map": (
+            "local_variance",
+            opening[swept_lanes],
+            _described("noise variance below which the swept block is open", _SQUARED),
+        ),
+        "status_map": (("num_samples", "local_variance"), times.status[swept_lanes].T, _status_attributes()),
+        "sensitivity_swept": (
+            ("num_samples", "local_variance"),
+            swept_slope[swept_lanes].T,
+            _described("d ln t_c / d ln s with the spectrum following", "1"),
+        ),
+        "sensitivity_probe": (
+            ("num_samples", "local_variance"),
+            probe_slope[swept_lanes].T,
+            _described("d ln t_c / d ln s with the spectrum fixed", "1"),
+        ),
+        "lost_first": (
+            ("num_samples", "local_variance"),
+            np.sign(np.nan_to_num(probe_slope[swept_lanes].T)).astype(np.int8),
+            {
+                "long_name": "which of two directions is lost first",
+                "flag_values": np.array([-1, 0, 1], dtype=np.int8),
+                "flag_meanings": "lower_variance_first undecided higher_variance_first",
+            },
+        ),
+    }
+    coordinates = {
+        "block": np.arange(manifold.num_blocks),
+        "block_variance": ("block", np.asarray(manifold.variances), _described("local variance", _SQUARED)),
+        "multiplicity": ("block", np.asarray(manifold.multiplicities), _described("number of directions", "1")),
+        "num_samples": ("num_samples", np.exp(log_sizes), _described("number of training samples", "1")),
+        "log_num_samples": ("num_samples", np.asarray(log_sizes), _described("ln N", "1")),
+        "local_variance": (
+            "local_variance",
+            swept_values,
+            _described(f"local variance of the swept block {block}", _SQUARED),
+        ),
+    }
+    inputs = {
+        "variances": np.asarray(manifold.variances).tolist(),
+        "multiplicities": np.asarray(manifold.multiplicities).tolist(),
+        "normalized": manifold.normalized,
+        "block": int(block),
+        "criterion": criterion,
+        "theory": theory,
+        "probe": {"kind": probe.kind, "amplitude": float(probe.amplitude)},
+    }
+    attributes = {"criterion": criterion, "theory": theory, "swept_block": int(block), "provenance": provenance(inputs)}
+    return xr.Dataset(data, coordinates, attributes)
+
+
+@jax.jit
+def _solve_lanes(
+    rule: Criterion,
+    manifolds: Manifold,
+    indicators: Float[Array, "lanes blocks"],
+    probe: Probe,
+    log_sizes: Float[Array, " sizes"],
+) -> tuple[
+    Transition, Float[Array, " lanes"], Float[Array, "lanes sizes"], Float[Array, "lanes sizes"]
+]:
+    """Critical times, opening times and both sensitivities, one lane per spectrum and probed block."""
+
+    def lane(pair: tuple[Manifold, Array]) -> tuple[Transition, Array, Array, Array]:
+        manifold, indicator = pair
+        at = setting(manifold, indicator, probe)
+        times = solve_times(rule, at, log_sizes, *search_window(manifold, None))
+        swept, probed = jax.vmap(partial(_sensitivities, rule, manifold, indicator, probe))(times.log_value)
+        return times, _opening_time(at.probed_variance), swept, probed
+
+    # One spectrum after another: its table and its sizes stay in the processor's cache.
+    return jax.lax.map(lane, (manifolds, indicators))
+
+
+def _sensitivities(
+    rule: Criterion, manifold: Manifold, indicator: Array, probe: Probe, log_time: Array
+) -> tuple[Array, Array]:
+    """d ln t_c/d ln s by the implicit-function theorem: spectrum following, and spectrum fixed."""
+
+    def log_size(log_t: Array, log_swept: Array, log_probed: Array) -> Array:
+        variances = manifold.variances * jnp.exp(indicator * log_swept)
+        at = setting(manifold.with_variances(variances), indicator, probe)
+        at = at._replace(probed_variance=at.probed_variance * jnp.exp(log_probed))
+        return rule.log_size(at, jnp.exp(log_t))
+
+    slope, swept, probed = jax.grad(log_size, argnums=(0, 1, 2))(log_time, jnp.array(0.0), jnp.array(0.0))
+    return -swept / slope, -probed / slope
+
+
+def _described(long_name: str, units: str) -> dict[str, str]:
+    return {"long_name": long_name, "units": units}
+
+
+def _status_attributes() -> dict[str, object]:
+    return {
+        "long_name": "how the solver ended",
+        "flag_values": np.array(list(Status), dtype=np.int8),
+        "flag_meanings": " ".join(status.name.lower() for status in Status),
+    }

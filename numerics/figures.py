@@ -1,0 +1,122 @@
+"""Figures at column width, readable in grayscale."""
+
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import LogNorm, Normalize
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
+
+from numerics.files import write_whole
+from numerics.status import Status
+
+_COLUMN_WIDTH = 3.4  # inches, one column of a two-column paper
+_STYLE = {
+    "font.size": 8,
+    "axes.labelsize": 8,
+    "legend.fontsize": 7,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "axes.linewidth": 0.6,
+    "svg.hashsalt": "geomem",
+}
+_FAINT = 0.3
+_MOST_LINES = 6  # more blocks than this are a colour scale
+_DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)))
+_COLOURS = "viridis"
+
+
+def phase_diagram_figure(diagram: xr.Dataset) -> Figure:
+    """Critical times of `phase_diagram`'s result, in two panels.
+
+    Above, t_c against N for every block, with the opening times; below, t_c of the
+    swept block against N and its local variance, with the line t_c = t_open: a
+    direction below it never opens. Values outside the level's validity are faint.
+    """
+    import matplotlib as mpl
+
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(_COLUMN_WIDTH, 5.2), layout="constrained")
+        above, below = figure.subfigures(2, 1)
+        _draw_times(above.subplots(), diagram)
+        _draw_map(below.subplots(), diagram)
+    return figure
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write the figure as PNG and as PDF, `path` being the name without a suffix; the same bytes every time."""
+    write_whole(path.with_suffix(".png"), lambda file: figure.savefig(file, dpi=300))
+    write_whole(path.with_suffix(".pdf"), lambda file: figure.savefig(file, metadata={"CreationDate": None}))
+
+
+def _draw_times(axes: Axes, diagram: xr.Dataset) -> None:
+    sizes, variances = diagram.num_samples.values, diagram.block_variance.values
+    many = len(variances) > _MOST_LINES
+    colours, scale = _block_colours(variances)
+    for block, (variance, colour) in enumerate(zip(variances, colours, strict=True)):
+        style = {"color": colour, "linestyle": "-" if many else _DASHES[block], "linewidth": 0.7 if many else 1.3}
+        times, opening = diagram.critical_time.values[block], diagram.opening_time.values[block]
+        outside = diagram.status.values[block] == Status.OUT_OF_VALIDITY
+        # The faint part reaches the first valid point, so that the line has no hole.
+        reach = outside | np.append(outside[1:], False) | np.insert(outside[:-1], 0, False)
+        axes.plot(sizes, np.where(reach, times, np.nan), alpha=_FAINT, **style)
+        axes.plot(sizes, np.where(outside, np.nan, times), label=rf"$s_{{{block}}} = {variance:.3g}$", **style)
+        if not many:
+            axes.axhline(opening, **style | {"linewidth": 0.5}, alpha=0.6)
+        axes.plot([0.99], [opening], marker=5, color=colour, markersize=4, transform=axes.get_yaxis_transform())
+    axes.set(xscale="log", yscale="log", xlim=(sizes.min(), sizes.max()))
+    axes.set(xlabel="data-set size $N$", ylabel="critical noise variance $t_c$")
+    axes.set_title(f"{_title(diagram)} (\N{BLACK RIGHT-POINTING TRIANGLE} opening times)", fontsize=8)
+    if many:
+        # Blocks far below the critical times never open; their opening times would squeeze the curves.
+        found = diagram.critical_time.values[np.isfinite(diagram.critical_time.values)]
+        if len(found):
+            axes.set_ylim(found.min() / 3, max(found.max(), diagram.opening_time.values.max()) * 1.5)
+        axes.figure.colorbar(scale, ax=axes, label="local variance $s_b$", pad=0.03)
+    else:
+        axes.figure.legend(loc="outside lower center", ncols=3, frameon=False, handlelength=2.0, columnspacing=1.0)
+
+
+def _block_colours(variances: np.ndarray) -> tuple[np.ndarray, ScalarMappable]:
+    """One colour per block, dark for high variance; the colour scale of the logarithm of the variances."""
+    import matplotlib as mpl
+
+    positive = variances[variances > 0]
+    low, high = (positive.min(), positive.max()) if len(positive) else (1.0, 1.0)
+    norm = LogNorm(low, high) if high > low else Normalize(low, high)
+    # The light end of the map is left out: it vanishes on white paper.
+    colour_map = mpl.colors.ListedColormap(mpl.colormaps[_COLOURS](np.linspace(0.85, 0.0, 256)))
+    scale = ScalarMappable(norm, colour_map)
+    if len(variances) > _MOST_LINES:
+        return scale.to_rgba(np.maximum(variances, low)), scale
+    ranks = np.argsort(np.argsort(-variances))
+    return colour_map(1.0 - ranks / max(len(variances) - 1, 1)), scale
+
+
+def _draw_map(axes: Axes, diagram: xr.Dataset) -> None:
+    sizes, variances = diagram.num_samples.values, diagram.local_variance.values
+    times = diagram.critical_time_map.values.T
+    outside = diagram.status_map.values.T == Status.OUT_OF_VALIDITY
+    found = times[np.isfinite(times)]
+    norm = LogNorm(found.min(), found.max()) if len(found) and found.max() > found.min() else None
+    image = axes.pcolormesh(sizes, variances, times, norm=norm, cmap=_COLOURS, shading="nearest", rasterized=True,
+                            alpha=np.where(outside, _FAINT, 1.0))  # fmt: skip
+    colour_bar = axes.figure.colorbar(image, ax=axes, label="$t_c$ of the swept block", pad=0.03)
+    colour_bar.solids.set_alpha(1.0)
+    ratio = times / diagram.opening_time_map.values[:, None]
+    if len(found) and np.nanmin(ratio) < 1 < np.nanmax(ratio) and min(ratio.shape) > 1:
+        style = {"colors": "black", "linestyles": "--", "linewidths": 1.0}
+        line = axes.contour(sizes, variances, ratio, levels=[1.0], **style)
+        line.set_path_effects([withStroke(linewidth=2.2, foreground="white")])
+        proxy = Line2D([], [], color="black", linestyle="--", linewidth=1.0, label="$t_c = s$: below, never opens")
+        axes.legend(handles=[proxy], loc="lower left", framealpha=0.85, edgecolor="none")
+    axes.set(xscale="log", yscale="log", xlim=(sizes.min(), sizes.max()))
+    axes.set(xlabel="data-set size $N$", ylabel=f"local variance $s$ of block {diagram.attrs['swept_block']}")
+
+
+def _title(diagram: xr.Dataset) -> str:
+    return f"{diagram.attrs['criterion'].replace('_', ' ')}, level {diagram.attrs['theory']}"

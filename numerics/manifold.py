@@ -1,0 +1,196 @@
+"""The data's law: a centered Gaussian given by its covariance spectrum."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Self
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpy.typing as npt
+from jaxtyping import Array, Float
+
+from numerics.lowering import lower
+from numerics.status import InputError
+from theory.symbols import d, s, s_v
+
+_sphere_variance = lower("sphere_variance", (s_v, s, d))
+
+
+@dataclass(frozen=True, init=False)
+class Manifold:
+    """A linear manifold: blocks of directions that share one local variance.
+
+    `variances` are the s_b = sigma_b^2, in squared units of the data, and
+    `multiplicities` the numbers of directions d_b, both of shape (blocks,). Directions
+    orthogonal to the manifold are one more block with s = 0 or a small s.
+
+    `normalized=True` is the law of rows divided by their norm, `variances` being those
+    before the division. Only level `gaussian_rem` and `sample` know it.
+
+    A pytree with float64 leaves; validation lets tracers pass, so values can be
+    differentiated with respect to the variances.
+
+    Raises:
+        InputError: for variances that are empty, negative or not finite, for
+            multiplicities that are not positive integers, or if their lengths differ.
+    """
+
+    variances: Float[Array, " blocks"]
+    multiplicities: Float[Array, " blocks"]
+    normalized: bool
+
+    def __init__(
+        self, variances: Array | npt.ArrayLike, multiplicities: Array | npt.ArrayLike, normalized: bool = False
+    ) -> None:
+        self._set(_float_array(variances, "variances"), _float_array(multiplicities, "multiplicities"), normalized)
+        _validate(self.variances, self.multiplicities)
+
+    def _set(self, variances: Array, multiplicities: Array, normalized: bool) -> None:
+        object.__setattr__(self, "variances", variances)
+        object.__setattr__(self, "multiplicities", multiplicities)
+        object.__setattr__(self, "normalized", normalized)
+
+    @property
+    def num_blocks(self) -> int:
+        return len(self.variances)
+
+    @classmethod
+    def from_data(
+        cls, data: Float[np.ndarray | Array, "samples dims"], *, center: bool = True, num_blocks: int | None = None
+    ) -> Self:
+        """The spectrum of a data set's covariance (normalized by the number of rows), descending.
+
+        Variances that are zero to machine precision become one block with s = 0.
+        `num_blocks` groups the others by Ward's method on ln s into that many blocks (fewer
+        if there are fewer), each with the mean of its members, so the trace is kept.
+
+        Raises:
+            InputError: if the data are not a finite two-dimensional array of at least two rows.
+        """
+        rows = check_data(data)
+        if num_blocks is not None and num_blocks < 1:
+            raise InputError(f"num_blocks is {num_blocks}; it must be at least 1")
+        if center:
+            rows = rows - rows.mean(axis=0)
+        num_samples, ambient_dim = rows.shape
+        singular = np.linalg.svd(rows / np.sqrt(num_samples), compute_uv=False)
+        spectrum = np.zeros(ambient_dim)
+        spectrum[: len(singular)] = singular**2
+        # Singular values at rounding level are zeros, as in the numerical rank of a matrix.
+        floor = (singular.max() * max(rows.shape) * np.finfo(float).eps) ** 2
+        positive = spectrum[spectrum > floor]
+        variances, multiplicities = _group(positive, num_blocks)
+        if len(positive) < ambient_dim:
+            variances = np.append(variances, 0.0)
+            multiplicities = np.append(multiplicities, ambient_dim - len(positive))
+        return cls(variances, multiplicities)
+
+    def with_variances(self, variances: Float[Array, "... blocks"]) -> Self:
+        """The same manifold with other variances, one row per lane if there are several; not validated."""
+        lanes = jnp.broadcast_to(self.multiplicities, variances.shape)
+        return _unflatten(self.normalized, (variances, lanes))
+
+    def block_variances(self) -> Float[Array, " blocks"]:
+        """Local variances of the data as they are: after normalization, if there is one."""
+        if not self.normalized:
+            return self.variances
+        return jax.vmap(lambda variance: _sphere_variance(variance, self.variances, self.multiplicities))(
+            self.variances
+        )
+
+    def indicator(self, block: int) -> Float[Array, " blocks"]:
+        """1 for `block`, else 0.
+
+        Raises:
+            InputError: if there is no such block.
+        """
+        if isinstance(block, bool) or not isinstance(block, (int, np.integer)) or not 0 <= block < self.num_blocks:
+            raise InputError(
+                f"there is no block {block!r}: the manifold has blocks 0 to {self.num_blocks - 1}"
+            )
+        return jnp.asarray(np.eye(self.num_blocks)[block])
+
+    def sample(self, key: Array, num_samples: int) -> Float[Array, "samples dims"]:
+        """Independent samples, the blocks' directions in order along the coordinate axes."""
+        directions = np.repeat(np.arange(self.num_blocks), np.asarray(self.multiplicities, dtype=int))
+        scale = jnp.sqrt(self.variances)[directions]
+        rows = scale * jax.random.normal(key, (num_samples, len(directions)))
+        return rows / jnp.linalg.norm(rows, axis=1, keepdims=True) if self.normalized else rows
+
+
+def check_data(data: np.ndarray | Array) -> Float[np.ndarray, "samples dims"]:
+    """The data as a float64 matrix.
+
+    Raises:
+        InputError: if they are not a finite two-dimensional array of numbers with at least two rows.
+    """
+    array = np.asarray(data)
+    if array.dtype.kind not in "biuf":
+        raise InputError(f"the data have dtype {array.dtype}; they must be real numbers")
+    if array.ndim != 2 or array.shape[1] == 0:
+        raise InputError(f"the data have shape {array.shape}; they must be a table of samples by dimensions")
+    if len(array) < 2:
+        raise InputError(f"the data have {len(array)} row(s); a covariance needs at least two samples")
+    bad = np.flatnonzero(~np.isfinite(array).all(axis=1))
+    if len(bad):
+        raise InputError(f"row {bad[0]} of the data holds NaN or infinity; remove or impute such rows ({len(bad)})")
+    return array.astype(float)
+
+
+def _group(spectrum: np.ndarray, num_blocks: int | None) -> tuple[np.ndarray, np.ndarray]:
+    """Blocks of a descending positive spectrum, as their mean variances and sizes."""
+    if num_blocks is None or num_blocks >= len(spectrum) or len(spectrum) < 2:
+        return spectrum, np.ones(len(spectrum))
+    from scipy.cluster.hierarchy import fcluster, linkage  # slow to import, and rarely needed
+
+    labels = fcluster(linkage(np.log(spectrum)[:, None], method="ward"), num_blocks, criterion="maxclust")
+    members = [spectrum[labels == label] for label in dict.fromkeys(labels)]  # in descending order
+    return np.array([group.mean() for group in members]), np.array([float(len(group)) for group in members])
+
+
+def _float_array(values: Array | npt.ArrayLike, name: str) -> Array:
+    try:
+        # By way of NumPy, which compiles nothing, unless JAX made the values.
+        return jnp.asarray(values if isinstance(values, jax.Array) else np.asarray(values, dtype=float), dtype=float)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"the {name} {values!r} are not a list of numbers") from error
+
+
+def _validate(variances: Array, multiplicities: Array) -> None:
+    for name, values in (("variances", variances), ("multiplicities", multiplicities)):
+        if values.ndim != 1 or len(values) == 0:
+            raise InputError(f"the {name} have shape {values.shape}; they must be a non-empty list, one per block")
+    if len(variances) != len(multiplicities):
+        raise InputError(
+            f"there are {len(variances)} variances but {len(multiplicities)} multiplicities; give one per block"
+        )
+    # Tracers have no values to look at; the solvers mark such lanes instead.
+    if not isinstance(variances, jax.core.Tracer):
+        _refuse_blocks("variance", np.asarray(variances), lambda s: s >= 0, "not negative")
+    if not isinstance(multiplicities, jax.core.Tracer):
+        _refuse_blocks(
+            "multiplicity", np.asarray(multiplicities), lambda d: (d >= 1) & (d == np.round(d)), "a positive integer"
+        )
+
+
+def _refuse_blocks(
+    name: str, values: np.ndarray, allowed: Callable[[np.ndarray], np.ndarray], requirement: str
+) -> None:
+    bad = np.flatnonzero(~(np.isfinite(values) & allowed(values)))
+    if len(bad):
+        raise InputError(f"the {name} of block {bad[0]} is {values[bad[0]]:g}; it must be finite and {requirement}")
+
+
+def _flatten(manifold: Manifold) -> tuple[tuple[Array, Array], bool]:
+    return (manifold.variances, manifold.multiplicities), manifold.normalized
+
+
+def _unflatten(normalized: bool, leaves: tuple[Array, Array]) -> Manifold:
+    # Transformations rebuild pytrees with batched and with placeholder leaves, which are no user's input.
+    manifold = object.__new__(Manifold)
+    manifold._set(*leaves, normalized)
+    return manifold
+
+
+jax.tree_util.register_pytree_node(Manifold, _flatten, _unflatten)

@@ -1,0 +1,94 @@
+"""Where the score is evaluated, relative to a probed direction."""
+
+from dataclasses import dataclass, field
+from typing import Self
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from numerics.lowering import LoweredEquation, lower
+from numerics.manifold import Manifold
+from numerics.status import InputError
+from theory.symbols import a, d, delta, s, s_v, t
+
+KINDS = ("origin", "along", "random_direction", "data_point", "typical")
+
+_coordinate: dict[str, LoweredEquation] = {kind: lower(f"{kind}_coordinate", (t, s_v, d, a)) for kind in KINDS}
+_rest: dict[str, LoweredEquation] = {kind: lower(f"{kind}_rest", (t, s, d, delta, a)) for kind in KINDS}
+_squared_length: dict[str, LoweredEquation] = {
+    kind: lower(f"{kind}_squared_length", (t, s, d, delta, a)) for kind in KINDS
+}
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Probe:
+    """A probe point, known to the theory by its squared length in every block.
+
+    Make one with `origin`, `along`, `random_direction`, `data_point` or `typical`; the
+    formulas are `theory`, chapter `probe`.
+    """
+
+    kind: str = field(metadata={"static": True})
+    amplitude: float | Float[Array, ""] = 1.0
+
+    @classmethod
+    def origin(cls) -> Self:
+        """The mean of the data, Q = 0."""
+        return cls("origin")
+
+    @classmethod
+    def along(cls, amplitude: float = 1.0) -> Self:
+        """The point a sqrt(t) v on the probed direction v."""
+        return cls("along", _checked_amplitude(amplitude))
+
+    @classmethod
+    def random_direction(cls, amplitude: float = 1.0) -> Self:
+        """Distance a sqrt(t) in a uniformly random direction, Q_b = a^2 t d_b/d."""
+        return cls("random_direction", _checked_amplitude(amplitude))
+
+    @classmethod
+    def data_point(cls) -> Self:
+        """A fresh point of the data's law, Q_b = d_b s_b (no sample is planted there)."""
+        return cls("data_point")
+
+    @classmethod
+    def typical(cls) -> Self:
+        """A noised point of the data's law, Q_b = d_b (s_b + t)."""
+        return cls("typical")
+
+    def squared_lengths(
+        self, manifold: Manifold, noise_variance: float | Float[Array | np.ndarray, ""], block: int
+    ) -> Float[Array, " blocks"]:
+        """Squared length Q_b of the probe inside every block, for one noise variance.
+
+        `block` holds the probed direction. Units: squared units of the data.
+
+        Raises:
+            InputError: if the manifold has no such block.
+        """
+        return _squared_length[self.kind](
+            jnp.asarray(noise_variance, dtype=float),
+            manifold.block_variances(),
+            manifold.multiplicities,
+            manifold.indicator(block),
+            self.amplitude,
+        )
+
+    def coordinate(self, noise_variance: Array, probed_variance: Array, multiplicities: Array) -> Float[Array, ""]:
+        """Squared coordinate along the probed direction."""
+        return _coordinate[self.kind](noise_variance, probed_variance, multiplicities, self.amplitude)
+
+    def rest(
+        self, noise_variance: Array, variances: Array, multiplicities: Array, indicator: Array
+    ) -> Float[Array, " blocks"]:
+        """Squared length in every block, the probed direction left out."""
+        return _rest[self.kind](noise_variance, variances, multiplicities, indicator, self.amplitude)
+
+
+def _checked_amplitude(amplitude: float) -> float:
+    if not (np.isfinite(amplitude) and amplitude >= 0):
+        raise InputError(f"the probe's amplitude is {amplitude}; it must be finite and not negative")
+    return float(amplitude)

@@ -1,0 +1,238 @@
+"""Identities and limits of the theory as tables with two sides, for tests and notebooks alike.
+
+`identities` compares expressions by SymPy, each side from its own route;
+`quadratures` compares closed forms with integrals done numerically at high
+precision; `critical_points` and `gaussian_limit` look at solved equations.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import mpmath
+import sympy as sp
+
+from theory import condensation, partition, probe, score
+from theory.derivation import equal
+from theory.evaluation import evaluate, unroll
+from theory.symbols import N, Q, Q_rest, a, b, d, delta, gap, h, k_1, k_2, lam, lam_c, log_N, q_v, s, s_v, t, x_v, y_v
+
+
+class Identity(NamedTuple):
+    """Two expressions, each from its own route, that should be equal."""
+
+    name: str
+    left: sp.Expr
+    right: sp.Expr
+
+    @property
+    def holds(self) -> bool:
+        return equal(self.left, self.right)
+
+
+class Comparison(NamedTuple):
+    """Two numbers, each from its own route, and their relative difference."""
+
+    name: str
+    left: mpmath.mpf
+    right: mpmath.mpf
+
+    @property
+    def difference(self) -> mpmath.mpf:
+        return abs(self.left - self.right) / max(abs(self.left), abs(self.right), mpmath.mpf(1))
+
+
+class GaussianLimit(NamedTuple):
+    """Condensation times of both levels for many equal directions at fixed sum of squared variances."""
+
+    directions: int
+    rem: mpmath.mpf
+    gaussian_rem: mpmath.mpf
+
+    @property
+    def difference(self) -> mpmath.mpf:
+        return (self.gaussian_rem - self.rem) / self.gaussian_rem
+
+
+def identities() -> tuple[Identity, ...]:
+    """Every identity that SymPy can prove, with both sides."""
+    K, slope = partition.generating_function.right, partition.generating_function_slope.right
+    one_direction = sp.log(partition.direction_factor.right)
+    source = partition.log_generating_function_with_source()
+    density = sp.exp(-((x_v - y_v) ** 2) / (2 * t) - y_v**2 / (2 * s_v))
+    marginal = _gaussian_integral(density)
+    taylor = sp.Add(*(sp.diff(K, lam, order).subs(lam, 0) * lam**order / order for order in (1, 2)))
+    cumulants = {k_1: partition.first_cumulant.right, k_2: partition.second_cumulant.right}
+    along = condensation.along_probe_critical_time.right.subs(a, 1)
+    return (
+        Identity("tilted mean = d/dh of ln E exp(-lambda E/t + h y)", sp.diff(source, h).subs(h, 0), partition.tilted_mean.right),
+        Identity("tilted variance = d^2/dh^2 of the same", sp.diff(source, h, 2), partition.tilted_variance.right),
+        Identity(
+            "K' = -<E>/t, with <E> from the tilted moments",
+            sp.diff(one_direction, lam),
+            -((x_v - partition.tilted_mean.right) ** 2 + partition.tilted_variance.right) / (2 * t),
+        ),
+        Identity("two cumulants = second order of K in lambda", taylor, partition.gaussian_generating_function.right.subs(cumulants)),
+        Identity("slope of the entropy = -lambda K''", sp.diff(condensation.entropy.right, lam), -lam * sp.diff(K, lam, 2)),
+        Identity("entropy = ln N + K - lambda K'", condensation.entropy.right, log_N + K - lam * slope),
+        Identity(
+            "gaussian_rem = second order of rem in lambda",
+            sp.diff(condensation.critical_log_size.right, lam, 2).subs(lam, 0) * lam**2 / 2,
+            condensation.gaussian_critical_log_size.right,
+        ),
+        Identity(
+            "t_c at the along-probe solves ln N = kappa_2(t)/(2 t^2)",
+            (condensation.trace_of_squares / 2 + s_v * along) / (2 * along**2),
+            log_N,
+        ),
+        Identity("population score = d/dx of the log of the integrated density", sp.diff(sp.log(marginal), x_v), score.population_score.right),
+        Identity("-tJ = 1 - p(1)/t", 1 - partition.tilted_variance.right.subs(lam, 1) / t, score.population_eigenvalue.right),
+        Identity("gap at its opening time = Delta", _gap_at(score.gap_opening_time.right), gap),
+        Identity("gap at its closing time = Delta", _gap_at(score.gap_closing_time.right), gap),
+        Identity(
+            "K(2) - 2K(1) = ln E v^2/(E v)^2, integrated",
+            one_direction.subs(lam, 2) - 2 * one_direction.subs(lam, 1),
+            sp.log(_gaussian_integral(sp.exp(-((x_v - y_v) ** 2) / t - y_v**2 / (2 * s_v))) * sp.sqrt(2 * sp.pi * s_v) / marginal**2),
+        ),
+        Identity(
+            "liquid participation = exp of the same over N",
+            sp.log(condensation.liquid_participation.right * N),
+            score.weight_second_moment.right,
+        ),
+        *_singled_out(),
+    )
+
+
+def quadratures(digits: int = 30) -> tuple[Comparison, ...]:
+    """Closed forms against numerical integrals over one direction, at `digits` digits."""
+    rows = []
+    with mpmath.workdps(digits + 10):
+        for variance, time, tilt, x in ((1, "0.1", 1, "0.3"), ("0.09", 2, "0.5", 3), (7, "0.5", 2, -1)):
+            values = {s_v: mpmath.mpf(variance), t: mpmath.mpf(time), lam: mpmath.mpf(tilt), x_v: mpmath.mpf(x)}
+            moments = [_tilted_moment(order, values) for order in range(3)]
+            mean = moments[1] / moments[0]
+            where = f"s = {variance}, t = {time}, lambda = {tilt}, x = {x}"
+            for name, left, equation in (
+                ("E exp(-lambda E/t)", moments[0], partition.direction_factor),
+                ("m(lambda)", mean, partition.tilted_mean),
+                ("p(lambda)", moments[2] / moments[0] - mean**2, partition.tilted_variance),
+            ):
+                rows.append(Comparison(f"{name} at {where}", left, evaluate(equation.right, values, digits + 10)))
+        for index in ("0.1", "0.5", "0.9"):
+            tilt = mpmath.mpf(index)
+            beta = mpmath.quad(lambda u, m=tilt: u ** (1 - m) * (1 - u) ** (m - 1), [0, 0.5, 1]) / mpmath.beta(1 - tilt, tilt)
+            rows.append(
+                Comparison(
+                    f"Poisson-Dirichlet Y2 at lambda_c = {index}",
+                    beta,
+                    evaluate(condensation.condensed_participation.right, {lam_c: tilt}, digits + 10),
+                )
+            )
+    return tuple(rows)
+
+
+def critical_points(
+    variances: Sequence[float], multiplicities: Sequence[int], log_sizes: Iterable[float], digits: int = 30
+) -> tuple[Comparison, ...]:
+    """Condensation at the origin: the size at the critical time is N, and the entropy changes sign there.
+
+    Rows `N_c(t_c(N)) = N` compare the critical size at the root of the entropy with N.
+    Rows `S > 0 above` compare the sign of S(1) just above and just below t_c with 1 and -1.
+    """
+    rows = []
+    for log_size in log_sizes:
+        with mpmath.workdps(digits + 10):
+            values = {s: variances, d: multiplicities, Q: [0] * len(variances), lam: 1, log_N: log_size}
+
+            def entropy_at(time: mpmath.mpf, values: dict = values) -> mpmath.mpf:
+                return evaluate(condensation.entropy.right, {**values, t: time}, digits + 10)
+
+            time = _root_in_log(entropy_at, max(variances))
+            size = evaluate(condensation.critical_log_size.right, {**values, t: time}, digits + 10)
+            rows.append(Comparison(f"N_c(t_c(N)) = N at ln N = {log_size}", size, mpmath.mpf(log_size)))
+            for name, factor, sign in (("S > 0 above", "1.001", 1), ("S < 0 below", "0.999", -1)):
+                side = mpmath.sign(entropy_at(time * mpmath.mpf(factor)))
+                rows.append(Comparison(f"{name} t_c at ln N = {log_size}", side, mpmath.mpf(sign)))
+    return tuple(rows)
+
+
+def gaussian_limit(
+    directions: Iterable[int], log_size: float, trace_of_squares: float = 1.0, digits: int = 30
+) -> tuple[GaussianLimit, ...]:
+    """Condensation times at the origin of d directions with d s^2 fixed: rem tends to gaussian_rem.
+
+    To first order in the third cumulant the relative difference is (4/3) sqrt(ln N/d).
+    """
+    rows = []
+    with mpmath.workdps(digits):
+        for count in directions:
+            variance = mpmath.sqrt(mpmath.mpf(trace_of_squares) / count)
+            values = {s: [variance], d: [count], Q: [0], lam: 1, log_N: log_size}
+            time = _root_in_log(
+                lambda t_, values=values: evaluate(condensation.entropy.right, {**values, t: t_}, digits), variance
+            )
+            cumulant = evaluate(partition.second_cumulant.right, {s: [variance], d: [count], Q: [0]}, digits)
+            gaussian = evaluate(condensation.gaussian_critical_time.right, {k_2: cumulant, log_N: log_size}, digits)
+            rows.append(GaussianLimit(count, time, gaussian))
+    return tuple(rows)
+
+
+def _gaussian_integral(integrand: sp.Expr) -> sp.Expr:
+    """Integral over y_v by the determinant formula, a route of its own beside SymPy's integrator.
+
+    exp(-A y^2/2 + B y + C) integrates to sqrt(2 pi/A) exp(B^2/(2A) + C).
+    """
+    polynomial = sp.Poly(sp.expand(sp.log(integrand).expand(force=True)), y_v)
+    quadratic, linear, constant = (polynomial.coeff_monomial(y_v**power) for power in (2, 1, 0))
+    precision = -2 * quadratic
+    return sp.sqrt(2 * sp.pi / precision) * sp.exp(linear**2 / (2 * precision) + constant)
+
+
+def _gap_at(time: sp.Expr) -> sp.Expr:
+    return score.gap_height.right.subs(t, time)
+
+
+def _singled_out() -> Iterable[Identity]:
+    """With the direction's variance its block's, singling it out changes nothing: for two blocks, v in the first."""
+    together = {Q[1]: Q_rest[1] + q_v, Q[2]: Q_rest[2], delta[1]: 1, delta[2]: 0}
+    for whole, probed in (
+        (partition.generating_function, probe.generating_function_probed),
+        (condensation.entropy, probe.entropy_probed),
+        (condensation.critical_log_size, probe.critical_log_size_probed),
+        (condensation.gaussian_critical_log_size, probe.gaussian_critical_log_size_probed),
+        (condensation.sphere_critical_log_size, probe.sphere_critical_log_size_probed),
+        (score.log_signal_to_noise, probe.log_signal_to_noise_probed),
+        (score.signal_to_noise_log_size, probe.signal_to_noise_log_size_probed),
+    ):
+        yield Identity(
+            f"{probed.name} with s_v = s_b = {whole.name}",
+            unroll(probed.right, 2).subs(s_v, s[1]),
+            unroll(whole.right, 2).subs(s_v, s[1]).xreplace(together),
+        )
+    for kind, equations in probe.PROBES.items():
+        yield Identity(
+            f"{kind}: Q = Q_rest + delta x_v^2",
+            equations.squared_length.right,
+            equations.rest.right + delta[b] * equations.coordinate.right.subs(s_v, s[b]),
+        )
+
+
+def _tilted_moment(order: int, values: dict[sp.Basic, mpmath.mpf]) -> mpmath.mpf:
+    """E y^order exp(-lambda E/t) by numerical integration."""
+    variance, time, tilt, x = (values[symbol] for symbol in (s_v, t, lam, x_v))
+
+    def integrand(y: mpmath.mpf) -> mpmath.mpf:
+        weight = mpmath.exp(-tilt * (x - y) ** 2 / (2 * time) - y**2 / (2 * variance))
+        return y**order * weight / mpmath.sqrt(2 * mpmath.pi * variance)
+
+    width = mpmath.sqrt(variance) + abs(x)
+    return mpmath.quad(integrand, [-20 * width, -5 * width, -width, 0, width, 5 * width, 20 * width])
+
+
+def _root_in_log(function, scale: float):  # noqa: ANN001, ANN202
+    """Root in t of an increasing function, by bisection and secant in ln t around `scale`."""
+    low = high = mpmath.log(scale)
+    while function(mpmath.exp(low)) > 0:
+        low -= 2
+    while function(mpmath.exp(high)) < 0:
+        high += 2
+    return mpmath.exp(mpmath.findroot(lambda u: function(mpmath.exp(u)), (low, high), solver="anderson"))

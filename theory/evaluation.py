@@ -1,0 +1,44 @@
+"""Expressions at any precision by mpmath: the route that shares nothing with JAX."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+
+import mpmath
+import sympy as sp
+
+from theory.symbols import B
+
+Values = Mapping[sp.Basic, float | mpmath.mpf | Sequence[float | mpmath.mpf]]
+
+
+def evaluate(expression: sp.Expr, values: Values, digits: int = 30) -> mpmath.mpf:
+    """The expression at the given values, computed with `digits` decimal digits.
+
+    `values` maps symbols to numbers and indexed symbols to sequences, one entry per
+    block. Floats are taken as the binary numbers they are.
+    """
+    scalars = {key: value for key, value in values.items() if not isinstance(key, sp.IndexedBase)}
+    vectors = {key: value for key, value in values.items() if isinstance(key, sp.IndexedBase)}
+    blocks = len(next(iter(vectors.values()))) if vectors else 0
+    function = _compiled(expression, tuple(scalars), tuple(vectors), blocks)
+    with mpmath.workdps(digits):
+        numbers = [mpmath.mpmathify(value) for value in scalars.values()]
+        entries = [mpmath.mpmathify(entry) for vector in vectors.values() for entry in vector]
+        return mpmath.mpmathify(function(*numbers, *entries))
+
+
+def unroll(expression: sp.Expr, blocks: int) -> sp.Expr:
+    """The expression with its sums over blocks written out for so many blocks."""
+    return expression.replace(
+        lambda node: isinstance(node, sp.Sum) and node.limits[0][2] == B,
+        lambda node: sp.Add(*(node.function.subs(node.limits[0][0], index) for index in range(1, blocks + 1))),
+    )
+
+
+@cache
+def _compiled(
+    expression: sp.Expr, scalars: tuple[sp.Basic, ...], vectors: tuple[sp.IndexedBase, ...], blocks: int
+) -> Callable[..., mpmath.mpf]:
+    entries = [vector[index] for vector in vectors for index in range(1, blocks + 1)]
+    arguments = {entry: sp.Dummy() for entry in (*scalars, *entries)}
+    return sp.lambdify(list(arguments.values()), unroll(expression, blocks).xreplace(arguments), "mpmath")
