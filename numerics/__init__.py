@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from numerics.critical import critical_size as critical_size
     from numerics.critical import critical_time as critical_time
     from numerics.data import load_data as load_data
+    from numerics.diagram import phase_diagram as phase_diagram
     from numerics.figures import phase_diagram_figure as phase_diagram_figure
     from numerics.lowering import LoweringError as LoweringError
     from numerics.lowering import lower as lower
     from numerics.manifold import Manifold as Manifold
-    from numerics.diagram import phase_diagram as phase_diagram
     from numerics.probe import Probe as Probe
+    from numerics.solution import Transition as Transition
     from numerics.status import InputError as InputError
     from numerics.status import Status as Status
-    from numerics.solution import Transition as Transition
 
 _MODULE_OF = {
     "InputError": "status",

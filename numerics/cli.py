@@ -300,7 +300,9 @@ def _read_probe(text: str) -> "Probe":
     try:
         return getattr(Probe, kind)(float(amplitude))
     except ValueError as error:
-        raise InputError(f"the probe's amplitude {amplitude!r} is not a number that is finite and not negative") from error
+        raise InputError(
+            f"the probe's amplitude {amplitude!r} is not a number that is finite and not negative"
+        ) from error
 
 
 def _log_sizes(sizes: tuple[float, float, int]) -> "np.ndarray":
@@ -309,7 +311,7 @@ def _log_sizes(sizes: tuple[float, float, int]) -> "np.ndarray":
     low, high, count = sizes
     if not (2 <= low < high < math.inf and count >= 2):
         raise InputError(
-            f"--sizes {low:g} {high:g} {count} must be a smallest size of at least 2, a larger one, and at least 2 of them"
+            f"--sizes {low:g} {high:g} {count} must be a size of at least 2, a larger one, and a count of at least 2"
         )
     return np.linspace(math.log(low), math.log(high), count)
 

@@ -7,6 +7,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Float
 
 from numerics.criteria import Criterion, Setting, find_criterion, setting
@@ -198,6 +199,6 @@ def _single_or_batch(
         array = values.astype(float) if isinstance(values, jax.Array) else np.asarray(values, dtype=float)
     except (TypeError, ValueError) as error:
         raise InputError(f"{name} = {values!r} is not a number or an array of numbers") from error
-    if array.ndim == 0 and not isinstance(array, jax.core.Tracer) and not allowed(float(array)):
+    if array.ndim == 0 and not isinstance(array, Tracer) and not allowed(float(array)):
         raise InputError(f"{name} is {float(array):g}; it must be {requirement}")
     return array

@@ -149,9 +149,7 @@ def _solve_lanes(
     indicators: Float[Array, "lanes blocks"],
     probe: Probe,
     log_sizes: Float[Array, " sizes"],
-) -> tuple[
-    Transition, Float[Array, " lanes"], Float[Array, "lanes sizes"], Float[Array, "lanes sizes"]
-]:
+) -> tuple[Transition, Float[Array, " lanes"], Float[Array, "lanes sizes"], Float[Array, "lanes sizes"]]:
     """Critical times, opening times and both sensitivities, one lane per spectrum and probed block."""
 
     def lane(pair: tuple[Manifold, Array]) -> tuple[Transition, Array, Array, Array]:

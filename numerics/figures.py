@@ -1,6 +1,8 @@
 """Figures at column width, readable in grayscale."""
 
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -15,7 +17,7 @@ from numerics.files import write_whole
 from numerics.status import Status
 
 _COLUMN_WIDTH = 3.4  # inches, one column of a two-column paper
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "font.size": 8,
     "axes.labelsize": 8,
     "legend.fontsize": 7,
@@ -41,9 +43,9 @@ def phase_diagram_figure(diagram: xr.Dataset) -> Figure:
 
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(_COLUMN_WIDTH, 5.2), layout="constrained")
-        above, below = figure.subfigures(2, 1)
-        _draw_times(above.subplots(), diagram)
-        _draw_map(below.subplots(), diagram)
+        grid = figure.add_gridspec(2, 1)
+        _draw_times(figure.add_subfigure(grid[0]).add_subplot(), diagram)
+        _draw_map(figure.add_subfigure(grid[1]).add_subplot(), diagram)
     return figure
 
 
@@ -58,15 +60,16 @@ def _draw_times(axes: Axes, diagram: xr.Dataset) -> None:
     many = len(variances) > _MOST_LINES
     colours, scale = _block_colours(variances)
     for block, (variance, colour) in enumerate(zip(variances, colours, strict=True)):
-        style = {"color": colour, "linestyle": "-" if many else _DASHES[block], "linewidth": 0.7 if many else 1.3}
+        dashes = "-" if many else _DASHES[block]
+        plot = partial(axes.plot, sizes, color=colour, linestyle=dashes, linewidth=0.7 if many else 1.3)
         times, opening = diagram.critical_time.values[block], diagram.opening_time.values[block]
         outside = diagram.status.values[block] == Status.OUT_OF_VALIDITY
         # The faint part reaches the first valid point, so that the line has no hole.
         reach = outside | np.append(outside[1:], False) | np.insert(outside[:-1], 0, False)
-        axes.plot(sizes, np.where(reach, times, np.nan), alpha=_FAINT, **style)
-        axes.plot(sizes, np.where(outside, np.nan, times), label=rf"$s_{{{block}}} = {variance:.3g}$", **style)
+        plot(np.where(reach, times, np.nan), alpha=_FAINT)
+        plot(np.where(outside, np.nan, times), label=rf"$s_{{{block}}} = {variance:.3g}$")
         if not many:
-            axes.axhline(opening, **style | {"linewidth": 0.5}, alpha=0.6)
+            axes.axhline(opening, color=colour, linestyle=dashes, linewidth=0.5, alpha=0.6)
         axes.plot([0.99], [opening], marker=5, color=colour, markersize=4, transform=axes.get_yaxis_transform())
     axes.set(xscale="log", yscale="log", xlim=(sizes.min(), sizes.max()))
     axes.set(xlabel="data-set size $N$", ylabel="critical noise variance $t_c$")
@@ -103,14 +106,13 @@ def _draw_map(axes: Axes, diagram: xr.Dataset) -> None:
     outside = diagram.status_map.values.T == Status.OUT_OF_VALIDITY
     found = times[np.isfinite(times)]
     norm = LogNorm(found.min(), found.max()) if len(found) and found.max() > found.min() else None
-    image = axes.pcolormesh(sizes, variances, times, norm=norm, cmap=_COLOURS, shading="nearest", rasterized=True,
-                            alpha=np.where(outside, _FAINT, 1.0))  # fmt: skip
-    colour_bar = axes.figure.colorbar(image, ax=axes, label="$t_c$ of the swept block", pad=0.03)
-    colour_bar.solids.set_alpha(1.0)
+    draw = partial(axes.pcolormesh, sizes, variances, norm=norm, cmap=_COLOURS, shading="nearest", rasterized=True)
+    draw(np.where(outside, times, np.nan), alpha=_FAINT)
+    image = draw(np.where(outside, np.nan, times))
+    axes.figure.colorbar(image, ax=axes, label="$t_c$ of the swept block", pad=0.03)
     ratio = times / diagram.opening_time_map.values[:, None]
     if len(found) and np.nanmin(ratio) < 1 < np.nanmax(ratio) and min(ratio.shape) > 1:
-        style = {"colors": "black", "linestyles": "--", "linewidths": 1.0}
-        line = axes.contour(sizes, variances, ratio, levels=[1.0], **style)
+        line = axes.contour(sizes, variances, ratio, levels=[1.0], colors="black", linestyles="--", linewidths=1.0)
         line.set_path_effects([withStroke(linewidth=2.2, foreground="white")])
         proxy = Line2D([], [], color="black", linestyle="--", linewidth=1.0, label="$t_c = s$: below, never opens")
         axes.legend(handles=[proxy], loc="lower left", framealpha=0.85, edgecolor="none")

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, reduce
 from types import MappingProxyType
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -128,7 +129,7 @@ def rewrite_for_accuracy(expression: sp.Expr) -> sp.Expr:
     denominator where that difference has fewer terms: the ones are cancelled
     symbolically, so log((t + s)/t) keeps its accuracy for s/t far below machine epsilon.
     """
-    return expression.replace(sp.log, _log1p_form).replace(_is_exp_minus_one, _expm1_form)
+    return cast(sp.Expr, expression.replace(sp.log, _log1p_form).replace(_is_exp_minus_one, _expm1_form))
 
 
 def _log1p_form(argument: sp.Expr) -> sp.Expr:
@@ -143,14 +144,14 @@ def _log1p_form(argument: sp.Expr) -> sp.Expr:
 
 def _is_exp_minus_one(node: sp.Basic) -> bool:
     """Whether a sum's number cancels the coefficients of its exponentials, as in exp(x) - 1."""
+    if not isinstance(node, sp.Add):
+        return False
     coefficients = [coefficient for coefficient, _ in _exponentials(node)]
     return bool(coefficients) and sp.Add(*coefficients) == -node.as_coeff_Add()[0]
 
 
-def _exponentials(node: sp.Basic) -> list[tuple[sp.Expr, sp.exp]]:
+def _exponentials(node: sp.Add) -> list[tuple[sp.Expr, sp.exp]]:
     """The terms c exp(x) of a sum, c a number, as pairs."""
-    if not node.is_Add:
-        return []
     pairs = (term.as_coeff_Mul() for term in node.args)
     return [(coefficient, factor) for coefficient, factor in pairs if isinstance(factor, sp.exp)]
 
@@ -161,7 +162,7 @@ def _expm1_form(node: sp.Add) -> sp.Expr:
 
 
 def _refuse_unknown(name: str, node: sp.Basic, bound: set[sp.Basic]) -> None:
-    if node.is_Number or isinstance(node, sp.NumberSymbol):
+    if isinstance(node, sp.Number | sp.NumberSymbol):
         return
     if isinstance(node, sp.Symbol):
         if node not in bound:
@@ -187,7 +188,7 @@ class _Evaluation:
     so that nothing which depends on a sum's index is shared beyond it.
     """
 
-    def __init__(self, values: dict[sp.Basic, Array]):
+    def __init__(self, values: Mapping[Any, Array]) -> None:
         self._values = values
         self._known: dict[sp.Basic, Array] = {}
 
@@ -206,7 +207,7 @@ class _Evaluation:
             return self._values[node]
         if isinstance(node, sp.Indexed):
             return self._values[node.base]
-        if node.is_Number or isinstance(node, sp.NumberSymbol):
+        if isinstance(node, sp.Number | sp.NumberSymbol):
             return jnp.float64(float(node))
         if isinstance(node, sp.Sum):
             return jnp.sum(_Evaluation(self._values).per_block(node.function))

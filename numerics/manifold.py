@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
+from jax.core import Tracer
 from jaxtyping import Array, Float
 
 from numerics.lowering import lower
@@ -86,7 +87,7 @@ class Manifold:
             multiplicities = np.append(multiplicities, ambient_dim - len(positive))
         return cls(variances, multiplicities)
 
-    def with_variances(self, variances: Float[Array, "... blocks"]) -> Self:
+    def with_variances(self, variances: Float[Array, "... blocks"]) -> "Manifold":
         """The same manifold with other variances, one row per lane if there are several; not validated."""
         lanes = jnp.broadcast_to(self.multiplicities, variances.shape)
         return _unflatten(self.normalized, (variances, lanes))
@@ -106,9 +107,7 @@ class Manifold:
             InputError: if there is no such block.
         """
         if isinstance(block, bool) or not isinstance(block, (int, np.integer)) or not 0 <= block < self.num_blocks:
-            raise InputError(
-                f"there is no block {block!r}: the manifold has blocks 0 to {self.num_blocks - 1}"
-            )
+            raise InputError(f"there is no block {block!r}: the manifold has blocks 0 to {self.num_blocks - 1}")
         return jnp.asarray(np.eye(self.num_blocks)[block])
 
     def sample(self, key: Array, num_samples: int) -> Float[Array, "samples dims"]:
@@ -166,9 +165,9 @@ def _validate(variances: Array, multiplicities: Array) -> None:
             f"there are {len(variances)} variances but {len(multiplicities)} multiplicities; give one per block"
         )
     # Tracers have no values to look at; the solvers mark such lanes instead.
-    if not isinstance(variances, jax.core.Tracer):
+    if not isinstance(variances, Tracer):
         _refuse_blocks("variance", np.asarray(variances), lambda s: s >= 0, "not negative")
-    if not isinstance(multiplicities, jax.core.Tracer):
+    if not isinstance(multiplicities, Tracer):
         _refuse_blocks(
             "multiplicity", np.asarray(multiplicities), lambda d: (d >= 1) & (d == np.round(d)), "a positive integer"
         )

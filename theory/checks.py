@@ -5,7 +5,7 @@
 precision; `critical_points` and `gaussian_limit` look at solved equations.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import mpmath
@@ -13,7 +13,7 @@ import sympy as sp
 
 from theory import condensation, partition, probe, score
 from theory.derivation import equal
-from theory.evaluation import evaluate, unroll
+from theory.evaluation import Values, evaluate, unroll
 from theory.symbols import N, Q, Q_rest, a, b, d, delta, gap, h, k_1, k_2, lam, lam_c, log_N, q_v, s, s_v, t, x_v, y_v
 
 
@@ -64,15 +64,25 @@ def identities() -> tuple[Identity, ...]:
     cumulants = {k_1: partition.first_cumulant.right, k_2: partition.second_cumulant.right}
     along = condensation.along_probe_critical_time.right.subs(a, 1)
     return (
-        Identity("tilted mean = d/dh of ln E exp(-lambda E/t + h y)", sp.diff(source, h).subs(h, 0), partition.tilted_mean.right),
+        Identity(
+            "tilted mean = d/dh of ln E exp(-lambda E/t + h y)",
+            sp.diff(source, h).subs(h, 0),
+            partition.tilted_mean.right,
+        ),
         Identity("tilted variance = d^2/dh^2 of the same", sp.diff(source, h, 2), partition.tilted_variance.right),
         Identity(
             "K' = -<E>/t, with <E> from the tilted moments",
             sp.diff(one_direction, lam),
             -((x_v - partition.tilted_mean.right) ** 2 + partition.tilted_variance.right) / (2 * t),
         ),
-        Identity("two cumulants = second order of K in lambda", taylor, partition.gaussian_generating_function.right.subs(cumulants)),
-        Identity("slope of the entropy = -lambda K''", sp.diff(condensation.entropy.right, lam), -lam * sp.diff(K, lam, 2)),
+        Identity(
+            "two cumulants = second order of K in lambda",
+            taylor,
+            partition.gaussian_generating_function.right.xreplace(cumulants),
+        ),
+        Identity(
+            "slope of the entropy = -lambda K''", sp.diff(condensation.entropy.right, lam), -lam * sp.diff(K, lam, 2)
+        ),
         Identity("entropy = ln N + K - lambda K'", condensation.entropy.right, log_N + K - lam * slope),
         Identity(
             "gaussian_rem = second order of rem in lambda",
@@ -84,14 +94,24 @@ def identities() -> tuple[Identity, ...]:
             (condensation.trace_of_squares / 2 + s_v * along) / (2 * along**2),
             log_N,
         ),
-        Identity("population score = d/dx of the log of the integrated density", sp.diff(sp.log(marginal), x_v), score.population_score.right),
-        Identity("-tJ = 1 - p(1)/t", 1 - partition.tilted_variance.right.subs(lam, 1) / t, score.population_eigenvalue.right),
+        Identity(
+            "population score = d/dx of the log of the integrated density",
+            sp.diff(sp.log(marginal), x_v),
+            score.population_score.right,
+        ),
+        Identity(
+            "-tJ = 1 - p(1)/t", 1 - partition.tilted_variance.right.subs(lam, 1) / t, score.population_eigenvalue.right
+        ),
         Identity("gap at its opening time = Delta", _gap_at(score.gap_opening_time.right), gap),
         Identity("gap at its closing time = Delta", _gap_at(score.gap_closing_time.right), gap),
         Identity(
             "K(2) - 2K(1) = ln E v^2/(E v)^2, integrated",
             one_direction.subs(lam, 2) - 2 * one_direction.subs(lam, 1),
-            sp.log(_gaussian_integral(sp.exp(-((x_v - y_v) ** 2) / t - y_v**2 / (2 * s_v))) * sp.sqrt(2 * sp.pi * s_v) / marginal**2),
+            sp.log(
+                _gaussian_integral(sp.exp(-((x_v - y_v) ** 2) / t - y_v**2 / (2 * s_v)))
+                * sp.sqrt(2 * sp.pi * s_v)
+                / marginal**2
+            ),
         ),
         Identity(
             "liquid participation = exp of the same over N",
@@ -119,11 +139,14 @@ def quadratures(digits: int = 30) -> tuple[Comparison, ...]:
                 rows.append(Comparison(f"{name} at {where}", left, evaluate(equation.right, values, digits + 10)))
         for index in ("0.1", "0.5", "0.9"):
             tilt = mpmath.mpf(index)
-            beta = mpmath.quad(lambda u, m=tilt: u ** (1 - m) * (1 - u) ** (m - 1), [0, 0.5, 1]) / mpmath.beta(1 - tilt, tilt)
+            # The Beta law's mean, with w = (1 - u)^lambda_c in place of u: no singular end is left.
+            mean = mpmath.quad(lambda w, m=tilt: (1 - w ** (1 / m)) ** (1 - m) / m, [0, 1]) / mpmath.beta(
+                1 - tilt, tilt
+            )
             rows.append(
                 Comparison(
                     f"Poisson-Dirichlet Y2 at lambda_c = {index}",
-                    beta,
+                    mean,
                     evaluate(condensation.condensed_participation.right, {lam_c: tilt}, digits + 10),
                 )
             )
@@ -216,7 +239,7 @@ def _singled_out() -> Iterable[Identity]:
         )
 
 
-def _tilted_moment(order: int, values: dict[sp.Basic, mpmath.mpf]) -> mpmath.mpf:
+def _tilted_moment(order: int, values: Values) -> mpmath.mpf:
     """E y^order exp(-lambda E/t) by numerical integration."""
     variance, time, tilt, x = (values[symbol] for symbol in (s_v, t, lam, x_v))
 
@@ -228,7 +251,7 @@ def _tilted_moment(order: int, values: dict[sp.Basic, mpmath.mpf]) -> mpmath.mpf
     return mpmath.quad(integrand, [-20 * width, -5 * width, -width, 0, width, 5 * width, 20 * width])
 
 
-def _root_in_log(function, scale: float):  # noqa: ANN001, ANN202
+def _root_in_log(function: Callable[[mpmath.mpf], mpmath.mpf], scale: float | mpmath.mpf) -> mpmath.mpf:
     """Root in t of an increasing function, by bisection and secant in ln t around `scale`."""
     low = high = mpmath.log(scale)
     while function(mpmath.exp(low)) > 0:

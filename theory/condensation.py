@@ -8,7 +8,7 @@ condenses on few samples where it vanishes.
 
 import sympy as sp
 
-from theory.derivation import DERIVED, Chapter, Equation, Step
+from theory.derivation import DERIVED, Chapter, Equation, Step, merge_sums
 from theory.partition import (
     gaussian_generating_function,
     generating_function,
@@ -17,12 +17,37 @@ from theory.partition import (
     second_cumulant,
     tidy,
 )
-from theory.symbols import B, K, N, Q, S, a, b, d, k_1, k_2, lam, lam_c, log_N, m, s, s_v, t, t_c, x_v
+from theory.symbols import (
+    Y_2,
+    B,
+    K,
+    N,
+    Q,
+    S,
+    a,
+    b,
+    d,
+    g,
+    k_2,
+    lam,
+    lam_c,
+    log_N,
+    log_N_c,
+    log_Z,
+    r,
+    s,
+    s_sphere,
+    s_v,
+    t,
+    t_c,
+    t_c_along,
+    t_half_along,
+    trace_of_squares,
+    u,
+)
 
 _LD = "arXiv:2410.08727"
 _REM = "B. Derrida, Phys. Rev. B 24, 2613 (1981)"
-_Y2 = sp.Symbol("Y_2")
-_log_N_c = sp.Function(r"\ln{N_c}")
 _G = gaussian_generating_function.right
 _legendre = lam * generating_function_slope.right - generating_function.right
 _gaussian_legendre = lam * sp.diff(_G, lam) - _G
@@ -60,17 +85,17 @@ entropy_slope = Equation(
 
 critical_log_size = Equation(
     name="critical_log_size",
-    left=_log_N_c(lam),
+    left=log_N_c(lam),
     right=tidy(_legendre),
     meaning="The data-set size at which the entropy vanishes at tilt $\\lambda$: condensation sets in at "
-    "$\\lambda = 1$, and $\\lambda_c = \\lambda$ at the size $N_c(\\lambda)$. It is explicit; critical times invert it.",
+    "$\\lambda = 1$, and $\\lambda_c = \\lambda$ at the size $N_c(\\lambda)$. Critical times invert it.",
     source=DERIVED,
     steps=(Step("Solve $S(\\lambda) = 0$ for $\\ln N$.", lambda: sp.solve(entropy.right, log_N)[0]),),
 )
 
 liquid_log_partition = Equation(
     name="liquid_log_partition",
-    left=sp.Function(r"\ln{Z}")(lam),
+    left=log_Z,
     right=log_N + generating_function.right.subs(lam, 1),
     meaning="The annealed log-partition function, typical in the liquid phase.",
     source=_REM,
@@ -82,11 +107,9 @@ liquid_log_partition = Equation(
     ),
 )
 
-_u = sp.Symbol("u", positive=True)
-
 condensed_participation = Equation(
     name="condensed_participation",
-    left=_Y2,
+    left=Y_2,
     right=1 - lam_c,
     meaning="Mean of $Y_2 = \\sum_\\mu w_\\mu^2$ in the condensed phase, $\\lambda_c < 1$. "
     "One half of the weight pairs coincide at $\\lambda_c = 1/2$: the participation criterion.",
@@ -95,20 +118,18 @@ condensed_participation = Equation(
         Step(
             "The weights follow the Poisson-Dirichlet law of index $\\lambda_c$. A weight drawn with probability "
             "equal to itself then has a Beta law, and its mean is $E \\sum_\\mu w_\\mu^2$.",
-            lambda: _u ** (-lam_c) * (1 - _u) ** (lam_c - 1) / (sp.gamma(1 - lam_c) * sp.gamma(lam_c)),
+            lambda: u ** (-lam_c) * (1 - u) ** (lam_c - 1) / (sp.gamma(1 - lam_c) * sp.gamma(lam_c)),
         ),
         Step(
             "Integrate u times this density over (0, 1): a Beta function, written by its gamma functions.",
-            lambda: sp.gammasimp(
-                sp.beta(2 - lam_c, lam_c).rewrite(sp.gamma) / (sp.gamma(1 - lam_c) * sp.gamma(lam_c))
-            ),
+            lambda: sp.gammasimp(sp.beta(2 - lam_c, lam_c).rewrite(sp.gamma) / (sp.gamma(1 - lam_c) * sp.gamma(lam_c))),
         ),
     ),
 )
 
 liquid_participation = Equation(
     name="liquid_participation",
-    left=_Y2,
+    left=Y_2,
     right=sp.exp(generating_function.right.subs(lam, 2) - 2 * generating_function.right.subs(lam, 1)) / N,
     meaning="Mean of $Y_2$ deep in the liquid phase, $\\lambda_c > 2$. Between 1 and 2 only its exponential order "
     "is known at this level, so no criterion uses it there.",
@@ -128,25 +149,30 @@ liquid_participation = Equation(
 
 gaussian_critical_log_size = Equation(
     name="gaussian_critical_log_size",
-    left=_log_N_c(lam),
+    left=log_N_c(lam),
     right=_gaussian_legendre.expand().subs(k_2, second_cumulant.right),
     meaning="The same condition with two cumulants kept.",
     source=_LD,
     steps=(
-        Step("Insert the two-cumulant form into $\\lambda K' - K$; the mean energy drops out.", lambda: _gaussian_legendre),
+        Step(
+            "Insert the two-cumulant form into $\\lambda K' - K$; the mean energy drops out.",
+            lambda: _gaussian_legendre,
+        ),
         Step("Insert the second cumulant.", lambda: _gaussian_legendre.subs(k_2, second_cumulant.right)),
     ),
 )
 
 sphere_critical_log_size = Equation(
     name="sphere_critical_log_size",
-    left=_log_N_c(lam),
+    left=log_N_c(lam),
     right=lam**2 / (2 * t**2) * sp.Sum(s[b] * Q[b], (b, 1, B)),
     meaning="The same for data normalized to the unit sphere, with $s_b$ the variance after normalization: the "
     "lengths $|y|^2$ no longer fluctuate, and the part of the second cumulant that is quadratic in y drops.",
     source=_LD,
     steps=(
-        Step("Remove from the second cumulant what is left at the origin, Q = 0.", lambda: _without_length_fluctuation()),
+        Step(
+            "Remove from the second cumulant what is left at the origin, Q = 0.", lambda: _without_length_fluctuation()
+        ),
         Step(
             "Insert it into the two-cumulant condition.",
             lambda: (lam**2 * k_2 / (2 * t**2)).subs(k_2, _without_length_fluctuation()),
@@ -156,12 +182,13 @@ sphere_critical_log_size = Equation(
 
 
 def _without_length_fluctuation() -> sp.Expr:
-    return tidy(second_cumulant.right - sp.Sum(second_cumulant.right.function.subs(Q[b], 0), (b, 1, B)))
+    summand, _ = merge_sums(second_cumulant.right)
+    return sp.Sum(summand - summand.subs(Q[b], 0), (b, 1, B))
 
 
 sphere_variance = Equation(
     name="sphere_variance",
-    left=sp.Symbol(r"\tilde{s}_v", positive=True),
+    left=s_sphere,
     right=s_v / sp.Sum(d[b] * s[b], (b, 1, B)),
     meaning="Variance along v of data divided by their norm, for many directions.",
     source=_LD,
@@ -212,7 +239,6 @@ def _gaussian_condition(tilt: sp.Expr, cumulant: sp.Expr) -> sp.Equality:
     return sp.Eq(log_N, _gaussian_legendre.expand().subs({lam: tilt, k_2: cumulant}))
 
 
-trace_of_squares = sp.Symbol(r"\mathrm{tr}\,\Sigma^2", positive=True)
 _along = trace_of_squares / 2 + a**2 * t * s_v
 
 
@@ -226,7 +252,7 @@ def _along_probe_time(tilt: sp.Expr) -> sp.Expr:
 
 along_probe_critical_time = Equation(
     name="along_probe_critical_time",
-    left=sp.Symbol("t_c^{*}", positive=True),
+    left=t_c_along,
     right=(a**2 * s_v + sp.sqrt(a**4 * s_v**2 + 4 * log_N * trace_of_squares)) / (4 * log_N),
     meaning="Critical time of the published theory along a direction: the probe $a \\sqrt{t}\\, v$ moves with t. "
     "It grows with $s_v$: at this level higher local variance is lost first. "
@@ -241,7 +267,7 @@ along_probe_critical_time = Equation(
 
 along_probe_participation_time = Equation(
     name="along_probe_participation_time",
-    left=sp.Symbol("t_{1/2}^{*}", positive=True),
+    left=t_half_along,
     right=(a**2 * s_v + sp.sqrt(a**4 * s_v**2 + 16 * log_N * trace_of_squares)) / (16 * log_N),
     meaning="Time along a direction at which the published theory has participation one half.",
     source=DERIVED,
@@ -253,7 +279,7 @@ along_probe_participation_time = Equation(
 
 along_sphere_critical_time = Equation(
     name="along_sphere_critical_time",
-    left=sp.Symbol("t_c^{*}", positive=True),
+    left=t_c_along,
     right=a**2 * s_v / (2 * log_N),
     meaning="The same for data on the unit sphere.",
     source=_LD,
@@ -265,38 +291,34 @@ along_sphere_critical_time = Equation(
     ),
 )
 
-_r = sp.Symbol("r", positive=True)
-
 reentrance_amplitude = Equation(
     name="reentrance_amplitude",
-    left=sp.Symbol("a^2_{\\max}/d_b", positive=True),
+    left=g,
     right=3 + 2 * sp.sqrt(2),
     meaning="Along a direction of block b, condensation has one root in t for every size as long as "
-    "$a^2/d_b$ is below this; above it the block's part of $\\ln N_c$ is no longer monotone in t and there can be three.",
+    "$g = a^2/d_b$ is below this; above it the block's part of $\\ln N_c$ is not monotone and there can be three.",
     source=DERIVED,
     steps=(
         Step(
-            "The block's part of $\\ln N_c(1)$ per direction, in the ratio $r = s_b/t$ with $a^2 = g\\, d_b$.",
+            "The block's part of $\\ln N_c(1)$ per direction, in the ratio $r = s_b/t$ with $a^2 = g d_b$.",
             lambda: _block_log_size(),
         ),
         Step("Its slope in r, times $2 (1+r)^3$.", lambda: _reentrance_polynomial()),
         Step(
             "The polynomial has a double root in r > 0 at the larger zero of its discriminant in g.",
-            lambda: max(sp.solve(sp.discriminant(_reentrance_polynomial(), _r), _g)),
+            lambda: max(sp.solve(sp.discriminant(_reentrance_polynomial(), r), g)),
         ),
     ),
 )
 
-_g = sp.Symbol("g", positive=True)
-
 
 def _block_log_size() -> sp.Expr:
-    summand = critical_log_size.right.function.subs({lam: 1, d[b]: 1, Q[b]: _g * t})
-    return sp.simplify(summand.subs(s[b], _r * t))
+    summand, _ = merge_sums(critical_log_size.right)
+    return sp.simplify(summand.subs({lam: 1, d[b]: 1, Q[b]: g * t}).subs(s[b], r * t))
 
 
 def _reentrance_polynomial() -> sp.Expr:
-    return sp.expand(sp.cancel(2 * (1 + _r) ** 3 * sp.diff(_block_log_size(), _r)))
+    return sp.expand(sp.cancel(2 * (1 + r) ** 3 * sp.diff(_block_log_size(), r)))
 
 
 CHAPTER = Chapter(

@@ -1,14 +1,16 @@
 """Expressions at any precision by mpmath: the route that shares nothing with JAX."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import cache
+from typing import Any, cast
 
 import mpmath
 import sympy as sp
 
 from theory.symbols import B
 
-Values = Mapping[sp.Basic, float | mpmath.mpf | Sequence[float | mpmath.mpf]]
+# Symbols to numbers, indexed symbols to sequences of numbers.
+Values = Mapping[Any, Any]
 
 
 def evaluate(expression: sp.Expr, values: Values, digits: int = 30) -> mpmath.mpf:
@@ -29,10 +31,11 @@ def evaluate(expression: sp.Expr, values: Values, digits: int = 30) -> mpmath.mp
 
 def unroll(expression: sp.Expr, blocks: int) -> sp.Expr:
     """The expression with its sums over blocks written out for so many blocks."""
-    return expression.replace(
+    unrolled = expression.replace(
         lambda node: isinstance(node, sp.Sum) and node.limits[0][2] == B,
         lambda node: sp.Add(*(node.function.subs(node.limits[0][0], index) for index in range(1, blocks + 1))),
     )
+    return cast(sp.Expr, unrolled)
 
 
 @cache

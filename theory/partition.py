@@ -14,6 +14,7 @@ import sympy as sp
 
 from theory.derivation import DERIVED, Chapter, Equation, Step, merge_sums
 from theory.symbols import (
+    K_G,
     B,
     E_v,
     K,
@@ -25,6 +26,7 @@ from theory.symbols import (
     k_2,
     lam,
     m,
+    mean_weight,
     p,
     s,
     s_v,
@@ -58,15 +60,18 @@ def over_blocks(per_direction: sp.Expr, per_length: sp.Expr) -> sp.Sum:
 
 
 def tidy(expression: sp.Expr) -> sp.Expr:
-    """One sum over blocks, linear in d_b and Q_b, each coefficient as log terms plus one factored fraction.
+    """One sum over blocks, linear in d_b and Q_b, each coefficient as one logarithm plus one factored fraction.
 
     The fractions are brought over one denominator because term by term they cancel
-    when s is much larger than t, and the cancelled form is a sum of positive terms.
+    when s is much larger than t, and the logarithms into one argument because they
+    cancel when s is much smaller.
     """
     summand, rest = merge_sums(expression)
     terms = []
     for weight in (d[b], Q[b]):
         rational, logarithmic = sp.expand(summand.diff(weight)).as_independent(sp.log, as_Add=True)
+        if logarithmic.is_Add:
+            logarithmic = sp.logcombine(2 * logarithmic, force=True) / 2
         terms.append(weight * (sp.factor(rational) + logarithmic))
     return sp.Sum(sp.Add(*terms), (b, 1, B)) + rest
 
@@ -88,7 +93,7 @@ random_energy = Equation(
 
 direction_factor = Equation(
     name="direction_factor",
-    left=sp.Function("E")(sp.exp(-lam * E_v(x_v) / t)),
+    left=mean_weight,
     right=sp.exp(-lam * x_v**2 / (2 * (t + lam * s_v))) / sp.sqrt(1 + lam * s_v / t),
     meaning="One direction's factor of the average Boltzmann weight at inverse temperature $\\lambda/t$.",
     source=DERIVED,
@@ -128,7 +133,7 @@ generating_function = Equation(
 )
 
 
-def generating_function_at(tilt: sp.Expr) -> sp.Expr:
+def generating_function_at(tilt: sp.Expr | int) -> sp.Expr:
     """K at another tilt than the symbol lambda."""
     return generating_function.right.subs(lam, tilt)
 
@@ -139,9 +144,7 @@ generating_function_slope = Equation(
     right=tidy(sp.diff(generating_function.right, lam)),
     meaning="Minus the mean energy under the law tilted by $\\lambda$, in units of t.",
     source=DERIVED,
-    steps=(
-        Step("Differentiate K term by term.", lambda: sp.diff(generating_function.right, lam)),
-    ),
+    steps=(Step("Differentiate K term by term.", lambda: sp.diff(generating_function.right, lam)),),
 )
 
 generating_function_curvature = Equation(
@@ -150,9 +153,7 @@ generating_function_curvature = Equation(
     right=tidy(sp.diff(generating_function.right, lam, 2)),
     meaning="The variance of the energy under the tilted law, in units of $t^2$; never negative, so K is convex.",
     source=DERIVED,
-    steps=(
-        Step("Differentiate K twice.", lambda: sp.diff(generating_function.right, lam, 2)),
-    ),
+    steps=(Step("Differentiate K twice.", lambda: sp.diff(generating_function.right, lam, 2)),),
 )
 
 tilted_variance = Equation(
@@ -169,7 +170,7 @@ tilted_variance = Equation(
             lambda: -1 / sp.diff(_tilted_exponent, y_v, 2),
         ),
         Step(
-            "The same from a source: twice differentiate $\\ln E\\, e^{-\\lambda E/t + h y}$, integrated over y, at h = 0.",
+            "The same from a source: differentiate $\\ln E\\, e^{-\\lambda E/t + h y}$ twice, at h = 0.",
             lambda: sp.simplify(sp.diff(log_generating_function_with_source(), h, 2)),
         ),
     ),
@@ -221,14 +222,14 @@ second_cumulant = Equation(
 
 gaussian_generating_function = Equation(
     name="gaussian_generating_function",
-    left=sp.Function("K_G")(lam),
+    left=K_G(lam),
     right=-lam * k_1 / t + lam**2 * k_2 / (2 * t**2),
     meaning="K with two cumulants kept: the law of the energy replaced by a Gaussian, as in the published theory.",
     source="arXiv:2410.08727, level `gaussian_rem`",
     steps=(
         Step(
             "Expand K to second order in $\\lambda$; K(0) = 0.",
-            lambda: sp.series(sp.Function("K")(lam), lam, 0, 3).removeO(),
+            lambda: sp.series(K(lam), lam, 0, 3).removeO(),
         ),
         Step(
             "Insert $K'(0) = -\\kappa_1/t$ and $K''(0) = \\kappa_2/t^2$.",

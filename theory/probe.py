@@ -20,7 +20,7 @@ from theory.condensation import (
 from theory.derivation import DERIVED, Chapter, Equation, Step, merge_sums
 from theory.partition import generating_function
 from theory.score import log_signal_to_noise, signal_to_noise_log_size
-from theory.symbols import B, Q, Q_rest, a, b, c, d, delta, lam, log_N, q_v, s, s_v, t
+from theory.symbols import S_G, B, Q, Q_rest, a, b, c, d, delta, lam, log_N, q_v, s, s_v, t
 
 
 class ProbeEquations(NamedTuple):
@@ -32,9 +32,9 @@ class ProbeEquations(NamedTuple):
 
 
 def _probe(name: str, meaning: str, along_v: sp.Expr, along_others: sp.Expr) -> ProbeEquations:
-    in_block = {s_v: s[b]}
-    rest = (d[b] - delta[b]) * along_others.subs(in_block)
-    length = sp.factor(sp.expand(rest + delta[b] * along_v.subs(in_block)))
+    in_block = (s_v, s[b])
+    rest = (d[b] - delta[b]) * along_others.subs(*in_block)
+    length = sp.factor(sp.expand(rest + delta[b] * along_v.subs(*in_block)))
     return ProbeEquations(
         coordinate=Equation(
             name=f"{name}_coordinate",
@@ -61,7 +61,7 @@ def _probe(name: str, meaning: str, along_v: sp.Expr, along_others: sp.Expr) -> 
             steps=(
                 Step(
                     "Add the coordinate along v, at the block's variance, in the block that holds v.",
-                    lambda: rest + delta[b] * along_v.subs(in_block),
+                    lambda: rest + delta[b] * along_v.subs(*in_block),
                 ),
             ),
         ),
@@ -123,7 +123,7 @@ signal_to_noise_log_size_probed = single_out(signal_to_noise_log_size)
 def _gaussian_entropy(name: str, log_size: Equation) -> Equation:
     return Equation(
         name=name,
-        left=sp.Function("S_G")(lam),
+        left=S_G(lam),
         right=log_N - log_size.right,
         meaning=f"Entropy of the level whose critical size is `{log_size.name}`.",
         source=DERIVED,

@@ -9,16 +9,37 @@ import sympy as sp
 
 from theory.derivation import DERIVED, Chapter, Equation, Step
 from theory.partition import generating_function_at, tidy, tilted_mean, tilted_variance
-from theory.symbols import d, gap, lam, log_N, q_v, s_narrow, s_v, s_wide, t, x_v
+from theory.symbols import (
+    gap,
+    gap_max,
+    lam,
+    log_N,
+    log_N_kept,
+    log_R,
+    log_second_moment,
+    log_variance,
+    mean_score,
+    q_v,
+    rho_v,
+    s_narrow,
+    s_v,
+    s_wide,
+    score_v,
+    t,
+    t_gap_closes,
+    t_gap_opens,
+    t_open,
+    t_widest,
+    x_v,
+)
 
 _LD = "arXiv:2410.08727"
 _SG = "arXiv:2410.05898"
-_log_N_c = sp.Symbol(r"\ln{N_c}")
 _marginal = sp.exp(-(x_v**2) / (2 * (t + s_v))) / sp.sqrt(2 * sp.pi * (t + s_v))
 
 population_score = Equation(
     name="population_score",
-    left=sp.Function("s_v")(x_v),
+    left=score_v(x_v),
     right=-x_v / (t + s_v),
     meaning="The score of the noised data along v.",
     source=_SG,
@@ -34,7 +55,7 @@ population_score = Equation(
 
 population_eigenvalue = Equation(
     name="population_eigenvalue",
-    left=sp.Symbol(r"\rho_v", positive=True),
+    left=rho_v,
     right=t / (t + s_v),
     meaning="Eigenvalue of $-tJ$ along v, J the Jacobian of the population score: near 0 along directions that carry "
     "variance and near 1 along those that do not.",
@@ -50,7 +71,7 @@ population_eigenvalue = Equation(
 
 opening_time = Equation(
     name="opening_time",
-    left=sp.Symbol(r"t_{\mathrm{open}}", positive=True),
+    left=t_open,
     right=s_v,
     meaning="Noise variance below which direction v is open: its eigenvalue is below one half.",
     source=DERIVED,
@@ -75,7 +96,7 @@ gap_height = Equation(
 
 gap_widest_time = Equation(
     name="gap_widest_time",
-    left=sp.Symbol(r"t_{\Delta}", positive=True),
+    left=t_widest,
     right=sp.sqrt(s_wide * s_narrow),
     meaning="Noise variance at which the gap is widest: the geometric mean of the two variances.",
     source=DERIVED,
@@ -87,12 +108,14 @@ gap_widest_time = Equation(
 
 gap_largest_height = Equation(
     name="gap_largest_height",
-    left=sp.Symbol(r"\Delta_{\max}", positive=True),
+    left=gap_max,
     right=(sp.sqrt(s_wide) - sp.sqrt(s_narrow)) / (sp.sqrt(s_wide) + sp.sqrt(s_narrow)),
     meaning="Height of the gap where it is widest.",
     source=DERIVED,
     steps=(
-        Step("Insert the widest time into the height.", lambda: sp.simplify(_gap_height.subs(t, gap_widest_time.right))),
+        Step(
+            "Insert the widest time into the height.", lambda: sp.simplify(_gap_height.subs(t, gap_widest_time.right))
+        ),
     ),
 )
 
@@ -108,7 +131,7 @@ def _gap_times() -> list[sp.Expr]:
 
 gap_opening_time = Equation(
     name="gap_opening_time",
-    left=sp.Symbol(r"t_{+}", positive=True),
+    left=t_gap_opens,
     right=(_half_sum + sp.sqrt(_half_sum**2 - 4 * s_wide * s_narrow)) / 2,
     meaning="Noise variance below which the gap exceeds $\\Delta$, as t falls.",
     source=DERIVED,
@@ -120,7 +143,7 @@ gap_opening_time = Equation(
 
 gap_closing_time = Equation(
     name="gap_closing_time",
-    left=sp.Symbol(r"t_{-}", positive=True),
+    left=t_gap_closes,
     right=(_half_sum - sp.sqrt(_half_sum**2 - 4 * s_wide * s_narrow)) / 2,
     meaning="Noise variance at which the gap falls below $\\Delta$ again.",
     source=DERIVED,
@@ -128,16 +151,13 @@ gap_closing_time = Equation(
 )
 
 # K(2) - 2 K(1): how much the second moment of a Boltzmann factor exceeds its squared mean.
-# The two logarithms cancel to order (s/t)^2 when s is small; as one logarithm nothing cancels.
-_log_second_moment = tidy(generating_function_at(2) - 2 * generating_function_at(1)).replace(
-    lambda node: node.is_Add and node.has(sp.log) and not node.has(d), lambda node: sp.logcombine(2 * node, force=True) / 2
-)
+_log_second_moment = tidy(generating_function_at(2) - 2 * generating_function_at(1))
 _shift = sp.factor(tilted_mean.right.subs(lam, 2) - tilted_mean.right.subs(lam, 1))
 _spread = _shift**2 + tilted_variance.right.subs(lam, 2)
 
 weight_second_moment = Equation(
     name="weight_second_moment",
-    left=sp.Symbol("K(2) - 2K(1)"),
+    left=log_second_moment,
     right=_log_second_moment,
     meaning="Logarithm of the relative second moment of a sample's Boltzmann factor, in excess of which N has to be.",
     source=DERIVED,
@@ -151,7 +171,7 @@ weight_second_moment = Equation(
 
 score_mean = Equation(
     name="score_mean",
-    left=sp.Symbol(r"\overline{\hat{s}_v}"),
+    left=mean_score,
     right=population_score.right,
     meaning="Mean of the empirical score along v over data sets, to leading order at large N: the population score.",
     source=DERIVED,
@@ -166,7 +186,7 @@ score_mean = Equation(
 
 log_score_variance = Equation(
     name="log_score_variance",
-    left=sp.Symbol(r"\ln{\mathrm{Var}\,\hat{s}_v}"),
+    left=log_variance,
     right=_log_second_moment - log_N + sp.log(_spread / t**2),
     meaning="Logarithm of the variance of the empirical score along v over data sets, to leading order at large N. "
     "The squared weights see the tilt 2, not the posterior: $p(1)$ in its place is off by factors of order one.",
@@ -179,8 +199,10 @@ log_score_variance = Equation(
         ),
         Step(
             "Under the law tilted by 2, y has mean m(2) and variance p(2).",
-            lambda: (tilted_mean.right.subs(lam, 2) - tilted_mean.right.subs(lam, 1)) ** 2
-            + tilted_variance.right.subs(lam, 2),
+            lambda: (
+                (tilted_mean.right.subs(lam, 2) - tilted_mean.right.subs(lam, 1)) ** 2
+                + tilted_variance.right.subs(lam, 2)
+            ),
         ),
         Step(
             "The score is this average over t; take the logarithm.",
@@ -197,7 +219,7 @@ _log_noise_to_signal = sp.log(
 
 log_signal_to_noise = Equation(
     name="log_signal_to_noise",
-    left=sp.Symbol(r"\ln{R}"),
+    left=log_R,
     right=log_N - _log_second_moment - _log_noise_to_signal,
     meaning="Logarithm of R, the squared mean of the empirical score along v over its variance. "
     "The direction generalizes where $R > 1$ and is lost where $R < 1$.",
@@ -212,7 +234,7 @@ log_signal_to_noise = Equation(
 
 signal_to_noise_log_size = Equation(
     name="signal_to_noise_log_size",
-    left=_log_N_c,
+    left=log_N_kept,
     right=_log_second_moment + _log_noise_to_signal,
     meaning="The data-set size above which direction v generalizes. It is explicit; critical times invert it.",
     source=DERIVED,

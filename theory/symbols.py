@@ -9,9 +9,14 @@ square roots. Lowered functions are rational functions, logarithms and roots of
 their arguments and continue to complex arguments as such.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, cast
 
 import sympy as sp
+
+
+def _function(name: str) -> Callable[..., sp.Expr]:
+    return cast(Callable[..., sp.Expr], sp.Function(name))
 
 
 class Notation(NamedTuple):
@@ -61,11 +66,38 @@ s_wide = sp.Symbol("s_+", positive=True)
 s_narrow = sp.Symbol("s_-", positive=True)
 gap = sp.Symbol("Delta", positive=True)
 
-E_v = sp.Function("E_v")
-K = sp.Function("K")
-S = sp.Function("S")
-m = sp.Function("m")
-p = sp.Function("p")
+E_v = _function("E_v")
+K = _function("K")
+K_G = _function("K_G")
+S = _function("S")
+S_G = _function("S_G")
+m = _function("m")
+p = _function("p")
+
+# Results: the left sides of the equations that define them.
+mean_weight = sp.Symbol(r"E_y\,e^{-\lambda E_v/t}")
+log_N_c = _function(r"\ln{N_c}")
+log_N_kept = sp.Symbol(r"\ln{N_c^{R}}")
+log_Z = sp.Symbol(r"\ln{Z}")
+Y_2 = sp.Symbol("Y_2", positive=True)
+trace_of_squares = sp.Symbol(r"\mathrm{tr}\,\Sigma^2", positive=True)
+t_c_along = sp.Symbol("t_c^{*}", positive=True)
+t_half_along = sp.Symbol("t_{1/2}^{*}", positive=True)
+s_sphere = sp.Symbol(r"\tilde{s}_v", positive=True)
+g = sp.Symbol("g", positive=True)
+r = sp.Symbol("r", positive=True)
+u = sp.Symbol("u", positive=True)
+score_v = _function("s_v")
+rho_v = sp.Symbol(r"\rho_v", positive=True)
+t_open = sp.Symbol(r"t_{\mathrm{open}}", positive=True)
+t_widest = sp.Symbol(r"t_{\Delta}", positive=True)
+gap_max = sp.Symbol(r"\Delta_{\max}", positive=True)
+t_gap_opens = sp.Symbol("t_{+}", positive=True)
+t_gap_closes = sp.Symbol("t_{-}", positive=True)
+log_second_moment = sp.Symbol("K(2) - 2K(1)", real=True)
+mean_score = sp.Symbol(r"\overline{\hat{s}_v}", real=True)
+log_variance = sp.Symbol(r"\ln{\mathrm{Var}\,\hat{s}_v}", real=True)
+log_R = sp.Symbol(r"\ln{R}", real=True)
 
 NOTATION: tuple[Notation, ...] = (
     Notation(N, "number of training samples", "`num_samples`"),
@@ -98,6 +130,31 @@ NOTATION: tuple[Notation, ...] = (
     Notation(S(lam), "entropy: log-number of samples at the energies of tilt lambda", ""),
     Notation(m(lam), "mean of y along v under the law tilted by exp(-lambda E/t)", ""),
     Notation(p(lam), "variance of y along v under the tilted law", ""),
+    Notation(K_G(lam), "K with two cumulants kept", ""),
+    Notation(S_G(lam), "entropy with two cumulants kept", "residual of `Transition`"),
+    Notation(mean_weight, "one direction's factor of the mean Boltzmann weight", ""),
+    Notation(log_N_c(lam), "size at which the critical tilt is lambda", "`critical_size`"),
+    Notation(log_N_kept, "size above which a direction generalizes, R > 1", "`critical_size`"),
+    Notation(log_Z, "logarithm of the partition function", ""),
+    Notation(Y_2, "sum of the squared Gibbs weights; its inverse counts active samples", ""),
+    Notation(trace_of_squares, "sum of d_b s_b^2", ""),
+    Notation(t_c_along, "critical time of the published theory along v", "`critical_time`"),
+    Notation(t_half_along, "time of participation one half of the same", "`critical_time`"),
+    Notation(s_sphere, "variance along v of data divided by their norm", "`Manifold.block_variances`"),
+    Notation(g, "squared amplitude of a probe per direction of its block", ""),
+    Notation(r, "ratio s/t", ""),
+    Notation(u, "weight of a sample, an integration variable", ""),
+    Notation(score_v(x_v), "population score along v", ""),
+    Notation(rho_v, "eigenvalue of -tJ along v", ""),
+    Notation(t_open, "noise variance below which a direction is open", "`opening_time`"),
+    Notation(t_widest, "noise variance at which a gap is widest", ""),
+    Notation(gap_max, "height of a gap where it is widest", ""),
+    Notation(t_gap_opens, "noise variance at which a gap opens", ""),
+    Notation(t_gap_closes, "noise variance at which it closes", ""),
+    Notation(log_second_moment, "logarithm of the relative second moment of a Boltzmann weight", ""),
+    Notation(mean_score, "mean of the empirical score along v over data sets", ""),
+    Notation(log_variance, "logarithm of its variance over data sets", ""),
+    Notation(log_R, "logarithm of its signal-to-noise ratio, squared mean over variance", "residual of `Transition`"),
 )
 
 
