@@ -14,7 +14,7 @@ from numerics.criteria import Criterion, Setting, find_criterion, setting
 from numerics.manifold import Manifold
 from numerics.probe import Probe
 from numerics.roots import first_crossing
-from numerics.solution import Transition
+from numerics.solution import Numbers, Transition
 from numerics.status import InputError, Status
 
 # Default window, in units of the largest variance, and the spacing of the scan in ln t. The equations vary on
@@ -32,14 +32,14 @@ _SMALLEST_LOG_SIZE = math.log(2) * (1 - 1e-15)
 
 def critical_time(
     manifold: Manifold,
-    block: int,
+    block: int | np.integer,
     *,
-    num_samples: Float[Array | np.ndarray, "..."] | float | None = None,
-    log_num_samples: Float[Array | np.ndarray, "..."] | float | None = None,
+    num_samples: Numbers | None = None,
+    log_num_samples: Numbers | None = None,
     criterion: str,
     theory: str,
     probe: Probe = Probe.along(),
-    window: tuple[float, float] | None = None,
+    window: tuple[float | int, float | int] | None = None,
 ) -> Transition:
     """Noise variance at which a direction of `block` is lost, for every data-set size.
 
@@ -74,9 +74,9 @@ def critical_time(
 
 def critical_size(
     manifold: Manifold,
-    block: int,
+    block: int | np.integer,
     *,
-    noise_variance: Float[Array | np.ndarray, "..."] | float,
+    noise_variance: Numbers,
     criterion: str,
     theory: str,
     probe: Probe = Probe.along(),
@@ -99,28 +99,30 @@ def critical_size(
 
 
 def as_log_sizes(
-    num_samples: Float[Array | np.ndarray, "..."] | float | None,
-    log_num_samples: Float[Array | np.ndarray, "..."] | float | None,
+    num_samples: Numbers | None,
+    log_num_samples: Numbers | None,
 ) -> Float[Array | np.ndarray, "..."]:
     """ln N from whichever of the two was given.
 
     Raises:
         InputError: unless exactly one is given, or if it is a single size below 2.
     """
-    if (num_samples is None) == (log_num_samples is None):
-        raise InputError("give the data-set size as exactly one of num_samples and log_num_samples")
-    if num_samples is not None:
+    if num_samples is not None and log_num_samples is None:
         sizes = _single_or_batch(num_samples, lambda n: 2 <= n < math.inf, "num_samples", "finite and at least 2")
         if isinstance(sizes, jax.Array):
             return jnp.log(sizes)
         with np.errstate(all="ignore"):  # the solver marks what is no size
-            return np.log(sizes)
-    return _single_or_batch(
-        log_num_samples, lambda ln: _SMALLEST_LOG_SIZE <= ln < math.inf, "log_num_samples", "finite and at least ln 2"
-    )
+            return np.asarray(np.log(sizes))
+    if log_num_samples is not None and num_samples is None:
+        return _single_or_batch(
+            log_num_samples, lambda ln: _SMALLEST_LOG_SIZE <= ln < math.inf, "log_num_samples", "finite, at least ln 2"
+        )
+    raise InputError("give the data-set size as exactly one of num_samples and log_num_samples")
 
 
-def search_window(manifold: Manifold, window: tuple[float, float] | None) -> tuple[Float[Array, " ends"], int]:
+def search_window(
+    manifold: Manifold, window: tuple[float | int, float | int] | None
+) -> tuple[Float[Array, " ends"], int]:
     """Ends of the search in ln t and the number of cells of its scan.
 
     Raises:
@@ -191,7 +193,7 @@ def _transition(
 
 
 def _single_or_batch(
-    values: object, allowed: Callable[[float], bool], name: str, requirement: str
+    values: Numbers, allowed: Callable[[float], bool], name: str, requirement: str
 ) -> Float[Array | np.ndarray, "..."]:
     """The values as float64; a single one that is not allowed is an error, in a batch the solver marks it."""
     try:

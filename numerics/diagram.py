@@ -14,7 +14,7 @@ from numerics.lowering import lower
 from numerics.manifold import Manifold
 from numerics.probe import Probe
 from numerics.provenance import provenance
-from numerics.solution import Transition
+from numerics.solution import Numbers, Transition
 from numerics.status import InputError, Status
 from theory.symbols import s_v
 
@@ -26,10 +26,10 @@ _SQUARED = "squared units of the data"
 def phase_diagram(
     manifold: Manifold,
     *,
-    num_samples: Float[Array | np.ndarray, " sizes"] | float | None = None,
-    log_num_samples: Float[Array | np.ndarray, " sizes"] | float | None = None,
-    local_variance: Float[Array | np.ndarray, " local_variances"] | float,
-    block: int = 0,
+    num_samples: Numbers | None = None,
+    log_num_samples: Numbers | None = None,
+    local_variance: Numbers,
+    block: int | np.integer = 0,
     criterion: str,
     theory: str,
     probe: Probe = Probe.along(),

@@ -82,7 +82,7 @@ class LoweredEquation:
         evaluate.__name__ = f"theory_{self.name}"
         return jax.jit(evaluate)
 
-    def __call__(self, *values: Array | np.ndarray | float) -> Array:
+    def __call__(self, *values: Array | np.ndarray | float | complex) -> Array:
         if len(values) != len(self.arguments):
             raise TypeError(f"{self.name} takes {len(self.arguments)} arguments {self.arguments}, not {len(values)}")
         checked = [_checked(self.name, *pair) for pair in zip(self.arguments, values, strict=True)]
@@ -150,14 +150,14 @@ def _is_exp_minus_one(node: sp.Basic) -> bool:
     return bool(coefficients) and sp.Add(*coefficients) == -node.as_coeff_Add()[0]
 
 
-def _exponentials(node: sp.Add) -> list[tuple[sp.Expr, sp.exp]]:
+def _exponentials(node: sp.Add) -> list[tuple[sp.Expr, sp.Expr]]:
     """The terms c exp(x) of a sum, c a number, as pairs."""
     pairs = (term.as_coeff_Mul() for term in node.args)
     return [(coefficient, factor) for coefficient, factor in pairs if isinstance(factor, sp.exp)]
 
 
 def _expm1_form(node: sp.Add) -> sp.Expr:
-    replaced = sp.Add(*(coefficient * (expm1(factor.exp) - factor) for coefficient, factor in _exponentials(node)))
+    replaced = sp.Add(*(coefficient * (expm1(factor.args[0]) - factor) for coefficient, factor in _exponentials(node)))
     return node - node.as_coeff_Add()[0] + replaced
 
 
@@ -224,7 +224,7 @@ class _Evaluation:
         return jnp.power(base, self.value(exponent))
 
 
-def _checked(name: str, argument: Argument, value: Array | np.ndarray | float) -> Array:
+def _checked(name: str, argument: Argument, value: Array | np.ndarray | float | complex) -> Array:
     array = jnp.asarray(value, dtype=float) if isinstance(value, (int, float)) else jnp.asarray(value)
     if array.dtype not in (jnp.float64, jnp.complex128):
         raise TypeError(f"{name}: {argument} must be float64 or complex128, not {array.dtype}")

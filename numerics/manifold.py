@@ -2,16 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Self
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import numpy.typing as npt
 from jax.core import Tracer
 from jaxtyping import Array, Float
 
 from numerics.lowering import lower
+from numerics.solution import Numbers
 from numerics.status import InputError
 from theory.symbols import d, s, s_v
 
@@ -41,9 +40,7 @@ class Manifold:
     multiplicities: Float[Array, " blocks"]
     normalized: bool
 
-    def __init__(
-        self, variances: Array | npt.ArrayLike, multiplicities: Array | npt.ArrayLike, normalized: bool = False
-    ) -> None:
+    def __init__(self, variances: Numbers, multiplicities: Numbers, normalized: bool = False) -> None:
         self._set(_float_array(variances, "variances"), _float_array(multiplicities, "multiplicities"), normalized)
         _validate(self.variances, self.multiplicities)
 
@@ -57,9 +54,7 @@ class Manifold:
         return len(self.variances)
 
     @classmethod
-    def from_data(
-        cls, data: Float[np.ndarray | Array, "samples dims"], *, center: bool = True, num_blocks: int | None = None
-    ) -> Self:
+    def from_data(cls, data: Numbers, *, center: bool = True, num_blocks: int | None = None) -> "Manifold":
         """The spectrum of a data set's covariance (normalized by the number of rows), descending.
 
         Variances that are zero to machine precision become one block with s = 0.
@@ -100,7 +95,7 @@ class Manifold:
             self.variances
         )
 
-    def indicator(self, block: int) -> Float[Array, " blocks"]:
+    def indicator(self, block: int | np.integer) -> Float[Array, " blocks"]:
         """1 for `block`, else 0.
 
         Raises:
@@ -114,11 +109,11 @@ class Manifold:
         """Independent samples, the blocks' directions in order along the coordinate axes."""
         directions = np.repeat(np.arange(self.num_blocks), np.asarray(self.multiplicities, dtype=int))
         scale = jnp.sqrt(self.variances)[directions]
-        rows = scale * jax.random.normal(key, (num_samples, len(directions)))
+        rows = scale[None, :] * jax.random.normal(key, (num_samples, len(directions)))
         return rows / jnp.linalg.norm(rows, axis=1, keepdims=True) if self.normalized else rows
 
 
-def check_data(data: np.ndarray | Array) -> Float[np.ndarray, "samples dims"]:
+def check_data(data: Numbers) -> Float[np.ndarray, "samples dims"]:
     """The data as a float64 matrix.
 
     Raises:
@@ -148,7 +143,7 @@ def _group(spectrum: np.ndarray, num_blocks: int | None) -> tuple[np.ndarray, np
     return np.array([group.mean() for group in members]), np.array([float(len(group)) for group in members])
 
 
-def _float_array(values: Array | npt.ArrayLike, name: str) -> Array:
+def _float_array(values: Numbers, name: str) -> Array:
     try:
         # By way of NumPy, which compiles nothing, unless JAX made the values.
         return jnp.asarray(values if isinstance(values, jax.Array) else np.asarray(values, dtype=float), dtype=float)

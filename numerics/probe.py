@@ -1,7 +1,6 @@
 """Where the score is evaluated, relative to a probed direction."""
 
 from dataclasses import dataclass, field
-from typing import Self
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +9,7 @@ from jaxtyping import Array, Float
 
 from numerics.lowering import LoweredEquation, lower
 from numerics.manifold import Manifold
+from numerics.solution import Numbers
 from numerics.status import InputError
 from theory.symbols import a, d, delta, s, s_v, t
 
@@ -35,32 +35,32 @@ class Probe:
     amplitude: float | Float[Array, ""] = 1.0
 
     @classmethod
-    def origin(cls) -> Self:
+    def origin(cls) -> "Probe":
         """The mean of the data, Q = 0."""
         return cls("origin")
 
     @classmethod
-    def along(cls, amplitude: float = 1.0) -> Self:
+    def along(cls, amplitude: float | int = 1.0) -> "Probe":
         """The point a sqrt(t) v on the probed direction v."""
         return cls("along", _checked_amplitude(amplitude))
 
     @classmethod
-    def random_direction(cls, amplitude: float = 1.0) -> Self:
+    def random_direction(cls, amplitude: float | int = 1.0) -> "Probe":
         """Distance a sqrt(t) in a uniformly random direction, Q_b = a^2 t d_b/d."""
         return cls("random_direction", _checked_amplitude(amplitude))
 
     @classmethod
-    def data_point(cls) -> Self:
+    def data_point(cls) -> "Probe":
         """A fresh point of the data's law, Q_b = d_b s_b (no sample is planted there)."""
         return cls("data_point")
 
     @classmethod
-    def typical(cls) -> Self:
+    def typical(cls) -> "Probe":
         """A noised point of the data's law, Q_b = d_b (s_b + t)."""
         return cls("typical")
 
     def squared_lengths(
-        self, manifold: Manifold, noise_variance: float | Float[Array | np.ndarray, ""], block: int
+        self, manifold: Manifold, noise_variance: Numbers, block: int | np.integer
     ) -> Float[Array, " blocks"]:
         """Squared length Q_b of the probe inside every block, for one noise variance.
 
@@ -88,7 +88,7 @@ class Probe:
         return _rest[self.kind](noise_variance, variances, multiplicities, indicator, self.amplitude)
 
 
-def _checked_amplitude(amplitude: float) -> float:
+def _checked_amplitude(amplitude: float | int) -> float:
     if not (np.isfinite(amplitude) and amplitude >= 0):
         raise InputError(f"the probe's amplitude is {amplitude}; it must be finite and not negative")
     return float(amplitude)

@@ -67,7 +67,7 @@ def first_crossing(
     point, (final_low, final_high, iterations) = jax.lax.custom_root(
         residual, jax.lax.stop_gradient(start), solve, invert_slope, has_aux=True
     )
-    return Crossing(point, final_low, final_high, found, iterations)
+    return Crossing(point, final_low, final_high, found, iterations.astype(int))
 
 
 def _table(function: ScalarFunction, lower: Array, upper: Array, num_cells: int) -> tuple[Array, Array]:
@@ -101,9 +101,8 @@ def _extremum_fraction(value_0: Array, value_1: Array, slope_0: Array, slope_1: 
 
 def _first_cell(values: Array, targets: Array) -> tuple[Array, Array]:
     """Index k of the first table entry at or beyond each target, seen from entry 0; and whether there is one."""
-    sign = jnp.array([[1.0], [-1.0]])
-    rise_and_fall = jax.lax.cummax(sign * values, axis=1)
-    rise, fall = jax.vmap(partial(jnp.searchsorted, side="left"))(rise_and_fall, sign * targets)
+    extremes = jax.lax.cummax(jnp.stack([values, -values]), axis=1)
+    rise, fall = jax.vmap(partial(jnp.searchsorted, side="left"))(extremes, jnp.stack([targets, -targets]))
     index = jnp.where(values[0] < targets, rise, fall)
     found = (index < len(values)) & ~jnp.isnan(values).any() & jnp.isfinite(targets)
     return jnp.where(found, jnp.maximum(index, 1), 1), found
@@ -140,9 +139,10 @@ def _bracketed_newton(
             new_low,
             new_high,
             running & ~done,
-            iterations + running,
+            iterations + running.astype(int),
         )
 
     state = (start, low, high, active, jnp.zeros(start.shape, dtype=int))
     point, low, high, _, iterations = jax.lax.while_loop(unfinished, step, state)
-    return point, (low, high, iterations)
+    # custom_root wants tangents of everything it returns, which integers have not.
+    return point, (low, high, iterations.astype(float))

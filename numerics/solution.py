@@ -1,8 +1,13 @@
 """What a solver answers: a value, how well it solves its equation, and how it ended."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 from jaxtyping import Array, Float, Int, Int8
+
+# What may be passed for an array of numbers: an array, a list, one number.
+Numbers = Array | np.ndarray | np.number | Sequence | float | int
 
 
 class Transition(NamedTuple):

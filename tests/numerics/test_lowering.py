@@ -1,0 +1,216 @@
+"""Lowered equations against mpmath, and what lowering refuses."""
+
+import jax
+import jax.numpy as jnp
+import mpmath
+import numpy as np
+import pytest
+import sympy as sp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sympy.codegen.cfunctions import expm1, log1p
+
+import numerics.criteria
+import numerics.diagram  # noqa: F401 (lowers what the diagram uses)
+import theory
+from numerics.lowering import REGISTRY, LoweringError, lower, lower_equation, rewrite_for_accuracy
+from theory.evaluation import evaluate, unroll
+from theory.symbols import B, N, Q, Q_rest, b, c, d, delta, lam, log_N, q_v, s, s_v, t, x_v
+
+BLOCKS = 3
+GENERATING = (lam, t, s, d, Q)
+
+
+def equation(right: sp.Expr, left: sp.Expr = log_N) -> theory.Equation:
+    return theory.Equation("example", left, right, "An example.", "test", ())
+
+
+def magnitude(expression: sp.Expr) -> sp.Expr:
+    """Sum of the absolute values of the terms: what rounding errors are relative to.
+
+    Products and quotients multiply magnitudes; a logarithm adds the relative error of
+    its argument, which log1p does not.
+    """
+    if isinstance(expression, sp.Add):
+        return sp.Add(*map(magnitude, expression.args))
+    if isinstance(expression, sp.Mul):
+        return sp.Mul(*map(magnitude, expression.args))
+    if isinstance(expression, sp.Pow) and expression.exp.is_positive:
+        return magnitude(expression.base) ** expression.exp
+    if isinstance(expression, sp.Pow):
+        return sp.Abs(expression.base) ** expression.exp * (magnitude(expression.base) / sp.Abs(expression.base))
+    if isinstance(expression, sp.log):
+        argument = expression.args[0]
+        return sp.Abs(expression) + magnitude(argument) / sp.Abs(argument)
+    return sp.Abs(expression)
+
+
+_exponent = st.floats(-16, 16, allow_nan=False)
+
+
+@st.composite
+def points(draw) -> dict:
+    """Random values of every argument: variances from 1e-16 to 1e16 noise variances."""
+    time = 10.0 ** draw(st.floats(-3, 3))
+    values: dict = {t: time, lam: draw(st.floats(0.05, 4.0)), log_N: draw(st.floats(0.7, 50.0))}
+    values[s_v] = time * 10.0 ** draw(_exponent)
+    values[q_v] = time * 10.0 ** draw(st.floats(-8, 8))
+    values[x_v] = draw(st.floats(-3, 3))
+    values[theory.symbols.a] = draw(st.floats(0.1, 10))
+    values[s] = [time * 10.0 ** draw(_exponent) for _ in range(BLOCKS)]
+    values[d] = [float(draw(st.integers(1, 100))) for _ in range(BLOCKS)]
+    values[Q] = [time * 10.0 ** draw(st.floats(-8, 8)) for _ in range(BLOCKS)]
+    values[Q_rest] = values[Q]
+    values[delta] = [0.0, 1.0, 0.0]
+    return values
+
+
+def arguments_of(lowered, values: dict) -> list:
+    return [jnp.asarray(values[argument], dtype=float) for argument in lowered.arguments]
+
+
+@pytest.mark.parametrize("name", sorted(REGISTRY))
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(values=points())
+def test_values_and_derivatives_equal_mpmath(name, values):
+    lowered = REGISTRY[name]
+    if isinstance(lowered.equation.left, sp.Indexed):
+        rows = np.asarray(lowered(*arguments_of(lowered, values)))
+        index = lowered.equation.left.indices[0]
+        for block, row in enumerate(rows):
+            _compare(row, lowered.equation.right.subs(index, block + 1), lowered, values)
+        return
+    _compare(float(lowered(*arguments_of(lowered, values))), lowered.equation.right, lowered, values)
+    gradients = jax.grad(lambda *xs: lowered(*xs).sum(), argnums=tuple(range(len(lowered.arguments))))(
+        *arguments_of(lowered, values)
+    )
+    unrolled = unroll(lowered.expression, BLOCKS)
+    for argument, gradient in zip(lowered.arguments, gradients, strict=True):
+        entries = [argument] if isinstance(argument, sp.Symbol) else [argument[k + 1] for k in range(BLOCKS)]
+        for entry, value in zip(entries, np.atleast_1d(gradient), strict=True):
+            _compare(value, sp.diff(unrolled, entry), lowered, values)
+
+
+def _compare(value: float, expression: sp.Expr, lowered, values: dict) -> None:
+    used = {argument: values[argument] for argument in lowered.arguments}
+    expected = evaluate(expression, used, 60)
+    bound = evaluate(magnitude(unroll(rewrite_for_accuracy(expression), BLOCKS)), used, 60)
+    assert abs(mpmath.mpf(float(value)) - expected) <= mpmath.mpf("1e-13") * bound
+
+
+@pytest.mark.parametrize("ratio", [1e-16, 1e-8, 1.0, 1e8, 1e16])
+def test_accuracy_at_extreme_ratios_is_relative(ratio):
+    """One block at the origin: K is one logarithm, whose own value sets the scale."""
+    K = lower("generating_function", GENERATING)
+    value = K(1.0, 1.0, jnp.array([ratio]), jnp.array([3.0]), jnp.array([0.0]))
+    expected = evaluate(K.equation.right, {lam: 1, t: 1, s: [ratio], d: [3], Q: [0]}, 60)
+    assert abs(value / float(expected) - 1) < 1e-15
+
+
+def test_complex_arguments():
+    K = lower("generating_function", GENERATING)
+    variances, multiplicities, lengths = [1.0, 0.09], [2.0, 5.0], [0.3, 0.1]
+    for tilt in (1 + 2j, -0.03 + 0.5j, 40j):
+        value = K(tilt, 0.1, jnp.array(variances), jnp.array(multiplicities), jnp.array(lengths))
+        expected = evaluate(
+            K.equation.right, {lam: mpmath.mpc(tilt), t: 0.1, s: variances, d: multiplicities, Q: lengths}, 40
+        )
+        assert value.dtype == jnp.complex128
+        assert abs(complex(value) - complex(expected)) < 1e-13 * abs(complex(expected))
+
+
+def test_rewriting():
+    assert rewrite_for_accuracy(sp.log(1 + t)) == log1p(t)
+    assert rewrite_for_accuracy(sp.log((t + s_v) / t)) == log1p(s_v / t)
+    assert rewrite_for_accuracy(sp.log(t + s_v)) == sp.log(t + s_v)
+    assert rewrite_for_accuracy(sp.exp(t) - 1 + s_v) == expm1(t) + s_v
+    assert rewrite_for_accuracy(3 * sp.exp(t) - 3) == 3 * expm1(t)
+    assert rewrite_for_accuracy(sp.exp(t) - 2) == sp.exp(t) - 2
+    inside = sp.Sum(d[b] * sp.log(1 + s[b] / t), (b, 1, B))
+    assert rewrite_for_accuracy(inside) == sp.Sum(d[b] * log1p(s[b] / t), (b, 1, B))
+
+
+def test_expm1_keeps_accuracy():
+    lowered = lower_equation(equation(sp.exp(t) - 1), (t,))
+    assert float(lowered(1e-17)) == 1e-17
+
+
+def test_unknown_function_is_refused_by_name():
+    with pytest.raises(LoweringError, match="example: the function zeta"):
+        lower_equation(equation(sp.zeta(t)), (t,))
+
+
+def test_unbound_symbols_are_refused():
+    with pytest.raises(LoweringError, match="symbol s_v"):
+        lower_equation(equation(t + s_v), (t,))
+    with pytest.raises(LoweringError, match="index of a sum"):
+        lower_equation(equation(t + s[b]), (t, s))
+    with pytest.raises(LoweringError, match="index of a sum"):
+        lower_equation(equation(sp.Sum(s[b], (b, 1, B))), (t,))
+
+
+def test_symbols_are_bound_by_object_not_by_name():
+    with pytest.raises(LoweringError, match="symbol t"):
+        lower_equation(equation(t), (sp.Symbol("t"),))
+
+
+def test_a_name_that_is_a_function_is_no_trouble():
+    exp = sp.Symbol("exp", positive=True)
+    lowered = lower_equation(equation(sp.exp(exp) * exp), (exp,))
+    assert float(lowered(1.0)) == pytest.approx(np.e)
+
+
+def test_foreign_sums_are_refused():
+    with pytest.raises(LoweringError, match="does not run over the blocks"):
+        lower_equation(equation(sp.Sum(s[b], (b, 1, N))), (s, N))
+
+
+def test_shared_subexpressions_stay_inside_their_sum():
+    """An index-free subexpression inside a sum and outside of it, and two sums over other indices."""
+    body = sp.exp(-t)
+    mixed = body + sp.Sum(body * sp.exp(-s[b] / t), (b, 1, B)) * sp.Sum(sp.exp(-s[c] / t), (c, 1, B))
+    lowered = lower_equation(equation(mixed), (t, s))
+    values = {t: 0.7, s: [1.0, 2.0, 0.1]}
+    assert float(lowered(0.7, jnp.array(values[s]))) == pytest.approx(float(evaluate(mixed, values)), rel=1e-15)
+
+
+def test_a_summand_without_the_index_counts_once_per_block():
+    lowered = lower_equation(equation(sp.Sum(t, (b, 1, B))), (t, s))
+    assert float(lowered(2.0, jnp.zeros(4))) == 8.0
+
+
+def test_float64_is_asserted():
+    K = lower("generating_function", GENERATING)
+    vector = jnp.ones(2)
+    with pytest.raises(TypeError, match="t must be float64 or complex128, not float32"):
+        K(1.0, jnp.float32(0.1), vector, vector, vector)
+    with pytest.raises(TypeError, match="not int64"):
+        K(1.0, 0.1, jnp.ones(2, dtype=int), vector, vector)
+
+
+def test_ranks_and_lengths_are_asserted():
+    K = lower("generating_function", GENERATING)
+    vector = jnp.ones(2)
+    with pytest.raises(TypeError, match=r"t must have 0 axes, not 1; use jax\.vmap"):
+        K(1.0, vector, vector, vector, vector)
+    with pytest.raises(TypeError, match="differ in length"):
+        K(1.0, 0.1, vector, vector, jnp.ones(3))
+    with pytest.raises(TypeError, match="takes 5 arguments"):
+        K(1.0, 0.1)
+
+
+def test_vmap_and_grad_of_a_lowered_function():
+    K = lower("generating_function", GENERATING)
+    vector = jnp.array([1.0, 0.09])
+    times = jnp.array([0.1, 1.0, 10.0])
+    batched = jax.vmap(lambda time: K(1.0, time, vector, vector, vector))(times)
+    single = [K(1.0, time, vector, vector, vector) for time in times]
+    np.testing.assert_allclose(batched, single, rtol=1e-15)
+
+
+def test_one_equation_is_lowered_once():
+    assert lower("generating_function", GENERATING) is lower("generating_function", GENERATING)
+    with pytest.raises(LoweringError, match="lowered already"):
+        lower("generating_function", (t, lam, s, d, Q))
+    with pytest.raises(ValueError, match="no equation named"):
+        lower("generating_functional", GENERATING)
