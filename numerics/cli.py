@@ -51,7 +51,7 @@ class ManifoldInput:
     variances: Annotated[tuple[float, ...] | None, Several] = None
     """Local variances s_b, one per block [default: 1 0.09 1e-4]."""
 
-    multiplicities: Annotated[tuple[int, ...] | None, Several] = None
+    multiplicities: Annotated[tuple[float, ...] | None, Several] = None
     """Numbers of directions d_b [default: 2 5 23, or 1 each]."""
 
     data: str | None = None
@@ -98,7 +98,7 @@ def phase_diagram(
     criterion: CriterionName = "signal_to_noise",
     probe: str = "along",
     block: int = 0,
-    sizes: tuple[float, float, int] = (10, 1e9, 60),
+    sizes: tuple[float, float, int] = (10.0, 1e9, 60),
     output: OutputOptions = OutputOptions(),
 ) -> None:
     """Critical time of every block against data-set size and local variance.
@@ -298,11 +298,10 @@ def _read_probe(text: str) -> "Probe":
     if kind not in ("along", "random_direction"):
         raise InputError(f"the probe {kind!r} has no amplitude; only along and random_direction have one")
     try:
-        return getattr(Probe, kind)(float(amplitude))
+        value = float(amplitude)
     except ValueError as error:
-        raise InputError(
-            f"the probe's amplitude {amplitude!r} is not a number that is finite and not negative"
-        ) from error
+        raise InputError(f"the probe's amplitude is {amplitude!r}; it must be a number") from error
+    return getattr(Probe, kind)(value)
 
 
 def _log_sizes(sizes: tuple[float, float, int]) -> "np.ndarray":

@@ -72,9 +72,16 @@ def _read_npz(file: Path, key: str | None) -> np.ndarray:
 
 
 def _read_csv(file: Path, key: str | None) -> np.ndarray:
+    with file.open() as lines:
+        first = next((line for line in lines if line.strip()), "")
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*input contained no data")
-        try:
-            return np.loadtxt(file, delimiter=",", ndmin=2)
-        except ValueError:
-            return np.loadtxt(file, delimiter=",", ndmin=2, skiprows=1)
+        return np.loadtxt(file, delimiter=",", ndmin=2, skiprows=0 if _is_numeric(first) else 1)
+
+
+def _is_numeric(line: str) -> bool:
+    try:
+        [float(cell) for cell in line.split(",")]
+    except ValueError:
+        return False
+    return True

@@ -71,12 +71,13 @@ def _draw_times(axes: Axes, diagram: xr.Dataset) -> None:
         if not many:
             axes.axhline(opening, color=colour, linestyle=dashes, linewidth=0.5, alpha=0.6)
         axes.plot([0.99], [opening], marker=5, color=colour, markersize=4, transform=axes.get_yaxis_transform())
-    axes.set(xscale="log", yscale="log", xlim=(sizes.min(), sizes.max()))
+    found = diagram.critical_time.values[np.isfinite(diagram.critical_time.values)]
+    # Data without any variance have nothing to show on a logarithmic axis.
+    axes.set(xscale="log", yscale="log" if variances.any() else "linear", xlim=(sizes.min(), sizes.max()))
     axes.set(xlabel="data-set size $N$", ylabel="critical noise variance $t_c$")
     axes.set_title(f"{_title(diagram)} (\N{BLACK RIGHT-POINTING TRIANGLE} opening times)", fontsize=8)
     if many:
         # Blocks far below the critical times never open; their opening times would squeeze the curves.
-        found = diagram.critical_time.values[np.isfinite(diagram.critical_time.values)]
         if len(found):
             axes.set_ylim(found.min() / 3, max(found.max(), diagram.opening_time.values.max()) * 1.5)
         axes.figure.colorbar(scale, ax=axes, label="local variance $s_b$", pad=0.03)

@@ -54,7 +54,7 @@ def test_indicator():
     manifold = Manifold([1.0, 0.5], [1, 2])
     np.testing.assert_array_equal(manifold.indicator(1), [0.0, 1.0])
     for block in (2, -1):
-        with pytest.raises(InputError, match="there is no block .*: the manifold has blocks 0 to 1"):
+        with pytest.raises(InputError, match=r"there is no block .*: the manifold has blocks 0 to 1"):
             manifold.indicator(block)
 
 

@@ -1,0 +1,176 @@
+"""The command: results, JSON, and one sentence with exit status 2 for bad input."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from numerics import Manifold, critical_size, critical_time
+from numerics.cli import main
+
+
+def run(capsys, *arguments: object) -> tuple[str, str]:
+    try:
+        main([str(argument) for argument in arguments])
+    except SystemExit as end:
+        assert end.code in (0, None), capsys.readouterr().err  # noqa: PT017 (the code is what is asserted)
+    captured = capsys.readouterr()
+    return captured.out, captured.err
+
+
+def fail(capsys, *arguments: object) -> str:
+    with pytest.raises(SystemExit) as end:
+        main([str(argument) for argument in arguments])
+    assert end.value.code == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("geomem: ")
+    assert captured.err.count("\n") == 1
+    return captured.err
+
+
+def test_phase_diagram_with_defaults(capsys, tmp_path):
+    out, err = run(capsys, "phase-diagram", "--out", tmp_path)
+    assert sorted(file.name for file in tmp_path.iterdir()) == [
+        "phase_diagram.nc", "phase_diagram.pdf", "phase_diagram.png",
+    ]  # fmt: skip
+    assert "signal to noise, level rem, N = 1000" in out
+    assert err == ""
+    with xr.open_dataset(tmp_path / "phase_diagram.nc", engine="h5netcdf") as found:
+        assert dict(found.sizes) == {"block": 3, "num_samples": 60, "local_variance": 60}
+        assert found.num_samples.values[[0, -1]] == pytest.approx([10, 1e9])
+        inputs = json.loads(found.attrs["provenance"])["inputs"]
+    assert inputs["seed"] == 0
+    assert inputs["num_samples"] == 1000
+
+
+def test_json_rows(capsys, tmp_path):
+    out, err = run(
+        capsys, "phase-diagram", "--variances", 1, 0.09, 0, "--multiplicities", 2, 5, 3, "--num-samples", 500,
+        "--sizes", 10, 1000, 4, "--json", "--out", tmp_path,
+    )  # fmt: skip
+    rows = json.loads(out)
+    assert "critical t" in err
+    assert [list(row) for row in rows] == 3 * [
+        ["block", "local_variance", "multiplicity", "opening_time", "critical_time", "status", "lost"]
+    ]
+    manifold = Manifold([1, 0.09, 0], [2, 5, 3])
+    for block in range(2):
+        expected = critical_time(manifold, block, num_samples=500, criterion="signal_to_noise", theory="rem")
+        assert rows[block]["critical_time"] == pytest.approx(float(expected.value), rel=1e-12)
+        assert rows[block]["lost"] is (float(expected.value) >= rows[block]["opening_time"])
+    assert rows[2]["critical_time"] is None
+    assert rows[2]["status"] == "NO_TRANSITION"
+    assert rows[2]["lost"] is None
+
+
+def test_results_are_the_same_every_time(capsys, tmp_path):
+    for name in ("first", "second"):
+        run(capsys, "phase-diagram", "--sizes", 10, 100, 3, "--out", tmp_path / name)
+    for file in (tmp_path / "first").iterdir():
+        assert file.read_bytes() == (tmp_path / "second" / file.name).read_bytes(), file.name
+
+
+def test_data_file_sets_the_size(capsys, tmp_path, rng):
+    np.save(tmp_path / "data.npy", rng.normal(size=(321, 4)) * [3, 1, 0.5, 0.1])
+    out, _ = run(
+        capsys, "phase-diagram", "--data", tmp_path / "data.npy", "--num-blocks", 2, "--theory", "gaussian_rem",
+        "--criterion", "condensation", "--probe", "along:2", "--block", 1, "--sizes", 10, 100, 3, "--out", tmp_path,
+    )  # fmt: skip
+    assert "N = 321" in out
+    with xr.open_dataset(tmp_path / "phase_diagram.nc", engine="h5netcdf") as found:
+        record = json.loads(found.attrs["provenance"])["inputs"]
+        assert found.sizes["block"] == 2
+    assert record["probe"] == {"kind": "along", "amplitude": 2.0}
+    assert len(record["data_sha256"]) == 64
+
+
+def test_critical_size(capsys, tmp_path):
+    out, _ = run(capsys, "critical-size", "--noise-variance", 0.05, 0.1, "--block", 1, "--json", "--out", tmp_path)
+    rows = json.loads(out)
+    manifold = Manifold([1, 0.09, 1e-4], [2, 5, 23])
+    expected = critical_size(manifold, 1, noise_variance=[0.05, 0.1], criterion="signal_to_noise", theory="rem")
+    assert [row["critical_size"] for row in rows] == pytest.approx(expected.value.tolist())
+    assert json.loads((tmp_path / "critical_size.json").read_text())["rows"] == rows
+    out, _ = run(capsys, "critical-size", "--noise-variance", 0.05, "--out", tmp_path)
+    assert "critical N" in out
+    assert len(json.loads((tmp_path / "critical_size.json").read_text())["rows"]) == 3
+
+
+def test_derive(capsys, tmp_path):
+    out, _ = run(capsys, "derive", "--chapter", "partition")
+    assert "### `generating_function`" in out
+    assert "### `entropy`" not in out
+    run(capsys, "derive", "--format", "latex", "--out", tmp_path)
+    text = (tmp_path / "derivation.tex").read_text()
+    assert text.index("eq:generating_function}") < text.index("eq:entropy}") < text.index("eq:population_score}")
+    out, _ = run(capsys, "derive", "--json")
+    assert {"chapter", "name", "source", "latex"} == set(json.loads(out)[0])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--variances", -1, 2], "the variance of block 0 is -1"),
+        (["--variances", "nan"], "the variance of block 0 is nan"),
+        (["--variances", 1, 2, "--multiplicities", 1], "2 variances but 1 multiplicities"),
+        (["--variances", 1, "--multiplicities", 0], "the multiplicity of block 0 is 0"),
+        (["--variances", 1, "--multiplicities", 1.5], "the multiplicity of block 0 is 1.5"),
+        (["--variances"], "variances"),
+        (["--multiplicities", 1, 2, 3], "--multiplicities go with --variances"),
+        (["--num-samples", 1], "--num-samples is 1; it must be finite and at least 2"),
+        (["--num-samples", "inf"], "--num-samples is inf"),
+        (["--num-blocks", 2], "--num-blocks groups the spectrum of --data"),
+        (["--data", "digits", "--variances", 1], "not both"),
+        (["--data", "absent.npy"], "there is no data file 'absent.npy'"),
+        (["--block", 7], "there is no block 7"),
+        (["--block", -1], "there is no block -1"),
+        (["--criterion", "freezing"], "freezing"),
+        (["--theory", "mean_field"], "mean_field"),
+        (["--theory", "finite_n"], "'finite_n' is not available yet"),
+        (["--theory", "gaussian_rem"], "has no signal-to-noise ratio"),
+        (["--probe", "nowhere"], "there is no probe 'nowhere'"),
+        (["--probe", "along:x"], "the probe's amplitude is 'x'"),
+        (["--probe", "along:-1"], "the probe's amplitude is"),
+        (["--probe", "origin:1"], "has no amplitude"),
+        (["--sizes", 1, 10, 5], "--sizes 1 10 5"),
+        (["--sizes", 10, 5, 5], "--sizes 10 5 5"),
+        (["--sizes", 10, 100, 1], "--sizes 10 100 1"),
+        (["--no-such-flag"], "no-such-flag"),
+    ],
+)
+def test_bad_input_exits_with_one_sentence_and_writes_nothing(capsys, tmp_path, arguments, message):
+    error = fail(capsys, "phase-diagram", *arguments, "--out", tmp_path / "new")
+    assert message in error
+    assert not list((tmp_path / "new").glob("*")) if (tmp_path / "new").exists() else True
+
+
+def test_bad_output_folder(capsys, tmp_path):
+    (tmp_path / "file").touch()
+    for command in (["phase-diagram"], ["critical-size", "--noise-variance", 1], ["derive"]):
+        assert "the output folder" in fail(capsys, *command, "--out", tmp_path / "file")
+
+
+def test_other_bad_input(capsys, tmp_path):
+    assert "no chapter 'finite'" in fail(capsys, "derive", "--chapter", "finite")
+    assert "noise-variance" in fail(capsys, "critical-size", "--out", tmp_path)
+    assert "the noise variance is -1" in fail(capsys, "critical-size", "--noise-variance", -1, "--out", tmp_path)
+    assert "no-command" in fail(capsys, "no-command")
+
+
+def test_installed_command(tmp_path):
+    command = Path(sys.executable).with_name("geomem")
+    version = subprocess.run([command, "--version"], check=True, capture_output=True, text=True).stdout
+    assert version.strip() == "0.1.0"
+    text = subprocess.run([command, "--help"], check=True, capture_output=True, text=True).stdout
+    for name in ("phase-diagram", "critical-size", "derive"):
+        assert name in text
+    bad = subprocess.run(
+        [command, "phase-diagram", "--variances", "-1", "--out", tmp_path], check=False, capture_output=True, text=True
+    )
+    assert bad.returncode == 2
+    assert bad.stderr.count("\n") == 1

@@ -1,0 +1,42 @@
+"""Files are whole or not there."""
+
+import pytest
+
+from numerics import InputError
+from numerics.files import output_folder, write_whole
+
+
+def test_write(tmp_path):
+    write_whole(tmp_path / "a.txt", lambda file: file.write_text("whole"))
+    assert (tmp_path / "a.txt").read_text() == "whole"
+    assert [file.name for file in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_an_interrupted_write_leaves_what_was_there(tmp_path):
+    target = tmp_path / "a.txt"
+    target.write_text("old")
+
+    def interrupted(file):
+        file.write_text("ha")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_whole(target, interrupted)
+    assert target.read_text() == "old"
+    assert [file.name for file in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_a_full_disk_is_one_sentence(tmp_path):
+    def full(file):
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(InputError, match="cannot be written: No space left on device"):
+        write_whole(tmp_path / "a.txt", full)
+
+
+def test_output_folder(tmp_path):
+    assert output_folder(tmp_path / "new" / "deep").is_dir()
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "file", tmp_path / "file" / "under"):
+        with pytest.raises(InputError, match=r"the output folder .* cannot be written"):
+            output_folder(path)
