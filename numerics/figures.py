@@ -4,6 +4,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import matplotlib as mpl
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
@@ -16,8 +17,8 @@ from matplotlib.patheffects import withStroke
 from numerics.files import write_whole
 from numerics.status import Status
 
-_COLUMN_WIDTH = 3.4  # inches, one column of a two-column paper
-_STYLE: dict[Any, Any] = {
+COLUMN_WIDTH = 3.4  # inches, one column of a two-column paper
+STYLE: dict[Any, Any] = {
     "font.size": 8,
     "axes.labelsize": 8,
     "legend.fontsize": 7,
@@ -30,6 +31,7 @@ _FAINT = 0.3
 _MOST_LINES = 6  # more blocks than this are a colour scale
 _DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)))
 _COLOURS = "viridis"
+_UNITS = "data units$^2$"
 
 
 def phase_diagram_figure(diagram: xr.Dataset) -> Figure:
@@ -39,13 +41,16 @@ def phase_diagram_figure(diagram: xr.Dataset) -> Figure:
     swept block against N and its local variance, with the line t_c = t_open: a
     direction below it never opens. Values outside the level's validity are faint.
     """
-    import matplotlib as mpl
-
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(_COLUMN_WIDTH, 5.2), layout="constrained")
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(COLUMN_WIDTH, 5.2), layout="constrained")
         grid = figure.add_gridspec(2, 1)
-        _draw_times(figure.add_subfigure(grid[0]).add_subplot(), diagram)
-        _draw_map(figure.add_subfigure(grid[1]).add_subplot(), diagram)
+        above, below = figure.add_subfigure(grid[0]), figure.add_subfigure(grid[1])
+        axes = above.add_subplot()
+        draw_critical_times(axes, diagram)
+        axes.set_title(f"{diagram_title(diagram)} (\N{BLACK RIGHT-POINTING TRIANGLE} opening times)", fontsize=8)
+        if diagram.sizes["block"] <= _MOST_LINES:
+            above.legend(loc="outside lower center", ncols=3, frameon=False, handlelength=2.0, columnspacing=1.0)
+        draw_critical_time_map(below.add_subplot(), diagram)
     return figure
 
 
@@ -55,7 +60,8 @@ def save_figure(figure: Figure, path: Path) -> None:
     write_whole(path.with_suffix(".pdf"), lambda file: figure.savefig(file, metadata={"CreationDate": None}))
 
 
-def _draw_times(axes: Axes, diagram: xr.Dataset) -> None:
+def draw_critical_times(axes: Axes, diagram: xr.Dataset) -> None:
+    """t_c against N, a line per block; opening times are triangles at the right and, for few blocks, thin lines."""
     sizes, variances = diagram.num_samples.values, diagram.block_variance.values
     many = len(variances) > _MOST_LINES
     colours, scale = _block_colours(variances)
@@ -74,21 +80,72 @@ def _draw_times(axes: Axes, diagram: xr.Dataset) -> None:
     found = diagram.critical_time.values[np.isfinite(diagram.critical_time.values)]
     # Data without any variance have nothing to show on a logarithmic axis.
     axes.set(xscale="log", yscale="log" if variances.any() else "linear", xlim=(sizes.min(), sizes.max()))
-    axes.set(xlabel="data-set size $N$", ylabel="critical noise variance $t_c$")
-    axes.set_title(f"{_title(diagram)} (\N{BLACK RIGHT-POINTING TRIANGLE} opening times)", fontsize=8)
+    axes.set(xlabel="data-set size $N$", ylabel=f"critical time $t_c$ [{_UNITS}]")
     if many:
         # Blocks far below the critical times never open; their opening times would squeeze the curves.
         if len(found):
             axes.set_ylim(found.min() / 3, max(found.max(), diagram.opening_time.values.max()) * 1.5)
         axes.figure.colorbar(scale, ax=axes, label="local variance $s_b$", pad=0.03)
-    else:
-        axes.figure.legend(loc="outside lower center", ncols=3, frameon=False, handlelength=2.0, columnspacing=1.0)
+
+
+def draw_critical_time_map(axes: Axes, diagram: xr.Dataset) -> None:
+    """t_c of the swept block against N and its local variance; below the dashed line it never opens."""
+    sizes, variances = diagram.num_samples.values, diagram.local_variance.values
+    times = diagram.critical_time_map.values.T
+    outside = diagram.status_map.values.T == Status.OUT_OF_VALIDITY
+    found = times[np.isfinite(times)]
+    norm = LogNorm(found.min(), found.max()) if len(found) and found.max() > found.min() else None
+    draw = partial(axes.pcolormesh, sizes, variances, norm=norm, cmap=_COLOURS, shading="nearest", rasterized=True)
+    draw(np.where(outside, times, np.nan), alpha=_FAINT)
+    image = draw(np.where(outside, np.nan, times))
+    axes.figure.colorbar(image, ax=axes, label=f"$t_c$ of the swept block [{_UNITS}]", pad=0.03)
+    ratio = times / diagram.opening_time_map.values[:, None]
+    if len(found) and np.nanmin(ratio) < 1 < np.nanmax(ratio) and min(ratio.shape) > 1:
+        line = axes.contour(sizes, variances, ratio, levels=[1.0], colors="black", linestyles="--", linewidths=1.0)
+        line.set_path_effects([withStroke(linewidth=2.2, foreground="white")])
+        proxy = Line2D([], [], color="black", linestyle="--", linewidth=1.0, label="$t_c = s$: below, never opens")
+        axes.legend(handles=[proxy], loc="lower left", framealpha=0.85, edgecolor="none")
+    _label_map(axes, diagram)
+
+
+def draw_sensitivity(axes: Axes, diagram: xr.Dataset) -> None:
+    """d ln t_c/d ln s with the spectrum fixed, against N and the local variance.
+
+    Above zero the direction of higher variance is lost first. Where the lower one is,
+    the map is hatched; the dotted line is where a direction opens just as it is lost.
+    """
+    sizes, variances = diagram.num_samples.values, diagram.local_variance.values
+    slope = diagram.sensitivity_probe.values.T
+    outside = diagram.status_map.values.T == Status.OUT_OF_VALIDITY
+    limit = np.nanmax(np.abs(slope), initial=0.0)
+    norm = Normalize(-limit, limit)  # zero in the middle of the colours
+    draw = partial(axes.pcolormesh, sizes, variances, norm=norm, cmap="PuOr", shading="nearest", rasterized=True)
+    draw(np.where(outside, slope, np.nan), alpha=_FAINT)
+    image = draw(np.where(outside, np.nan, slope))
+    axes.figure.colorbar(image, ax=axes, label=r"$d \ln t_c / d \ln s$", pad=0.03)
+    lower_first = diagram.lost_first.values.T < 0
+    if lower_first.any():
+        with mpl.rc_context({"hatch.linewidth": 0.4}):
+            axes.contourf(sizes, variances, lower_first, levels=[0.5, 1.5], colors="none", hatches=["////"])
+    ratio = diagram.critical_time_map.values.T / diagram.opening_time_map.values[:, None]
+    if np.nanmin(ratio) < 1 < np.nanmax(ratio):
+        axes.contour(sizes, variances, ratio, levels=[1.0], colors="black", linestyles=":", linewidths=1.2)
+    _label_map(axes, diagram)
+
+
+def diagram_title(diagram: xr.Dataset) -> str:
+    """Criterion and level, in words."""
+    return f"{diagram.attrs['criterion'].replace('_', ' ')}, {diagram.attrs['theory']}"
+
+
+def _label_map(axes: Axes, diagram: xr.Dataset) -> None:
+    sizes = diagram.num_samples.values
+    axes.set(xscale="log", yscale="log", xlim=(sizes.min(), sizes.max()), xlabel="data-set size $N$")
+    axes.set_ylabel(f"local variance $s$ of block {diagram.attrs['swept_block']} [{_UNITS}]")
 
 
 def _block_colours(variances: np.ndarray) -> tuple[np.ndarray, ScalarMappable]:
     """One colour per block, dark for high variance; the colour scale of the logarithm of the variances."""
-    import matplotlib as mpl
-
     positive = variances[variances > 0]
     low, high = (positive.min(), positive.max()) if len(positive) else (1.0, 1.0)
     norm = LogNorm(low, high) if high > low else Normalize(low, high)
@@ -99,27 +156,3 @@ def _block_colours(variances: np.ndarray) -> tuple[np.ndarray, ScalarMappable]:
         return scale.to_rgba(np.maximum(variances, low)), scale
     ranks = np.argsort(np.argsort(-variances))
     return colour_map(1.0 - ranks / max(len(variances) - 1, 1)), scale
-
-
-def _draw_map(axes: Axes, diagram: xr.Dataset) -> None:
-    sizes, variances = diagram.num_samples.values, diagram.local_variance.values
-    times = diagram.critical_time_map.values.T
-    outside = diagram.status_map.values.T == Status.OUT_OF_VALIDITY
-    found = times[np.isfinite(times)]
-    norm = LogNorm(found.min(), found.max()) if len(found) and found.max() > found.min() else None
-    draw = partial(axes.pcolormesh, sizes, variances, norm=norm, cmap=_COLOURS, shading="nearest", rasterized=True)
-    draw(np.where(outside, times, np.nan), alpha=_FAINT)
-    image = draw(np.where(outside, np.nan, times))
-    axes.figure.colorbar(image, ax=axes, label="$t_c$ of the swept block", pad=0.03)
-    ratio = times / diagram.opening_time_map.values[:, None]
-    if len(found) and np.nanmin(ratio) < 1 < np.nanmax(ratio) and min(ratio.shape) > 1:
-        line = axes.contour(sizes, variances, ratio, levels=[1.0], colors="black", linestyles="--", linewidths=1.0)
-        line.set_path_effects([withStroke(linewidth=2.2, foreground="white")])
-        proxy = Line2D([], [], color="black", linestyle="--", linewidth=1.0, label="$t_c = s$: below, never opens")
-        axes.legend(handles=[proxy], loc="lower left", framealpha=0.85, edgecolor="none")
-    axes.set(xscale="log", yscale="log", xlim=(sizes.min(), sizes.max()))
-    axes.set(xlabel="data-set size $N$", ylabel=f"local variance $s$ of block {diagram.attrs['swept_block']}")
-
-
-def _title(diagram: xr.Dataset) -> str:
-    return f"{diagram.attrs['criterion'].replace('_', ' ')}, level {diagram.attrs['theory']}"
