@@ -57,7 +57,11 @@ def phase_diagram_figure(diagram: xr.Dataset) -> Figure:
 def save_figure(figure: Figure, path: Path) -> None:
     """Write the figure as PNG and as PDF, `path` being the name without a suffix; the same bytes every time."""
     write_whole(path.with_suffix(".png"), lambda file: figure.savefig(file, dpi=300))
+    # Laid out once, for both files alike.
+    engine = figure.get_layout_engine()
+    figure.set_layout_engine("none")
     write_whole(path.with_suffix(".pdf"), lambda file: figure.savefig(file, metadata={"CreationDate": None}))
+    figure.set_layout_engine(engine)
 
 
 def draw_critical_times(axes: Axes, diagram: xr.Dataset) -> None:
