@@ -88,6 +88,9 @@ class LoweredEquation:
         checked = [_checked(self.name, *pair) for pair in zip(self.arguments, values, strict=True)]
         if len({len(value) for value in checked if value.ndim}) > 1:
             raise TypeError(f"{self.name}: the vectors over the blocks differ in length")
+        # One complex argument makes the whole evaluation complex.
+        if any(value.dtype == jnp.complex128 for value in checked):
+            checked = [value.astype(complex) for value in checked]
         return self._compiled(*checked)
 
 
@@ -190,6 +193,7 @@ class _Evaluation:
 
     def __init__(self, values: Mapping[Any, Array]) -> None:
         self._values = values
+        self._dtype = next((value.dtype for value in values.values()), jnp.float64)
         self._known: dict[sp.Basic, Array] = {}
 
     def value(self, node: sp.Basic) -> Array:
@@ -208,7 +212,7 @@ class _Evaluation:
         if isinstance(node, sp.Indexed):
             return self._values[node.base]
         if isinstance(node, sp.Number | sp.NumberSymbol):
-            return jnp.float64(float(node))
+            return jnp.asarray(float(node), dtype=self._dtype)
         if isinstance(node, sp.Sum):
             return jnp.sum(_Evaluation(self._values).per_block(node.function))
         if isinstance(node, sp.Pow):
