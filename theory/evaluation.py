@@ -13,7 +13,7 @@ from theory.symbols import B
 Values = Mapping[Any, Any]
 
 
-def evaluate(expression: sp.Expr, values: Values, digits: int = 30) -> mpmath.mpf:
+def evaluate(expression: sp.Expr, values: Values, digits: int = 30) -> mpmath.mpf | mpmath.mpc:
     """The expression at the given values, computed with `digits` decimal digits.
 
     `values` maps symbols to numbers and indexed symbols to sequences, one entry per
@@ -41,7 +41,7 @@ def unroll(expression: sp.Expr, blocks: int) -> sp.Expr:
 @cache
 def _compiled(
     expression: sp.Expr, scalars: tuple[sp.Basic, ...], vectors: tuple[sp.IndexedBase, ...], blocks: int
-) -> Callable[..., mpmath.mpf]:
+) -> Callable[..., mpmath.mpf | mpmath.mpc]:
     entries = [vector[index] for vector in vectors for index in range(1, blocks + 1)]
     arguments = {entry: sp.Dummy() for entry in (*scalars, *entries)}
     return sp.lambdify(list(arguments.values()), unroll(expression, blocks).xreplace(arguments), "mpmath")
