@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError, Parameter, Token
 
 from numerics.status import InputError, Status
 
@@ -20,9 +20,14 @@ if TYPE_CHECKING:
     from numerics.manifold import Manifold
     from numerics.probe import Probe
 
-Theory = Literal["gaussian_rem", "rem", "finite_n"]
-CriterionName = Literal["condensation", "participation", "signal_to_noise"]
-Several = Parameter(consume_multiple=True, negative=())
+
+def _whole_number(_type: type, tokens: Sequence[Token]) -> int:
+    """An integer that is written as one: 1.9 is a mistake, not 2."""
+    return int(tokens[0].value)
+
+
+Several = Parameter(consume_multiple=True)
+Whole = Annotated[int, Parameter(converter=_whole_number)]
 
 _HEADINGS = {
     "local_variance": "variance",
@@ -57,7 +62,7 @@ class ManifoldInput:
     data: str | None = None
     """Data set instead of a spectrum: digits, FILE.npy, FILE.npz[:KEY] or FILE.csv."""
 
-    num_blocks: int | None = None
+    num_blocks: Whole | None = None
     """Group the spectrum of the data into so many blocks."""
 
     num_samples: float | None = None
@@ -75,7 +80,7 @@ class OutputOptions:
     json: bool = False
     """Print the table as JSON, alone on stdout."""
 
-    seed: int = 0
+    seed: Whole = 0
     """Seed of random draws, recorded with the results (this command draws nothing)."""
 
 
@@ -84,7 +89,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         app(arguments, exit_on_error=False, print_error=False)
     except (InputError, CycloptsError) as error:
-        print(f"geomem: {' '.join(str(error).split())}", file=sys.stderr)
+        sentence = " ".join(str(error).split()).rstrip(".").replace(". ", "; ")
+        print(f"geomem: {sentence}", file=sys.stderr)
         raise SystemExit(2) from error
     except BrokenPipeError:
         raise SystemExit(1) from None
@@ -94,11 +100,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def phase_diagram(
     *,
     manifold: ManifoldInput = ManifoldInput(),
-    theory: Theory = "rem",
-    criterion: CriterionName = "signal_to_noise",
+    theory: str = "rem",
+    criterion: str = "signal_to_noise",
     probe: str = "along",
-    block: int = 0,
-    sizes: tuple[float, float, int] = (10.0, 1e9, 60),
+    block: Whole = 0,
+    sizes: tuple[float, float, float] = (10.0, 1e9, 60.0),
     output: OutputOptions = OutputOptions(),
 ) -> None:
     """Critical time of every block against data-set size and local variance.
@@ -109,9 +115,9 @@ def phase_diagram(
     Parameters
     ----------
     theory
-        Level of the theory.
+        Level of the theory: gaussian_rem or rem.
     criterion
-        What counts as the transition.
+        What counts as the transition: signal_to_noise, condensation or participation.
     probe
         Where the score is evaluated: origin, along[:AMPLITUDE], random_direction[:AMPLITUDE], data_point or typical.
     block
@@ -119,17 +125,22 @@ def phase_diagram(
     sizes
         Smallest and largest data-set size of the diagram, and how many.
     """
-    from numerics.files import output_folder, write_whole
-
-    folder = output_folder(output.out)
     law, num_samples, record = _read_manifold(manifold)
     log_sizes = _log_sizes(sizes)
 
     import numpy as np
 
+    from numerics.criteria import find_criterion
     from numerics.diagram import phase_diagram as compute
-    from numerics.figures import phase_diagram_figure, save_figure
+    from numerics.figures import figure_writers, phase_diagram_figure
+    from numerics.files import output_folder, write_whole
     from numerics.provenance import provenance
+
+    # All input is looked at before the folder is made and anything is computed.
+    point = _read_probe(probe)
+    find_criterion(theory, criterion, law.normalized)
+    law.indicator(block)
+    folder = output_folder(output.out)
 
     # N itself is solved along with the diagram's sizes and taken out again.
     solved = compute(
@@ -139,14 +150,17 @@ def phase_diagram(
         block=block,
         criterion=criterion,
         theory=theory,
-        probe=_read_probe(probe),
+        probe=point,
     )
     diagram, at_size = solved.isel(num_samples=slice(None, -1)), solved.isel(num_samples=-1)
     inputs = json.loads(solved.attrs["provenance"])["inputs"] | record | {"seed": output.seed}
     diagram.attrs["provenance"] = provenance(inputs)
     rows = [_block_row(law, index) | _time_row(at_size.isel(block=index)) for index in range(law.num_blocks)]
-    write_whole(folder / "phase_diagram.nc", lambda file: diagram.to_netcdf(file, engine="h5netcdf"))
-    save_figure(phase_diagram_figure(diagram), folder / "phase_diagram")
+    name = folder / "phase_diagram"
+    write_whole(
+        {name.with_suffix(".nc"): lambda file: diagram.to_netcdf(file, engine="h5netcdf")}
+        | figure_writers(phase_diagram_figure(diagram), name)
+    )
     title = f"{criterion.replace('_', ' ')}, level {theory}, N = {num_samples:.6g}"
     _print_rows(rows, title, output.json)
 
@@ -156,10 +170,10 @@ def critical_size(
     *,
     noise_variance: Annotated[tuple[float, ...], Several],
     manifold: ManifoldInput = ManifoldInput(),
-    theory: Theory = "rem",
-    criterion: CriterionName = "signal_to_noise",
+    theory: str = "rem",
+    criterion: str = "signal_to_noise",
     probe: str = "along",
-    block: int | None = None,
+    block: Whole | None = None,
     output: OutputOptions = OutputOptions(),
 ) -> None:
     """How many samples keep a direction down to a noise variance.
@@ -171,39 +185,54 @@ def critical_size(
     noise_variance
         Noise variances t.
     theory
-        Level of the theory.
+        Level of the theory: gaussian_rem or rem.
     criterion
-        What counts as the transition.
+        What counts as the transition: signal_to_noise, condensation or participation.
     probe
         Where the score is evaluated: origin, along[:AMPLITUDE], random_direction[:AMPLITUDE], data_point or typical.
     block
         Block of the direction [default: every block].
     """
-    from numerics.files import output_folder, write_whole
-
-    folder = output_folder(output.out)
+    if not noise_variance:
+        raise InputError("--noise-variance needs at least one value")
+    bad = [t for t in noise_variance if not 0 < t < math.inf]
+    if bad:
+        raise InputError(f"--noise-variance is {bad[0]:g}; it must be positive and finite")
     law, _, record = _read_manifold(manifold)
 
     from numerics.critical import critical_size as compute
+    from numerics.files import output_folder, write_whole
     from numerics.provenance import provenance
 
     point = _read_probe(probe)
     rows = []
     for index in range(law.num_blocks) if block is None else [block]:
-        for t in noise_variance:
-            size = compute(law, index, noise_variance=t, criterion=criterion, theory=theory, probe=point)
-            rows.append(
-                _block_row(law, index)
-                | {
-                    "noise_variance": t,
-                    "critical_size": _or_none(float(size.value)),
-                    "log_critical_size": _or_none(float(size.log_value)),
-                    "status": Status(int(size.status)).name,
-                }
+        sizes = compute(law, index, noise_variance=noise_variance, criterion=criterion, theory=theory, probe=point)
+        rows += [
+            _block_row(law, index)
+            | {
+                "noise_variance": t,
+                "critical_size": _or_none(float(value)),
+                "log_critical_size": _or_none(float(log_value)),
+                "status": Status(int(status)).name,
+            }
+            for t, value, log_value, status in zip(
+                noise_variance, sizes.value, sizes.log_value, sizes.status, strict=True
             )
-    inputs = record | {"criterion": criterion, "theory": theory, "probe": probe, "seed": output.seed}
+        ]
+    inputs = record | {
+        "variances": [float(variance) for variance in law.variances],
+        "multiplicities": [int(count) for count in law.multiplicities],
+        "block": block,
+        "noise_variance": list(noise_variance),
+        "criterion": criterion,
+        "theory": theory,
+        "probe": {"kind": point.kind, "amplitude": float(point.amplitude)},
+        "seed": output.seed,
+    }
     document = {"rows": rows, "provenance": json.loads(provenance(inputs))}
-    write_whole(folder / "critical_size.json", lambda file: file.write_text(json.dumps(document, indent=1) + "\n"))
+    target = output_folder(output.out) / "critical_size.json"
+    write_whole({target: lambda file: file.write_text(json.dumps(document, indent=1) + "\n")})
     _print_rows(rows, f"{criterion.replace('_', ' ')}, level {theory}", output.json)
 
 
@@ -214,7 +243,7 @@ def derive(
     format: Literal["markdown", "latex"] = "markdown",
     out: Path | None = None,
     json: bool = False,
-    seed: int = 0,
+    seed: Whole = 0,
 ) -> None:
     """Perform the derivations and print them in reading order.
 
@@ -227,7 +256,7 @@ def derive(
     out
         Folder to write derivation.md or derivation.tex to, instead of stdout.
     json
-        Print name, chapter, source and LaTeX of every equation as JSON instead.
+        Chapter, name, source, LaTeX and steps of every equation as JSON instead.
     seed
         Accepted by every command; nothing is drawn here.
     """
@@ -239,20 +268,14 @@ def derive(
         raise InputError(f"there is no chapter {chapter!r}; choose one of {', '.join(names)}")
     chapters = [one for one in CHAPTERS if chapter in (None, one.name)]
     if json:
-        _print_json(
-            [
-                {"chapter": one.name, "name": equation.name, "source": equation.source, "latex": equation.latex}
-                for one in chapters
-                for equation in one.equations
-            ]
-        )
-        return
-    text = "\n".join(one.to_markdown() if format == "markdown" else one.to_latex() for one in chapters)
+        text = _as_json([row for one in chapters for row in one.to_rows()])
+    else:
+        text = "\n".join(one.to_markdown() if format == "markdown" else one.to_latex() for one in chapters)
     if out is None:
         print(text)
         return
-    target = output_folder(out) / f"derivation.{'md' if format == 'markdown' else 'tex'}"
-    write_whole(target, lambda file: file.write_text(text + "\n"))
+    suffix = "json" if json else {"markdown": "md", "latex": "tex"}[format]
+    write_whole({output_folder(out) / f"derivation.{suffix}": lambda file: file.write_text(text + "\n")})
 
 
 def _read_manifold(given: ManifoldInput) -> "tuple[Manifold, float, dict[str, object]]":
@@ -269,7 +292,11 @@ def _read_manifold(given: ManifoldInput) -> "tuple[Manifold, float, dict[str, ob
         data = load_data(given.data)
         law = Manifold.from_data(data, num_blocks=given.num_blocks)
         num_samples = float(len(data)) if given.num_samples is None else given.num_samples
-        record: dict[str, object] = {"data": given.data, "data_sha256": sha256(data.tobytes()).hexdigest()}
+        record: dict[str, object] = {
+            "data": given.data,
+            "num_blocks": given.num_blocks,
+            "data_sha256": sha256(data.tobytes()).hexdigest(),
+        }
     else:
         if given.num_blocks is not None:
             raise InputError("--num-blocks groups the spectrum of --data; a spectrum that is given has its blocks")
@@ -304,15 +331,16 @@ def _read_probe(text: str) -> "Probe":
     return getattr(Probe, kind)(value)
 
 
-def _log_sizes(sizes: tuple[float, float, int]) -> "np.ndarray":
+def _log_sizes(sizes: tuple[float, float, float]) -> "np.ndarray":
     import numpy as np
 
     low, high, count = sizes
-    if not (2 <= low < high < math.inf and count >= 2):
+    if not (2 <= low < high <= 1e300 and count >= 2 and count == int(count)):
         raise InputError(
-            f"--sizes {low:g} {high:g} {count} must be a size of at least 2, a larger one, and a count of at least 2"
+            f"--sizes {low:g} {high:g} {count:g} must be a size of at least 2, a larger one up to 1e300, "
+            "and a count of at least 2"
         )
-    return np.linspace(math.log(low), math.log(high), count)
+    return np.linspace(math.log(low), math.log(high), int(count))
 
 
 def _swept_variances(variances: "np.ndarray") -> "np.ndarray":
@@ -350,8 +378,8 @@ def _or_none(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _print_json(document: object) -> None:
-    print(json.dumps(document, allow_nan=False))
+def _as_json(document: object) -> str:
+    return json.dumps(document, allow_nan=False)
 
 
 def _print_rows(rows: list[dict[str, object]], title: str, as_json: bool) -> None:
@@ -365,9 +393,12 @@ def _print_rows(rows: list[dict[str, object]], title: str, as_json: bool) -> Non
         table.add_column(_HEADINGS.get(name, name), justify="right", no_wrap=True)
     for row in rows:
         table.add_row(*(_cell(name, value) for name, value in row.items()))
-    Console(stderr=as_json).print(table)
+    console = Console(stderr=as_json)
+    # Wider than the screen rather than with numbers cut off.
+    console.width = max(console.width, console.measure(table, options=console.options.update(max_width=1000)).maximum)
+    console.print(table)
     if as_json:
-        _print_json(rows)
+        print(_as_json(rows))
 
 
 def _cell(name: str, value: object) -> str:

@@ -8,10 +8,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from numerics.criteria import Criterion, Setting, find_criterion, setting
-from numerics.manifold import Manifold
+from numerics.manifold import Manifold, float_array
 from numerics.probe import Probe
 from numerics.roots import first_crossing
 from numerics.solution import Numbers, Transition
@@ -133,7 +133,8 @@ def search_window(
     lower, upper = window
     if not 0 < lower < upper < math.inf:
         raise InputError(f"the window {window} must be two noise variances, 0 < lower < upper < infinity")
-    return jnp.asarray(np.log([lower, upper])), math.ceil(math.log(upper / lower) / _SPACING)
+    ends = np.log([lower, upper])
+    return jnp.asarray(ends), math.ceil((ends[1] - ends[0]) / _SPACING)
 
 
 @jax.jit
@@ -149,14 +150,14 @@ def solve_times(
     rule: Criterion, at: Setting, log_sizes: Float[Array, " lanes"], limits: Float[Array, " ends"], num_cells: int
 ) -> Transition:
     """`critical_time` for one setting and many sizes."""
-    valid = jnp.isfinite(log_sizes) & (log_sizes >= _SMALLEST_LOG_SIZE) & jnp.isfinite(limits).all()
+    valid = jnp.isfinite(log_sizes) & (log_sizes >= _SMALLEST_LOG_SIZE) & _is_spectrum(at)
     crossing = first_crossing(
         lambda log_t: rule.log_size(at, jnp.exp(log_t)), log_sizes, limits[0], limits[1], num_cells
     )
     times = jnp.exp(crossing.point)
     residual = jax.vmap(partial(rule.balance, at))(times, log_sizes)
     in_validity = jax.vmap(partial(rule.valid, at))(times, log_sizes)
-    status = _status(valid & ~jnp.isnan(residual), crossing.found, residual, log_sizes, in_validity)
+    status = _status(valid, crossing.found, residual, log_sizes, in_validity)
     return _transition(
         crossing.point, status, residual, jnp.exp(crossing.lower), jnp.exp(crossing.upper), crossing.iterations
     )
@@ -165,7 +166,7 @@ def solve_times(
 @jax.jit
 def _solve_sizes(rule: Criterion, at: Setting, noise_variances: Float[Array, " lanes"]) -> Transition:
     """`critical_size` for one setting and many noise variances."""
-    valid = jnp.isfinite(noise_variances) & (noise_variances > 0)
+    valid = jnp.isfinite(noise_variances) & (noise_variances > 0) & _is_spectrum(at)
     times = jnp.where(valid, noise_variances, 1.0)
     log_sizes = jax.vmap(partial(rule.log_size, at))(times)
     exists = jnp.isfinite(log_sizes)
@@ -175,6 +176,13 @@ def _solve_sizes(rule: Criterion, at: Setting, noise_variances: Float[Array, " l
     status = _status(valid, exists, residual, log_sizes, in_validity)
     sizes = jnp.exp(log_sizes)
     return _transition(log_sizes, status, residual, sizes, sizes, jnp.zeros(log_sizes.shape, dtype=int))
+
+
+def _is_spectrum(at: Setting) -> Bool[Array, ""]:
+    """Whether the spectrum is one, for what was traced when the manifold was made."""
+    variances = jnp.isfinite(at.variances) & (at.variances >= 0)
+    multiplicities = (at.multiplicities >= 1) & (at.multiplicities == jnp.round(at.multiplicities))
+    return (variances & multiplicities).all()
 
 
 def _status(valid: Array, found: Array, residual: Array, log_sizes: Array, in_validity: Array) -> Array:
@@ -196,11 +204,9 @@ def _single_or_batch(
     values: Numbers, allowed: Callable[[float], bool], name: str, requirement: str
 ) -> Float[Array | np.ndarray, "..."]:
     """The values as float64; a single one that is not allowed is an error, in a batch the solver marks it."""
-    try:
-        # NumPy for what JAX did not make: it compiles nothing.
-        array = values.astype(float) if isinstance(values, jax.Array) else np.asarray(values, dtype=float)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{name} = {values!r} is not a number or an array of numbers") from error
+    array = float_array(values, name)
+    if array.size == 0:
+        raise InputError(f"{name} is empty; give at least one value")
     if array.ndim == 0 and not isinstance(array, Tracer) and not allowed(float(array)):
         raise InputError(f"{name} is {float(array):g}; it must be {requirement}")
     return array

@@ -1,7 +1,9 @@
 """Reading a user's data set. Nothing is ever unpickled."""
 
+import tokenize
 import warnings
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,12 @@ from jaxtyping import Float
 
 from numerics.manifold import check_data
 from numerics.status import InputError
+
+# What damaged files make NumPy and the standard library raise.
+_UNREADABLE = (
+    ValueError, OSError, EOFError, MemoryError, NotImplementedError, RuntimeError, tokenize.TokenError,
+    zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 
 
 def load_data(source: str) -> Float[np.ndarray, "samples dims"]:
@@ -36,7 +44,7 @@ def load_data(source: str) -> Float[np.ndarray, "samples dims"]:
         return check_data(readers[file.suffix](file, key))
     except InputError as error:
         raise InputError(f"{source}: {error}") from error
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+    except _UNREADABLE as error:
         raise InputError(f"{source} cannot be read as an array of numbers: {' '.join(str(error).split())}") from error
 
 
@@ -72,16 +80,18 @@ def _read_npz(file: Path, key: str | None) -> np.ndarray:
 
 
 def _read_csv(file: Path, key: str | None) -> np.ndarray:
-    with file.open() as lines:
-        first = next((line for line in lines if line.strip()), "")
+    lines = file.read_text(encoding="utf-8-sig").splitlines()
+    first = next((number for number, line in enumerate(lines) if line.strip()), 0)
+    # A line of names has no number in it and nothing missing; a broken row of data is for loadtxt to name.
+    header = bool(lines) and not any(_is_number_or_empty(cell) for cell in lines[first].split(","))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*input contained no data")
-        return np.loadtxt(file, delimiter=",", ndmin=2, skiprows=0 if _is_numeric(first) else 1)
+        return np.loadtxt(lines[first + header :], delimiter=",", ndmin=2)
 
 
-def _is_numeric(line: str) -> bool:
+def _is_number_or_empty(cell: str) -> bool:
     try:
-        [float(cell) for cell in line.split(",")]
+        float(cell.strip() or 0)
     except ValueError:
         return False
     return True

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 from numerics.criteria import Criterion, find_criterion, setting
 from numerics.critical import as_log_sizes, search_window, solve_times
 from numerics.lowering import lower
-from numerics.manifold import Manifold
+from numerics.manifold import Manifold, float_array
 from numerics.probe import Probe
 from numerics.provenance import provenance
 from numerics.solution import Numbers, Transition
@@ -62,7 +62,12 @@ def phase_diagram(
     """
     rule = find_criterion(theory, criterion, manifold.normalized)
     log_sizes = np.atleast_1d(np.asarray(as_log_sizes(num_samples, log_num_samples)))
-    swept_values = np.atleast_1d(np.asarray(local_variance, dtype=float))
+    if num_samples is not None:
+        sizes = np.atleast_1d(np.asarray(num_samples, dtype=float))
+    else:
+        with np.errstate(over="ignore"):  # ln N is there for sizes that overflow
+            sizes = np.exp(log_sizes)
+    swept_values = np.atleast_1d(np.asarray(float_array(local_variance, "local_variance"), dtype=float))
     for name, values in (("data-set sizes", log_sizes), ("local variances", swept_values)):
         if values.ndim != 1 or len(values) == 0:
             raise InputError(f"the {name} have shape {values.shape}; they must be a non-empty list")
@@ -77,7 +82,7 @@ def phase_diagram(
     probed = np.concatenate([np.eye(manifold.num_blocks), np.tile(swept_block, (len(swept_values), 1))])
     lanes = manifold.with_variances(jnp.asarray(variances))
     times, opening, swept_slope, probe_slope = jax.tree.map(
-        np.asarray, _solve_lanes(rule, lanes, jnp.asarray(probed), probe, jnp.asarray(log_sizes))
+        np.asarray, solve_lanes(rule, lanes, jnp.asarray(probed), probe, jnp.asarray(log_sizes))
     )
     blocks, swept_lanes = slice(None, manifold.num_blocks), slice(manifold.num_blocks, None)
 
@@ -118,10 +123,10 @@ def phase_diagram(
         ),
     }
     coordinates = {
-        "block": np.arange(manifold.num_blocks),
+        "block": ("block", np.arange(manifold.num_blocks), _described("block of directions of one variance", "1")),
         "block_variance": ("block", np.asarray(manifold.variances), _described("local variance", _SQUARED)),
         "multiplicity": ("block", np.asarray(manifold.multiplicities), _described("number of directions", "1")),
-        "num_samples": ("num_samples", np.exp(log_sizes), _described("number of training samples", "1")),
+        "num_samples": ("num_samples", sizes, _described("number of training samples", "1")),
         "log_num_samples": ("num_samples", np.asarray(log_sizes), _described("ln N", "1")),
         "local_variance": (
             "local_variance",
@@ -143,7 +148,7 @@ def phase_diagram(
 
 
 @jax.jit
-def _solve_lanes(
+def solve_lanes(
     rule: Criterion,
     manifolds: Manifold,
     indicators: Float[Array, "lanes blocks"],

@@ -1,5 +1,6 @@
 """Figures at column width, readable in grayscale."""
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,6 @@ STYLE: dict[Any, Any] = {
     "xtick.labelsize": 7,
     "ytick.labelsize": 7,
     "axes.linewidth": 0.6,
-    "svg.hashsalt": "geomem",
 }
 _FAINT = 0.3
 _MOST_LINES = 6  # more blocks than this are a colour scale
@@ -56,17 +56,28 @@ def phase_diagram_figure(diagram: xr.Dataset) -> Figure:
 
 def save_figure(figure: Figure, path: Path) -> None:
     """Write the figure as PNG and as PDF, `path` being the name without a suffix; the same bytes every time."""
-    write_whole(path.with_suffix(".png"), lambda file: figure.savefig(file, dpi=300))
-    # Laid out once, for both files alike.
-    engine = figure.get_layout_engine()
-    figure.set_layout_engine("none")
-    write_whole(path.with_suffix(".pdf"), lambda file: figure.savefig(file, metadata={"CreationDate": None}))
-    figure.set_layout_engine(engine)
+    write_whole(figure_writers(figure, path))
+
+
+def figure_writers(figure: Figure, path: Path) -> dict[Path, Callable[[Path], object]]:
+    """What `save_figure` writes, to be written together with other files."""
+
+    def write_pdf(file: Path) -> None:
+        # Laid out once, by the PNG, for both files alike.
+        engine = figure.get_layout_engine()
+        figure.set_layout_engine("none")
+        figure.savefig(file, metadata={"CreationDate": None})
+        figure.set_layout_engine(engine)
+
+    return {
+        path.with_suffix(".png"): lambda file: figure.savefig(file, dpi=300),
+        path.with_suffix(".pdf"): write_pdf,
+    }
 
 
 def draw_critical_times(axes: Axes, diagram: xr.Dataset) -> None:
     """t_c against N, a line per block; opening times are triangles at the right and, for few blocks, thin lines."""
-    sizes, variances = diagram.num_samples.values, diagram.block_variance.values
+    sizes, variances = _sizes(diagram), diagram.block_variance.values
     many = len(variances) > _MOST_LINES
     colours, scale = _block_colours(variances)
     for block, (variance, colour) in enumerate(zip(variances, colours, strict=True)):
@@ -83,8 +94,8 @@ def draw_critical_times(axes: Axes, diagram: xr.Dataset) -> None:
         axes.plot([0.99], [opening], marker=5, color=colour, markersize=4, transform=axes.get_yaxis_transform())
     found = diagram.critical_time.values[np.isfinite(diagram.critical_time.values)]
     # Data without any variance have nothing to show on a logarithmic axis.
-    axes.set(xscale="log", yscale="log" if variances.any() else "linear", xlim=(sizes.min(), sizes.max()))
-    axes.set(xlabel="data-set size $N$", ylabel=f"critical time $t_c$ [{_UNITS}]")
+    axes.set(yscale="log" if variances.any() else "linear", ylabel=f"critical time $t_c$ [{_UNITS}]")
+    _label_sizes(axes, diagram)
     if many:
         # Blocks far below the critical times never open; their opening times would squeeze the curves.
         if len(found):
@@ -94,7 +105,7 @@ def draw_critical_times(axes: Axes, diagram: xr.Dataset) -> None:
 
 def draw_critical_time_map(axes: Axes, diagram: xr.Dataset) -> None:
     """t_c of the swept block against N and its local variance; below the dashed line it never opens."""
-    sizes, variances = diagram.num_samples.values, diagram.local_variance.values
+    sizes, variances = _sizes(diagram), diagram.local_variance.values
     times = diagram.critical_time_map.values.T
     outside = diagram.status_map.values.T == Status.OUT_OF_VALIDITY
     found = times[np.isfinite(times)]
@@ -118,7 +129,7 @@ def draw_sensitivity(axes: Axes, diagram: xr.Dataset) -> None:
     Above zero the direction of higher variance is lost first. Where the lower one is,
     the map is hatched; the dotted line is where a direction opens just as it is lost.
     """
-    sizes, variances = diagram.num_samples.values, diagram.local_variance.values
+    sizes, variances = _sizes(diagram), diagram.local_variance.values
     slope = diagram.sensitivity_probe.values.T
     outside = diagram.status_map.values.T == Status.OUT_OF_VALIDITY
     limit = np.nanmax(np.abs(slope), initial=0.0)
@@ -143,9 +154,28 @@ def diagram_title(diagram: xr.Dataset) -> str:
 
 
 def _label_map(axes: Axes, diagram: xr.Dataset) -> None:
-    sizes = diagram.num_samples.values
-    axes.set(xscale="log", yscale="log", xlim=(sizes.min(), sizes.max()), xlabel="data-set size $N$")
+    _label_sizes(axes, diagram)
+    axes.set(yscale="log")
     axes.set_ylabel(f"local variance $s$ of block {diagram.attrs['swept_block']} [{_UNITS}]")
+
+
+def _drawable(diagram: xr.Dataset) -> bool:
+    """Whether N itself can be drawn; else its logarithm is."""
+    return bool((diagram.num_samples < 1e300).all())
+
+
+def _sizes(diagram: xr.Dataset) -> np.ndarray:
+    return (diagram.num_samples if _drawable(diagram) else diagram.log_num_samples / np.log(10)).values
+
+
+def _label_sizes(axes: Axes, diagram: xr.Dataset) -> None:
+    sizes = _sizes(diagram)
+    if _drawable(diagram):
+        axes.set(xscale="log", xlabel="data-set size $N$")
+    else:
+        axes.set(xlabel=r"data-set size, $\log_{10} N$")
+    if sizes.min() < sizes.max():
+        axes.set_xlim(sizes.min(), sizes.max())
 
 
 def _block_colours(variances: np.ndarray) -> tuple[np.ndarray, ScalarMappable]:

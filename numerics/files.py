@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from numerics.status import InputError
@@ -24,18 +24,24 @@ def output_folder(path: str | Path) -> Path:
     return folder
 
 
-def write_whole(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a file under a temporary name, then move it to `path`.
+def write_whole(writers: Mapping[Path, Callable[[Path], object]]) -> None:
+    """Let every writer fill its file under a temporary name; when all are there, move them to their places.
 
     Raises:
-        InputError: if the file cannot be written, for instance because the disk is full.
+        InputError: if a file cannot be written, for instance because the disk is full.
     """
     # The suffix stays at the end: writers tell the format by it.
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    temporary = {path: path.with_name(f".{os.getpid()}.{path.name}") for path in writers}
+    path = None
     try:
-        write(temporary)
-        temporary.replace(path)
+        for path, write in writers.items():
+            if path.is_dir():
+                raise IsADirectoryError(21, "Is a directory")
+            write(temporary[path])
+        for path in writers:
+            temporary[path].replace(path)
     except OSError as error:
         raise InputError(f"{str(path)!r} cannot be written: {error.strerror or error}") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        for leftover in temporary.values():
+            leftover.unlink(missing_ok=True)

@@ -8,7 +8,6 @@ side (one value per block) gives a vector. Functions are written for one point;
 `jax.vmap` batches them.
 """
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, reduce
@@ -41,7 +40,6 @@ _FUNCTIONS: Mapping[type[sp.Basic], Callable[..., Array]] = MappingProxyType(
         expm1: jnp.expm1,
         sp.log: jnp.log,
         log1p: jnp.log1p,
-        sp.Max: lambda *values: reduce(jnp.maximum, values),
     }
 )
 
@@ -64,11 +62,6 @@ class LoweredEquation:
     @property
     def name(self) -> str:
         return self.equation.name
-
-    @property
-    def fingerprint(self) -> str:
-        """SHA-256 of the equation's right side, for provenance."""
-        return hashlib.sha256(sp.srepr(self.equation.right).encode()).hexdigest()
 
     @cached_property
     def _compiled(self) -> Callable[..., Array]:
@@ -121,7 +114,10 @@ def lower_equation(equation: theory.Equation, arguments: Sequence[Argument]) -> 
     """Lower an equation that need not be in a chapter; it does not enter the registry."""
     expression = rewrite_for_accuracy(equation.right)
     index = set(equation.left.indices) if isinstance(equation.left, sp.Indexed) else set()
-    _refuse_unknown(equation.name, expression, set(arguments) | index)
+    vectors = any(isinstance(argument, sp.IndexedBase) for argument in arguments)
+    if (index or expression.has(sp.Sum)) and not vectors:
+        raise LoweringError(f"{equation.name}: a sum over blocks needs a vector among the arguments")
+    _refuse_unknown(equation.name, expression, set(arguments), index)
     return LoweredEquation(equation, tuple(arguments), expression)
 
 
@@ -164,22 +160,23 @@ def _expm1_form(node: sp.Add) -> sp.Expr:
     return node - node.as_coeff_Add()[0] + replaced
 
 
-def _refuse_unknown(name: str, node: sp.Basic, bound: set[sp.Basic]) -> None:
+def _refuse_unknown(name: str, node: sp.Basic, bound: set[sp.Basic], index: set[sp.Basic]) -> None:
+    """Refuse what has no JAX counterpart. One index is known at a time: an inner sum may not use the outer one's."""
     if isinstance(node, sp.Number | sp.NumberSymbol):
         return
     if isinstance(node, sp.Symbol):
         if node not in bound:
-            raise LoweringError(f"{name}: the symbol {node} is neither an argument nor a sum's index")
+            raise LoweringError(f"{name}: the symbol {node} is not an argument")
     elif isinstance(node, sp.Indexed):
-        if node.base not in bound or len(node.indices) != 1 or node.indices[0] not in bound:
-            raise LoweringError(f"{name}: {node} needs {node.base} as an argument and the index of a sum around it")
+        if node.base not in bound or len(node.indices) != 1 or node.indices[0] not in index:
+            raise LoweringError(f"{name}: {node} needs {node.base} as an argument and the index of the sum around it")
     elif isinstance(node, sp.Sum):
         if len(node.limits) != 1 or tuple(node.limits[0][1:]) != (1, B):
             raise LoweringError(f"{name}: the sum {node} does not run over the blocks 1 to {B}")
-        _refuse_unknown(name, node.function, bound | {node.limits[0][0]})
+        _refuse_unknown(name, node.function, bound, {node.limits[0][0]})
     elif isinstance(node, sp.Pow) or type(node) in _FUNCTIONS:
         for argument in node.args:
-            _refuse_unknown(name, argument, bound)
+            _refuse_unknown(name, argument, bound, index)
     else:
         raise LoweringError(f"{name}: the function {type(node).__name__} has no JAX counterpart in the lowering table")
 

@@ -17,7 +17,7 @@ from theory.symbols import d, s, s_v
 _sphere_variance = lower("sphere_variance", (s_v, s, d))
 
 
-@dataclass(frozen=True, init=False)
+@dataclass(frozen=True, init=False, eq=False)
 class Manifold:
     """A linear manifold: blocks of directions that share one local variance.
 
@@ -41,7 +41,11 @@ class Manifold:
     normalized: bool
 
     def __init__(self, variances: Numbers, multiplicities: Numbers, normalized: bool = False) -> None:
-        self._set(_float_array(variances, "variances"), _float_array(multiplicities, "multiplicities"), normalized)
+        leaves = (
+            jnp.asarray(float_array(variances, "variances")),
+            jnp.asarray(float_array(multiplicities, "multiplicities")),
+        )
+        self._set(*leaves, normalized)
         _validate(self.variances, self.multiplicities)
 
     def _set(self, variances: Array, multiplicities: Array, normalized: bool) -> None:
@@ -71,6 +75,8 @@ class Manifold:
             rows = rows - rows.mean(axis=0)
         num_samples, ambient_dim = rows.shape
         singular = np.linalg.svd(rows / np.sqrt(num_samples), compute_uv=False)
+        if not singular.max(initial=0.0) < np.sqrt(np.finfo(float).max):
+            raise InputError("the data are too large for their variances to be finite; rescale them")
         spectrum = np.zeros(ambient_dim)
         spectrum[: len(singular)] = singular**2
         # Singular values at rounding level are zeros, as in the numerical rank of a matrix.
@@ -119,7 +125,10 @@ def check_data(data: Numbers) -> Float[np.ndarray, "samples dims"]:
     Raises:
         InputError: if they are not a finite two-dimensional array of numbers with at least two rows.
     """
-    array = np.asarray(data)
+    try:
+        array = np.asarray(data)
+    except ValueError as error:
+        raise InputError("the data are no table: their rows differ in length") from error
     if array.dtype.kind not in "biuf":
         raise InputError(f"the data have dtype {array.dtype}; they must be real numbers")
     if array.ndim != 2 or array.shape[1] == 0:
@@ -143,12 +152,20 @@ def _group(spectrum: np.ndarray, num_blocks: int | None) -> tuple[np.ndarray, np
     return np.array([group.mean() for group in members]), np.array([float(len(group)) for group in members])
 
 
-def _float_array(values: Numbers, name: str) -> Array:
+def float_array(values: Numbers, name: str) -> Array | np.ndarray:
+    """The values as float64: by NumPy, which compiles nothing, unless JAX made them or a part of them.
+
+    Raises:
+        InputError: if they are not numbers.
+    """
     try:
-        # By way of NumPy, which compiles nothing, unless JAX made the values.
-        return jnp.asarray(values if isinstance(values, jax.Array) else np.asarray(values, dtype=float), dtype=float)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"the {name} {values!r} are not a list of numbers") from error
+        if isinstance(values, jax.Array):
+            return values.astype(float)
+        return np.asarray(values, dtype=float)
+    except jax.errors.TracerArrayConversionError:
+        return jnp.asarray(values, dtype=float)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InputError(f"{name}: {values!r} is not a number or a list of numbers") from error
 
 
 def _validate(variances: Array, multiplicities: Array) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Float
 
 from numerics.lowering import LoweredEquation, lower
@@ -40,12 +41,12 @@ class Probe:
         return cls("origin")
 
     @classmethod
-    def along(cls, amplitude: float | int = 1.0) -> "Probe":
+    def along(cls, amplitude: Numbers = 1.0) -> "Probe":
         """The point a sqrt(t) v on the probed direction v."""
         return cls("along", _checked_amplitude(amplitude))
 
     @classmethod
-    def random_direction(cls, amplitude: float | int = 1.0) -> "Probe":
+    def random_direction(cls, amplitude: Numbers = 1.0) -> "Probe":
         """Distance a sqrt(t) in a uniformly random direction, Q_b = a^2 t d_b/d."""
         return cls("random_direction", _checked_amplitude(amplitude))
 
@@ -88,7 +89,9 @@ class Probe:
         return _rest[self.kind](noise_variance, variances, multiplicities, indicator, self.amplitude)
 
 
-def _checked_amplitude(amplitude: float | int) -> float:
-    if not (np.isfinite(amplitude) and amplitude >= 0):
+def _checked_amplitude(amplitude: Numbers) -> float | Array:
+    if isinstance(amplitude, Tracer):
+        return amplitude
+    if not isinstance(amplitude, (int, float, np.number)) or not 0 <= amplitude < np.inf:
         raise InputError(f"the probe's amplitude is {amplitude}; it must be finite and not negative")
     return float(amplitude)

@@ -1,21 +1,31 @@
 """What a result came from, as one JSON string: inputs, versions and equations; no time stamps."""
 
 import json
+from functools import cache
+from hashlib import sha256
 from importlib.metadata import version
 
-from numerics.lowering import REGISTRY
+import sympy as sp
+
+import theory
 
 _PACKAGES = ("geomem", "jax", "jaxlib", "numpy", "scipy", "sympy", "xarray")
 
 
 def provenance(inputs: dict[str, object]) -> str:
-    """JSON with `inputs`, package versions and the SHA-256 of every lowered equation."""
+    """JSON with `inputs`, package versions and a SHA-256 of all equations of the theory."""
     return json.dumps(
         {
             "inputs": inputs,
             "versions": {package: version(package) for package in _PACKAGES},
-            "equations": {name: REGISTRY[name].fingerprint for name in sorted(REGISTRY)},
+            "theory_sha256": _theory_sha256(),
             "dtype": "float64",
         },
         sort_keys=True,
     )
+
+
+@cache
+def _theory_sha256() -> str:
+    text = "\n".join(f"{name} {sp.srepr(equation.right)}" for name, equation in theory.EQUATIONS.items())
+    return sha256(text.encode()).hexdigest()

@@ -10,6 +10,7 @@ import sympy as sp
 
 from theory.derivation import DERIVED, Chapter, Equation, Step, merge_sums
 from theory.partition import (
+    first_cumulant,
     gaussian_generating_function,
     generating_function,
     generating_function_curvature,
@@ -90,7 +91,13 @@ critical_log_size = Equation(
     meaning="The data-set size at which the entropy vanishes at tilt $\\lambda$: condensation sets in at "
     "$\\lambda = 1$, and $\\lambda_c = \\lambda$ at the size $N_c(\\lambda)$. Critical times invert it.",
     source=DERIVED,
-    steps=(Step("Solve $S(\\lambda) = 0$ for $\\ln N$.", lambda: sp.solve(entropy.right, log_N)[0]),),
+    steps=(
+        Step(
+            "Solve $S(\\lambda) = 0$ for $\\ln N$.",
+            lambda: sp.solve(log_N + K(lam) - lam * sp.Derivative(K(lam), lam), log_N)[0],
+        ),
+        Step("Insert K and its slope.", lambda: _legendre),
+    ),
 )
 
 liquid_log_partition = Equation(
@@ -102,7 +109,13 @@ liquid_log_partition = Equation(
     steps=(
         Step(
             "Where $S(1) > 0$ the sum Z concentrates on its mean, N times the average Boltzmann factor.",
-            lambda: log_N + generating_function.right.subs(lam, 1),
+            lambda: N * sp.exp(generating_function.right.subs(lam, 1)),
+        ),
+        Step(
+            "Take the logarithm.",
+            lambda: sp.expand_log(sp.log(N * sp.exp(generating_function.right.subs(lam, 1))), force=True).subs(
+                sp.log(N), log_N
+            ),
         ),
     ),
 )
@@ -121,7 +134,8 @@ condensed_participation = Equation(
             lambda: u ** (-lam_c) * (1 - u) ** (lam_c - 1) / (sp.gamma(1 - lam_c) * sp.gamma(lam_c)),
         ),
         Step(
-            "Integrate u times this density over (0, 1): a Beta function, written by its gamma functions.",
+            "Integrate u times this density over (0, 1). SymPy leaves the integral; it is Euler's Beta function "
+            "$B(2 - \\lambda_c, \\lambda_c)$ by definition (checked by quadrature).",
             lambda: sp.gammasimp(sp.beta(2 - lam_c, lam_c).rewrite(sp.gamma) / (sp.gamma(1 - lam_c) * sp.gamma(lam_c))),
         ),
     ),
@@ -159,6 +173,10 @@ gaussian_critical_log_size = Equation(
             lambda: _gaussian_legendre,
         ),
         Step("Insert the second cumulant.", lambda: _gaussian_legendre.subs(k_2, second_cumulant.right)),
+        Step(
+            "The same as the exact condition to second order in $\\lambda$: the term of the exact one is",
+            lambda: sp.diff(critical_log_size.right, lam, 2).subs(lam, 0) * lam**2 / 2,
+        ),
     ),
 )
 
@@ -194,8 +212,8 @@ sphere_variance = Equation(
     source=_LD,
     steps=(
         Step(
-            "The squared norm concentrates on its mean, the trace of the covariance.",
-            lambda: s_v / sp.Sum(d[b] * s[b], (b, 1, B)),
+            "The squared norm concentrates on its mean, the trace of the covariance: twice the mean energy at Q = 0.",
+            lambda: s_v / sp.Sum(2 * merge_sums(first_cumulant.right)[0].subs(Q[b], 0), (b, 1, B)).simplify(),
         ),
     ),
 )

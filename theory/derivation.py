@@ -109,6 +109,22 @@ class Chapter:
         head = f"\\section{{{_prose(self.title)}}}\n{_prose(self.introduction)}\n"
         return "\n".join([head, *(equation.to_latex() for equation in self.equations)])
 
+    def to_rows(self) -> list[dict[str, object]]:
+        """One dictionary per equation, with its performed steps, for JSON."""
+        return [
+            {
+                "chapter": self.name,
+                "name": equation.name,
+                "source": equation.source,
+                "latex": equation.latex,
+                "steps": [
+                    {"text": step.text, "latex": None if step.result is None else sp.latex(step.result)}
+                    for step in equation.derive()
+                ],
+            }
+            for equation in self.equations
+        ]
+
     def _repr_markdown_(self) -> str:
         return self.to_markdown()
 

@@ -46,7 +46,7 @@ def _integral(source: bool) -> sp.Expr:
     exponent = _log_density - lam * _energy / t + (h * y_v if source else 0)
     # SymPy sees a Gaussian in an expanded exponent only, and leaves erf and erfc of one argument side by side.
     integral = sp.integrate(sp.exp(sp.expand(exponent)), (y_v, -sp.oo, sp.oo))
-    return sp.simplify(integral.rewrite(sp.erf))
+    return sp.powsimp(sp.simplify(integral.rewrite(sp.erf))).replace(sp.exp, lambda power: sp.exp(sp.factor(power)))
 
 
 def log_generating_function_with_source() -> sp.Expr:
@@ -220,6 +220,12 @@ second_cumulant = Equation(
     ),
 )
 
+
+def _second_order() -> sp.Expr:
+    """Taylor polynomial of an unknown function K with K(0) = 0."""
+    return sp.series(K(lam), lam, 0, 3).removeO().subs(K(0), 0).expand()
+
+
 gaussian_generating_function = Equation(
     name="gaussian_generating_function",
     left=K_G(lam),
@@ -229,11 +235,13 @@ gaussian_generating_function = Equation(
     steps=(
         Step(
             "Expand K to second order in $\\lambda$; K(0) = 0.",
-            lambda: sp.series(K(lam), lam, 0, 3).removeO(),
+            lambda: _second_order(),
         ),
         Step(
             "Insert $K'(0) = -\\kappa_1/t$ and $K''(0) = \\kappa_2/t^2$.",
-            lambda: lam * (-k_1 / t) + lam**2 / 2 * (k_2 / t**2),
+            lambda: _second_order().subs(
+                {_second_order().coeff(lam, 1): -k_1 / t, 2 * _second_order().coeff(lam, 2): k_2 / t**2}
+            ),
         ),
     ),
 )

@@ -18,9 +18,9 @@ from theory.condensation import (
     sphere_critical_log_size,
 )
 from theory.derivation import DERIVED, Chapter, Equation, Step, merge_sums
-from theory.partition import generating_function
+from theory.partition import gaussian_generating_function, generating_function, second_cumulant
 from theory.score import log_signal_to_noise, signal_to_noise_log_size
-from theory.symbols import S_G, B, Q, Q_rest, a, b, c, d, delta, lam, log_N, q_v, s, s_v, t
+from theory.symbols import S_G, B, Q, Q_rest, a, b, c, d, delta, k_2, lam, log_N, q_v, s, s_v, t
 
 
 class ProbeEquations(NamedTuple):
@@ -104,8 +104,16 @@ def single_out(equation: Equation) -> Equation:
         steps=(
             Step(f"The summand of `{equation.name}`, linear in $Q_b$.", lambda: summand),
             Step(
-                "Its terms in $Q_b$ belong to directions with a squared coordinate each. Give v its own term, with its "
-                "own variance. The entropy of the data, the part without $Q_b$, stays with the spectrum."
+                "What one unit of squared length adds, at the variance of v.",
+                lambda: (summand.subs(Q[b], 1) - summand.subs(Q[b], 0)).subs(s[b], s_v),
+            ),
+            Step(
+                "Leave v out of $Q_b$ and give it its own term, with its own variance. The part without $Q_b$, the "
+                "entropy of the data, stays with the spectrum.",
+                lambda: (
+                    equation.right.xreplace({Q[b]: Q_rest[b]})
+                    + q_v * (summand.subs(Q[b], 1) - summand.subs(Q[b], 0)).subs(s[b], s_v)
+                ),
             ),
         ),
     )
@@ -120,19 +128,30 @@ log_signal_to_noise_probed = single_out(log_signal_to_noise)
 signal_to_noise_log_size_probed = single_out(signal_to_noise_log_size)
 
 
-def _gaussian_entropy(name: str, log_size: Equation) -> Equation:
+def _gaussian_entropy(name: str, log_size: Equation, cumulant: sp.Expr) -> Equation:
+    form = gaussian_generating_function.right
     return Equation(
         name=name,
         left=S_G(lam),
         right=log_N - log_size.right,
         meaning=f"Entropy of the level whose critical size is `{log_size.name}`.",
         source=DERIVED,
-        steps=(Step("The entropy is the excess of $\\ln N$ over its critical value.", lambda: log_N - log_size.right),),
+        steps=(
+            Step("Legendre transform of the two-cumulant form.", lambda: log_N + form - lam * sp.diff(form, lam)),
+            Step(
+                "Insert the second cumulant with v out of its block.",
+                lambda: (log_N + form - lam * sp.diff(form, lam)).expand().subs(k_2, cumulant),
+            ),
+        ),
     )
 
 
-gaussian_entropy_probed = _gaussian_entropy("gaussian_entropy_probed", gaussian_critical_log_size_probed)
-sphere_entropy_probed = _gaussian_entropy("sphere_entropy_probed", sphere_critical_log_size_probed)
+second_cumulant_probed = single_out(second_cumulant)
+_without_lengths = second_cumulant_probed.right - sp.Sum(d[b] * s[b] ** 2 / 2, (b, 1, B))
+gaussian_entropy_probed = _gaussian_entropy(
+    "gaussian_entropy_probed", gaussian_critical_log_size_probed, second_cumulant_probed.right
+)
+sphere_entropy_probed = _gaussian_entropy("sphere_entropy_probed", sphere_critical_log_size_probed, _without_lengths)
 
 CHAPTER = Chapter(
     name="probe",
@@ -144,6 +163,7 @@ CHAPTER = Chapter(
         generating_function_probed,
         entropy_probed,
         critical_log_size_probed,
+        second_cumulant_probed,
         gaussian_critical_log_size_probed,
         gaussian_entropy_probed,
         sphere_critical_log_size_probed,

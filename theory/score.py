@@ -88,7 +88,7 @@ _gap_height = population_eigenvalue.right.subs(s_v, s_narrow) - population_eigen
 gap_height = Equation(
     name="gap_height",
     left=gap,
-    right=_gap_height,
+    right=sp.factor(_gap_height),
     meaning="Height of the gap between a wider and a narrower block, $s_+ > s_-$, in the spectrum of $-tJ$.",
     source=_SG,
     steps=(Step("The difference of their eigenvalues.", lambda: _gap_height),),
@@ -133,11 +133,12 @@ gap_opening_time = Equation(
     name="gap_opening_time",
     left=t_gap_opens,
     right=(_half_sum + sp.sqrt(_half_sum**2 - 4 * s_wide * s_narrow)) / 2,
-    meaning="Noise variance below which the gap exceeds $\\Delta$, as t falls.",
+    meaning="Noise variance below which the gap exceeds $\\Delta$, as t falls; for $\\Delta$ up to $\\Delta_{\\max}$, "
+    "above which the gap never has this height.",
     source=DERIVED,
     steps=(
         Step("The height equals $\\Delta$: a quadratic equation in t.", lambda: sp.Eq(_gap_height, gap)),
-        Step("Its larger root.", lambda: _gap_times()[1]),
+        Step("Its larger root.", lambda: sp.factor(_gap_times()[1])),
     ),
 )
 
@@ -147,7 +148,7 @@ gap_closing_time = Equation(
     right=(_half_sum - sp.sqrt(_half_sum**2 - 4 * s_wide * s_narrow)) / 2,
     meaning="Noise variance at which the gap falls below $\\Delta$ again.",
     source=DERIVED,
-    steps=(Step("The smaller root.", lambda: _gap_times()[0]),),
+    steps=(Step("The smaller root.", lambda: sp.factor(_gap_times()[0])),),
 )
 
 # K(2) - 2 K(1): how much the second moment of a Boltzmann factor exceeds its squared mean.
@@ -159,7 +160,8 @@ weight_second_moment = Equation(
     name="weight_second_moment",
     left=log_second_moment,
     right=_log_second_moment,
-    meaning="Logarithm of the relative second moment of a sample's Boltzmann factor, in excess of which N has to be.",
+    meaning="Logarithm of the relative second moment of a sample's Boltzmann factor. Where $\\ln N$ is well above it, "
+    "sums over samples are sharp.",
     source=DERIVED,
     steps=(
         Step(

@@ -87,7 +87,7 @@ s_sphere = sp.Symbol(r"\tilde{s}_v", positive=True)
 g = sp.Symbol("g", positive=True)
 r = sp.Symbol("r", positive=True)
 u = sp.Symbol("u", positive=True)
-score_v = _function("s_v")
+score_v = _function(r"\partial_v\ln{p}")
 rho_v = sp.Symbol(r"\rho_v", positive=True)
 t_open = sp.Symbol(r"t_{\mathrm{open}}", positive=True)
 t_widest = sp.Symbol(r"t_{\Delta}", positive=True)
@@ -127,7 +127,7 @@ NOTATION: tuple[Notation, ...] = (
     Notation(gap, "height of a gap in the spectrum of -tJ", ""),
     Notation(E_v(x_v), "random energy of one direction, half a squared distance", ""),
     Notation(K(lam), "generating function of the random energy, ln E exp(-lambda E/t)", ""),
-    Notation(S(lam), "entropy: log-number of samples at the energies of tilt lambda", ""),
+    Notation(S(lam), "entropy: log-number of samples at the energies of tilt lambda", "residual of `Transition`"),
     Notation(m(lam), "mean of y along v under the law tilted by exp(-lambda E/t)", ""),
     Notation(p(lam), "variance of y along v under the tilted law", ""),
     Notation(K_G(lam), "K with two cumulants kept", ""),

@@ -95,7 +95,11 @@ def test_critical_size(capsys, tmp_path):
     manifold = Manifold([1, 0.09, 1e-4], [2, 5, 23])
     expected = critical_size(manifold, 1, noise_variance=[0.05, 0.1], criterion="signal_to_noise", theory="rem")
     assert [row["critical_size"] for row in rows] == pytest.approx(expected.value.tolist())
-    assert json.loads((tmp_path / "critical_size.json").read_text())["rows"] == rows
+    document = json.loads((tmp_path / "critical_size.json").read_text())
+    assert document["rows"] == rows
+    inputs = document["provenance"]["inputs"]
+    assert inputs["variances"] == [1.0, 0.09, 1e-4]
+    assert (inputs["block"], inputs["noise_variance"]) == (1, [0.05, 0.1])
     out, _ = run(capsys, "critical-size", "--noise-variance", 0.05, "--out", tmp_path)
     assert "critical N" in out
     assert len(json.loads((tmp_path / "critical_size.json").read_text())["rows"]) == 3
@@ -109,7 +113,11 @@ def test_derive(capsys, tmp_path):
     text = (tmp_path / "derivation.tex").read_text()
     assert text.index("eq:generating_function}") < text.index("eq:entropy}") < text.index("eq:population_score}")
     out, _ = run(capsys, "derive", "--json")
-    assert {"chapter", "name", "source", "latex"} == set(json.loads(out)[0])
+    rows = json.loads(out)
+    assert {"chapter", "name", "source", "latex", "steps"} == set(rows[0])
+    assert rows[1]["steps"][1]["latex"]
+    run(capsys, "derive", "--chapter", "score", "--json", "--out", tmp_path)
+    assert {row["chapter"] for row in json.loads((tmp_path / "derivation.json").read_text())} == {"score"}
 
 
 @pytest.mark.parametrize(
@@ -124,6 +132,10 @@ def test_derive(capsys, tmp_path):
         (["--multiplicities", 1, 2, 3], "--multiplicities go with --variances"),
         (["--num-samples", 1], "--num-samples is 1; it must be finite and at least 2"),
         (["--num-samples", "inf"], "--num-samples is inf"),
+        (["--data", "digits", "--num-blocks", 2.7], "num-blocks"),
+        (["--block", 1.9], "block"),
+        (["--sizes", 10, 100, 2.5], "--sizes 10 100 2.5"),
+        (["--sizes", 10, 1e308, 5], "--sizes 10 1e+308 5"),
         (["--num-blocks", 2], "--num-blocks groups the spectrum of --data"),
         (["--data", "digits", "--variances", 1], "not both"),
         (["--data", "absent.npy"], "there is no data file 'absent.npy'"),
@@ -146,7 +158,8 @@ def test_derive(capsys, tmp_path):
 def test_bad_input_exits_with_one_sentence_and_writes_nothing(capsys, tmp_path, arguments, message):
     error = fail(capsys, "phase-diagram", *arguments, "--out", tmp_path / "new")
     assert message in error
-    assert not list((tmp_path / "new").glob("*")) if (tmp_path / "new").exists() else True
+    assert not (tmp_path / "new").exists()
+    assert error.count(". ") == 0
 
 
 def test_bad_output_folder(capsys, tmp_path):
@@ -158,8 +171,19 @@ def test_bad_output_folder(capsys, tmp_path):
 def test_other_bad_input(capsys, tmp_path):
     assert "no chapter 'finite'" in fail(capsys, "derive", "--chapter", "finite")
     assert "noise-variance" in fail(capsys, "critical-size", "--out", tmp_path)
-    assert "the noise variance is -1" in fail(capsys, "critical-size", "--noise-variance", -1, "--out", tmp_path)
+    assert "--noise-variance needs at least one value" in fail(
+        capsys, "critical-size", "--noise-variance", "--out", tmp_path
+    )
+    assert "--noise-variance is -1" in fail(capsys, "critical-size", "--noise-variance", -1, "--out", tmp_path)
     assert "no-command" in fail(capsys, "no-command")
+
+
+def test_a_narrow_screen_cuts_nothing_off(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    out, _ = run(capsys, "phase-diagram", "--sizes", 10, 100, 3, "--out", tmp_path)
+    assert "…" not in out
+    assert "0.088705" in out
+    assert "kept" in out
 
 
 def test_installed_command(tmp_path):

@@ -275,7 +275,9 @@ def test_values_do_not_depend_on_the_batch(default_manifold):
     [
         ({"num_samples": 1}, "num_samples is 1; it must be finite and at least 2"),
         ({"num_samples": np.nan}, "num_samples is nan"),
-        ({"num_samples": "many"}, "is not a number or an array of numbers"),
+        ({"num_samples": "many"}, "is not a number or a list of numbers"),
+        ({"num_samples": 10**400}, "is not a number or a list of numbers"),
+        ({"num_samples": []}, "num_samples is empty"),
         ({"num_samples": None}, "exactly one of num_samples and log_num_samples"),
         ({"log_num_samples": 3.0}, "exactly one of num_samples and log_num_samples"),
         ({"num_samples": None, "log_num_samples": 0.1}, "log_num_samples is 0.1"),
@@ -364,11 +366,38 @@ def test_vmap_over_manifolds_equals_a_loop():
     assert (batch.status == Status.CONVERGED).all()
 
 
-def test_a_traced_bad_variance_is_marked():
-    answer = jax.jit(
-        lambda s: critical_time(
-            Manifold(s, jnp.array([2.0, 5.0])), 0, num_samples=1000.0, criterion="condensation", theory="rem"
-        )
-    )(jnp.array([1.0, jnp.nan]))
-    assert answer.status == Status.INVALID
-    assert np.isnan(answer.value)
+@pytest.mark.parametrize("level", ["rem", "gaussian_rem"])
+@pytest.mark.parametrize("bad", [-0.1, np.nan, np.inf])
+def test_a_traced_bad_spectrum_is_marked(level, bad):
+    multiplicities = jnp.array([2.0, 5.0])
+    arguments = {"criterion": "condensation", "theory": level}
+    variances = jnp.array([[1.0, 0.1], [1.0, bad], [bad, 0.1]])
+    expected = [Status.CONVERGED, Status.INVALID, Status.INVALID]
+    for solve in (
+        lambda s: critical_time(Manifold(s, multiplicities), 0, num_samples=1000.0, **arguments),
+        lambda s: critical_size(Manifold(s, multiplicities), 0, noise_variance=0.1, **arguments),
+    ):
+        answer = jax.vmap(solve)(variances)
+        assert answer.status.tolist() == expected
+        assert np.isnan(answer.value[1:]).all()
+    counts = jax.vmap(
+        lambda d: critical_size(Manifold(jnp.array([1.0, 0.1]), d), 0, noise_variance=0.1, **arguments).status
+    )(jnp.array([[2.0, 5.0], [2.0, -5.0], [1.5, 5.0]]))
+    assert counts.tolist() == expected
+
+
+def test_gradient_through_a_list_of_tracers():
+    def log_time(s):
+        return critical_time(
+            Manifold([s, 0.1], [2, 5]), 0, num_samples=1000, criterion="condensation", theory="rem"
+        ).log_value
+
+    step = 1e-5
+    difference = (log_time(1.0 + step) - log_time(1.0 - step)) / (2 * step)
+    assert float(jax.grad(log_time)(1.0)) == pytest.approx(float(difference), rel=1e-7)
+
+
+def test_a_very_wide_window():
+    answer = critical_time(Manifold([1.0], [2]), 0, num_samples=10, criterion="condensation", theory="rem",
+                           window=(1e-200, 1e200))  # fmt: skip
+    assert answer.status == Status.CONVERGED

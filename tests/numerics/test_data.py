@@ -27,7 +27,19 @@ def test_files(tmp_path):
     np.savez(tmp_path / "two.npz", rows=ROWS, other=ROWS + 1)
     np.savetxt(tmp_path / "plain.csv", ROWS, delimiter=",")
     np.savetxt(tmp_path / "named.csv", ROWS, delimiter=",", header="a,b,c", comments="")
-    for name in ("rows.npy", "one.npz", "one.npz:rows", "two.npz:rows", "plain.csv", "named.csv"):
+    plain = (tmp_path / "plain.csv").read_text()
+    (tmp_path / "marked.csv").write_text(plain, encoding="utf-8-sig")
+    (tmp_path / "blank_lines.csv").write_text("\n\na,b,c\n" + plain)
+    for name in (
+        "marked.csv",
+        "blank_lines.csv",
+        "rows.npy",
+        "one.npz",
+        "one.npz:rows",
+        "two.npz:rows",
+        "plain.csv",
+        "named.csv",
+    ):
         found = load_data(str(tmp_path / name))
         assert found.dtype == np.float64
         np.testing.assert_array_equal(found, ROWS)
@@ -51,6 +63,15 @@ def _write_bad_files(folder):
     (folder / "ragged.csv").write_text("1,2,3\n4,5\n")
     (folder / "words.csv").write_text("a,b\n1,2\nx,4\n")
     (folder / "missing_value.csv").write_text("1,2\n3,nan\n")
+    (folder / "gap_in_first_row.csv").write_text("1,,3\n1,2,3\n3,4,5\n")
+    (folder / "na_in_first_row.csv").write_text("NA,2\n1,2\n3,4\n")
+    np.savez_compressed(folder / "damaged.npz", rows=np.random.default_rng(0).normal(size=(50, 50)))
+    damaged = bytearray((folder / "damaged.npz").read_bytes())
+    damaged[200:260] = bytes(60)
+    (folder / "damaged.npz").write_bytes(damaged)
+    header = whole.read_bytes()
+    (folder / "header.npy").write_bytes(header.replace(b"(4, 3)", b"(4, 3 "))
+    (folder / "huge.npy").write_bytes(header.replace(b"(4, 3)", b"(4000000000000, 3)").replace(b" " * 12, b"", 1))
     (folder / "rows.txt").write_text("1 2\n")
     np.savez(folder / "archive.npz", rows=ROWS)
     (folder / "archive.npz").rename(folder / "archive.npy")
@@ -76,6 +97,11 @@ def _write_bad_files(folder):
         ("ragged.csv", "the number of columns changed"),
         ("words.csv", "could not convert string 'x'"),
         ("missing_value.csv", "row 1 of the data holds NaN"),
+        ("gap_in_first_row.csv", "could not convert string ''"),
+        ("na_in_first_row.csv", "could not convert string 'NA'"),
+        ("damaged.npz", "cannot be read as an array of numbers"),
+        ("header.npy", "cannot be read as an array of numbers"),
+        ("huge.npy", "cannot be read as an array of numbers"),
         ("rows.txt", "neither 'digits' nor a .npy, .npz or .csv file"),
         ("archive.npy", "name it .npz"),
         ("bare.npz", "name it .npy"),

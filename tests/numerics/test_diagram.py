@@ -40,7 +40,8 @@ def test_dimensions_and_coordinates():
     np.testing.assert_array_equal(found.opening_time, S)
     np.testing.assert_array_equal(found.opening_time_map, VARIANCES)
     np.testing.assert_array_equal(found.multiplicity, D)
-    for name in (*found.data_vars, "num_samples", "log_num_samples", "local_variance"):
+    assert found.critical_time.sel(num_samples=SIZES[1]).dims == ("block",)
+    for name in (*found.data_vars, "block", "num_samples", "log_num_samples", "local_variance"):
         assert found[name].attrs["long_name"]
         assert "units" in found[name].attrs or "flag_meanings" in found[name].attrs
     assert found.status.dtype == found.status_map.dtype == found.lost_first.dtype == np.int8
@@ -140,13 +141,19 @@ def test_normalized_data():
     np.testing.assert_allclose(found.sensitivity_swept, np.tile(1 - 2 * swept, (5, 1)), rtol=1e-10)
 
 
+def test_sizes_that_overflow_keep_their_logarithm():
+    found = diagram(num_samples=None, log_num_samples=[10.0, 800.0, 900.0], criterion="condensation")
+    assert np.isinf(found.num_samples[1:]).all()
+    np.testing.assert_array_equal(found.log_num_samples, [10.0, 800.0, 900.0])
+
+
 def test_provenance_and_round_trip(tmp_path):
     found = diagram(block=2)
     record = json.loads(found.attrs["provenance"])
     assert record["inputs"]["variances"] == S.tolist()
     assert record["inputs"]["criterion"] == "signal_to_noise"
     assert {"jax", "numpy", "sympy", "geomem"} <= set(record["versions"])
-    assert len(record["equations"]["signal_to_noise_log_size_probed"]) == 64
+    assert len(record["theory_sha256"]) == 64
     found.to_netcdf(tmp_path / "diagram.nc", engine="h5netcdf")
     with xr.open_dataset(tmp_path / "diagram.nc", engine="h5netcdf") as read:
         xr.testing.assert_identical(read.load(), found)
@@ -155,11 +162,13 @@ def test_provenance_and_round_trip(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"num_samples": []}, "the data-set sizes have shape"),
+        ({"num_samples": []}, "num_samples is empty"),
         ({"num_samples": np.ones((2, 2)) * 9}, "the data-set sizes have shape"),
         ({"local_variance": [-1.0]}, "the local variances must be finite and not negative"),
         ({"local_variance": [np.nan]}, "the local variances must be finite and not negative"),
         ({"local_variance": []}, "the local variances have shape"),
+        ({"local_variance": ["a"]}, "local_variance: .* is not a number or a list of numbers"),
+        ({"num_samples": ["a"]}, "num_samples: .* is not a number or a list of numbers"),
         ({"block": 5}, "there is no block 5"),
         ({"theory": "finite_n"}, "not available yet"),
     ],

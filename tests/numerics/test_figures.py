@@ -60,6 +60,13 @@ def test_degenerate_diagrams_are_drawn(tmp_path, manifold, changes):
     assert (tmp_path / "figure.png").stat().st_size > 1000
 
 
+def test_sizes_that_overflow_are_drawn_by_their_logarithm():
+    found = diagram(Manifold([1.0], [300]), num_samples=None, log_num_samples=np.linspace(10, 900, 5))
+    above = axes_of(phase_diagram_figure(found))[0]
+    assert above.get_xlabel() == r"data-set size, $\log_{10} N$"
+    np.testing.assert_allclose(above.get_xlim(), np.array([10, 900]) / np.log(10))
+
+
 def test_files_are_the_same_every_time(tmp_path, default_manifold):
     found = diagram(default_manifold)
     for name in ("first", "second"):

@@ -7,9 +7,9 @@ from numerics.files import output_folder, write_whole
 
 
 def test_write(tmp_path):
-    write_whole(tmp_path / "a.txt", lambda file: file.write_text("whole"))
+    write_whole({tmp_path / name: lambda file: file.write_text("whole") for name in ("a.txt", "b.txt")})
     assert (tmp_path / "a.txt").read_text() == "whole"
-    assert [file.name for file in tmp_path.iterdir()] == ["a.txt"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["a.txt", "b.txt"]
 
 
 def test_an_interrupted_write_leaves_what_was_there(tmp_path):
@@ -21,9 +21,16 @@ def test_an_interrupted_write_leaves_what_was_there(tmp_path):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        write_whole(target, interrupted)
+        write_whole({target: lambda file: file.write_text("new"), tmp_path / "b.txt": interrupted})
     assert target.read_text() == "old"
     assert [file.name for file in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_a_folder_in_the_way_keeps_all_files_back(tmp_path):
+    (tmp_path / "b.txt").mkdir()
+    with pytest.raises(InputError, match=r"b\.txt' cannot be written: Is a directory"):
+        write_whole({tmp_path / name: lambda file: file.write_text("new") for name in ("a.txt", "b.txt")})
+    assert [file.name for file in tmp_path.iterdir()] == ["b.txt"]
 
 
 def test_a_full_disk_is_one_sentence(tmp_path):
@@ -31,7 +38,7 @@ def test_a_full_disk_is_one_sentence(tmp_path):
         raise OSError(28, "No space left on device")
 
     with pytest.raises(InputError, match="cannot be written: No space left on device"):
-        write_whole(tmp_path / "a.txt", full)
+        write_whole({tmp_path / "a.txt": full})
 
 
 def test_output_folder(tmp_path):

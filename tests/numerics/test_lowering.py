@@ -78,13 +78,15 @@ def test_values_and_derivatives_equal_mpmath(name, values):
         rows = np.asarray(lowered(*arguments_of(lowered, values)))
         index = lowered.equation.left.indices[0]
         for block, row in enumerate(rows):
-            _compare(row, lowered.equation.right.subs(index, block + 1), lowered, values)
-        return
-    _compare(float(lowered(*arguments_of(lowered, values))), lowered.equation.right, lowered, values)
+            _compare(float(row), lowered.equation.right.subs(index, block + 1), lowered, values)
+        whole = sp.Add(*(lowered.expression.subs(index, block + 1) for block in range(BLOCKS)))
+    else:
+        _compare(float(lowered(*arguments_of(lowered, values))), lowered.equation.right, lowered, values)
+        whole = lowered.expression
     gradients = jax.grad(lambda *xs: lowered(*xs).sum(), argnums=tuple(range(len(lowered.arguments))))(
         *arguments_of(lowered, values)
     )
-    unrolled = unroll(lowered.expression, BLOCKS)
+    unrolled = unroll(whole, BLOCKS)
     for argument, gradient in zip(lowered.arguments, gradients, strict=True):
         entries = [argument] if isinstance(argument, sp.Symbol) else [argument[k + 1] for k in range(BLOCKS)]
         for entry, value in zip(entries, np.atleast_1d(gradient), strict=True):
@@ -143,10 +145,20 @@ def test_unknown_function_is_refused_by_name():
 def test_unbound_symbols_are_refused():
     with pytest.raises(LoweringError, match="symbol s_v"):
         lower_equation(equation(t + s_v), (t,))
-    with pytest.raises(LoweringError, match="index of a sum"):
+    with pytest.raises(LoweringError, match="index of the sum"):
         lower_equation(equation(t + s[b]), (t, s))
-    with pytest.raises(LoweringError, match="index of a sum"):
+    with pytest.raises(LoweringError, match="needs a vector among the arguments"):
         lower_equation(equation(sp.Sum(s[b], (b, 1, B))), (t,))
+    with pytest.raises(LoweringError, match="index of the sum"):
+        lower_equation(equation(sp.Sum(s[b], (b, 1, B))), (d,))
+    with pytest.raises(LoweringError, match="needs a vector among the arguments"):
+        lower_equation(equation(t, left=Q[b]), (t,))
+
+
+def test_an_inner_sum_with_the_outer_index_is_refused():
+    inner = sp.Sum(s[b] * s[c], (c, 1, B))
+    with pytest.raises(LoweringError, match="index of the sum"):
+        lower_equation(equation(sp.Sum(d[b] * inner, (b, 1, B))), (s, d))
 
 
 def test_symbols_are_bound_by_object_not_by_name():

@@ -24,6 +24,11 @@ def test_pytree_round_trip():
     np.testing.assert_array_equal(rebuilt.variances, manifold.variances)
 
 
+def test_a_list_may_hold_tracers():
+    gradient = jax.grad(lambda s: Manifold([s, 0.1], [2, 5]).variances.sum())(1.0)
+    assert gradient == 1.0
+
+
 def test_gradient_passes_through():
     gradient = jax.grad(lambda s: Manifold(s, jnp.array([2.0, 5.0])).variances.sum())(jnp.array([1.0, 0.1]))
     np.testing.assert_array_equal(gradient, [1.0, 1.0])
@@ -41,7 +46,7 @@ def test_gradient_passes_through():
         ([1.0], [0], "the multiplicity of block 0 is 0; it must be finite and a positive integer"),
         ([1.0], [1.5], "the multiplicity of block 0 is 1.5"),
         ([1.0], [np.nan], "the multiplicity of block 0 is nan"),
-        (["one"], [1], "are not a list of numbers"),
+        (["one"], [1], "is not a number or a list of numbers"),
     ],
 )
 def test_bad_input_is_one_sentence(variances, multiplicities, message):
@@ -109,6 +114,8 @@ def test_grouping_keeps_trace_and_order(rng, num_blocks):
         (np.ones((3, 0)), r"shape \(3, 0\)"),
         (np.array([["a", "b"], ["c", "d"]]), "dtype <U1"),
         (np.array([[1 + 1j]]), "dtype complex128"),
+        ([[1, 2], [3]], "rows differ in length"),
+        (np.array([[1e200, 1.0], [-1e200, 0.0]]), "too large"),
     ],
 )
 def test_bad_data(data, message):

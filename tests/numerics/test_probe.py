@@ -1,5 +1,6 @@
 """Squared lengths of every probe, as the definitions give them."""
 
+import jax
 import numpy as np
 import pytest
 
@@ -29,7 +30,13 @@ def test_normalized_data_point():
     np.testing.assert_allclose(Probe.data_point().squared_lengths(manifold, 1, 0), [0.5, 0.5], rtol=1e-15)
 
 
-@pytest.mark.parametrize("amplitude", [-1.0, np.nan, np.inf])
+def test_an_amplitude_may_be_traced():
+    manifold = Manifold(S, D)
+    slope = jax.grad(lambda a: Probe.along(a).squared_lengths(manifold, TIME, 1).sum())(2.0)
+    assert float(slope) == pytest.approx(4 * TIME)
+
+
+@pytest.mark.parametrize("amplitude", [-1.0, np.nan, np.inf, "x"])
 def test_bad_amplitude(amplitude):
     with pytest.raises(InputError, match="amplitude"):
         Probe.along(amplitude)

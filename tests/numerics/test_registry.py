@@ -12,7 +12,7 @@ import sympy as sp
 
 import theory
 from numerics.criteria import find_criterion, setting
-from numerics.diagram import phase_diagram
+from numerics.diagram import phase_diagram, solve_lanes
 from numerics.lowering import REGISTRY, LoweredEquation
 from numerics.manifold import Manifold
 from numerics.probe import KINDS, Probe
@@ -73,8 +73,29 @@ def test_registered_equations_are_those_of_the_chapters(default_manifold):
         assert isinstance(lowered, LoweredEquation)
         assert lowered.equation is theory.equation(name)
         assert sp.sympify(sp.srepr(lowered.equation.right)) == lowered.equation.right
-        assert len(lowered.fingerprint) == 64
 
 
-def test_opening_time_is_lowered():
-    assert "opening_time" in REGISTRY
+def calls_of_theory(jaxpr) -> set[str]:
+    """Names of the theory equations that a jaxpr calls, at any depth."""
+    found = set()
+    for operation in jaxpr.eqns:
+        name = operation.params.get("name", "")
+        if isinstance(name, str) and name.startswith("theory_"):
+            found.add(name.removeprefix("theory_"))
+        for value in operation.params.values():
+            for inner in value if isinstance(value, (tuple, list)) else [value]:
+                inner = getattr(inner, "jaxpr", inner)
+                if hasattr(inner, "eqns"):
+                    found |= calls_of_theory(inner)
+    return found
+
+
+def test_the_diagram_gets_its_equations_from_the_theory(default_manifold):
+    """Inside the compiled solve of a diagram: probe, criterion, validity and opening times are calls of equations."""
+    lanes = default_manifold.with_variances(default_manifold.variances[None, :])
+    rule = find_criterion("rem", "signal_to_noise", False)
+    jaxpr = jax.make_jaxpr(solve_lanes)(rule, lanes, jnp.eye(3)[:1], Probe.along(), jnp.array([7.0])).jaxpr
+    assert calls_of_theory(jaxpr) == {
+        "along_coordinate", "along_rest", "entropy_probed", "log_signal_to_noise_probed", "opening_time",
+        "signal_to_noise_log_size_probed",
+    }  # fmt: skip
