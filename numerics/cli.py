@@ -71,6 +71,25 @@ class ManifoldInput:
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
+class Question:
+    """What is asked of the theory."""
+
+    theory: str = "rem"
+    """Level of the theory: gaussian_rem or rem."""
+
+    criterion: str = "signal_to_noise"
+    """What counts as the transition: signal_to_noise, condensation or participation."""
+
+    probe: str = "along"
+    """Where the score is evaluated: origin, along[:AMPLITUDE], random_direction[:AMPLITUDE], data_point or typical."""
+
+    @property
+    def title(self) -> str:
+        return f"{self.criterion.replace('_', ' ')}, level {self.theory}"
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
 class OutputOptions:
     """Where results go."""
 
@@ -100,9 +119,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def phase_diagram(
     *,
     manifold: ManifoldInput = ManifoldInput(),
-    theory: str = "rem",
-    criterion: str = "signal_to_noise",
-    probe: str = "along",
+    question: Question = Question(),
     block: Whole = 0,
     sizes: tuple[float, float, float] = (10.0, 1e9, 60.0),
     output: OutputOptions = OutputOptions(),
@@ -114,12 +131,6 @@ def phase_diagram(
 
     Parameters
     ----------
-    theory
-        Level of the theory: gaussian_rem or rem.
-    criterion
-        What counts as the transition: signal_to_noise, condensation or participation.
-    probe
-        Where the score is evaluated: origin, along[:AMPLITUDE], random_direction[:AMPLITUDE], data_point or typical.
     block
         Block whose variance is swept in the map.
     sizes
@@ -137,8 +148,8 @@ def phase_diagram(
     from numerics.provenance import provenance
 
     # All input is looked at before the folder is made and anything is computed.
-    point = _read_probe(probe)
-    find_criterion(theory, criterion, law.normalized)
+    point = _read_probe(question.probe)
+    find_criterion(question.theory, question.criterion, law.normalized)
     law.indicator(block)
     folder = output_folder(output.out)
 
@@ -148,8 +159,8 @@ def phase_diagram(
         log_num_samples=np.append(log_sizes, math.log(num_samples)),
         local_variance=_swept_variances(np.asarray(law.variances)),
         block=block,
-        criterion=criterion,
-        theory=theory,
+        criterion=question.criterion,
+        theory=question.theory,
         probe=point,
     )
     diagram, at_size = solved.isel(num_samples=slice(None, -1)), solved.isel(num_samples=-1)
@@ -161,8 +172,7 @@ def phase_diagram(
         {name.with_suffix(".nc"): lambda file: diagram.to_netcdf(file, engine="h5netcdf")}
         | figure_writers(phase_diagram_figure(diagram), name)
     )
-    title = f"{criterion.replace('_', ' ')}, level {theory}, N = {num_samples:.6g}"
-    _print_rows(rows, title, output.json)
+    _print_rows(rows, f"{question.title}, N = {num_samples:.6g}", output.json)
 
 
 @app.command
@@ -170,9 +180,7 @@ def critical_size(
     *,
     noise_variance: Annotated[tuple[float, ...], Several],
     manifold: ManifoldInput = ManifoldInput(),
-    theory: str = "rem",
-    criterion: str = "signal_to_noise",
-    probe: str = "along",
+    question: Question = Question(),
     block: Whole | None = None,
     output: OutputOptions = OutputOptions(),
 ) -> None:
@@ -184,12 +192,6 @@ def critical_size(
     ----------
     noise_variance
         Noise variances t.
-    theory
-        Level of the theory: gaussian_rem or rem.
-    criterion
-        What counts as the transition: signal_to_noise, condensation or participation.
-    probe
-        Where the score is evaluated: origin, along[:AMPLITUDE], random_direction[:AMPLITUDE], data_point or typical.
     block
         Block of the direction [default: every block].
     """
@@ -204,10 +206,17 @@ def critical_size(
     from numerics.files import output_folder, write_whole
     from numerics.provenance import provenance
 
-    point = _read_probe(probe)
+    point = _read_probe(question.probe)
     rows = []
     for index in range(law.num_blocks) if block is None else [block]:
-        sizes = compute(law, index, noise_variance=noise_variance, criterion=criterion, theory=theory, probe=point)
+        sizes = compute(
+            law,
+            index,
+            noise_variance=noise_variance,
+            criterion=question.criterion,
+            theory=question.theory,
+            probe=point,
+        )
         rows += [
             _block_row(law, index)
             | {
@@ -225,15 +234,15 @@ def critical_size(
         "multiplicities": [int(count) for count in law.multiplicities],
         "block": block,
         "noise_variance": list(noise_variance),
-        "criterion": criterion,
-        "theory": theory,
+        "criterion": question.criterion,
+        "theory": question.theory,
         "probe": {"kind": point.kind, "amplitude": float(point.amplitude)},
         "seed": output.seed,
     }
     document = {"rows": rows, "provenance": json.loads(provenance(inputs))}
     target = output_folder(output.out) / "critical_size.json"
     write_whole({target: lambda file: file.write_text(json.dumps(document, indent=1) + "\n")})
-    _print_rows(rows, f"{criterion.replace('_', ' ')}, level {theory}", output.json)
+    _print_rows(rows, question.title, output.json)
 
 
 @app.command

@@ -105,18 +105,21 @@ def draw_critical_times(axes: Axes, diagram: xr.Dataset) -> None:
 
 def draw_critical_time_map(axes: Axes, diagram: xr.Dataset) -> None:
     """t_c of the swept block against N and its local variance; below the dashed line it never opens."""
-    sizes, variances = _sizes(diagram), diagram.local_variance.values
     times = diagram.critical_time_map.values.T
-    outside = diagram.status_map.values.T == Status.OUT_OF_VALIDITY
     found = times[np.isfinite(times)]
     norm = LogNorm(found.min(), found.max()) if len(found) and found.max() > found.min() else None
-    draw = partial(axes.pcolormesh, sizes, variances, norm=norm, cmap=_COLOURS, shading="nearest", rasterized=True)
-    draw(np.where(outside, times, np.nan), alpha=_FAINT)
-    image = draw(np.where(outside, np.nan, times))
-    axes.figure.colorbar(image, ax=axes, label=f"$t_c$ of the swept block [{_UNITS}]", pad=0.03)
-    ratio = times / diagram.opening_time_map.values[:, None]
+    _draw_map(axes, diagram, times, norm, _COLOURS, f"$t_c$ of the swept block [{_UNITS}]")
+    ratio = _opening_ratio(diagram)
     if len(found) and np.nanmin(ratio) < 1 < np.nanmax(ratio) and min(ratio.shape) > 1:
-        line = axes.contour(sizes, variances, ratio, levels=[1.0], colors="black", linestyles="--", linewidths=1.0)
+        line = axes.contour(
+            _sizes(diagram),
+            diagram.local_variance.values,
+            ratio,
+            levels=[1.0],
+            colors="black",
+            linestyles="--",
+            linewidths=1.0,
+        )
         line.set_path_effects([withStroke(linewidth=2.2, foreground="white")])
         proxy = Line2D([], [], color="black", linestyle="--", linewidth=1.0, label="$t_c = s$: below, never opens")
         axes.legend(handles=[proxy], loc="lower left", framealpha=0.85, edgecolor="none")
@@ -131,18 +134,14 @@ def draw_sensitivity(axes: Axes, diagram: xr.Dataset) -> None:
     """
     sizes, variances = _sizes(diagram), diagram.local_variance.values
     slope = diagram.sensitivity_probe.values.T
-    outside = diagram.status_map.values.T == Status.OUT_OF_VALIDITY
     limit = np.nanmax(np.abs(slope), initial=0.0)
     norm = Normalize(-limit, limit)  # zero in the middle of the colours
-    draw = partial(axes.pcolormesh, sizes, variances, norm=norm, cmap="PuOr", shading="nearest", rasterized=True)
-    draw(np.where(outside, slope, np.nan), alpha=_FAINT)
-    image = draw(np.where(outside, np.nan, slope))
-    axes.figure.colorbar(image, ax=axes, label=r"$d \ln t_c / d \ln s$", pad=0.03)
+    _draw_map(axes, diagram, slope, norm, "PuOr", r"$d \ln t_c / d \ln s$")
     lower_first = diagram.lost_first.values.T < 0
     if lower_first.any():
         with mpl.rc_context({"hatch.linewidth": 0.4}):
             axes.contourf(sizes, variances, lower_first, levels=[0.5, 1.5], colors="none", hatches=["////"])
-    ratio = diagram.critical_time_map.values.T / diagram.opening_time_map.values[:, None]
+    ratio = _opening_ratio(diagram)
     if np.nanmin(ratio) < 1 < np.nanmax(ratio):
         axes.contour(sizes, variances, ratio, levels=[1.0], colors="black", linestyles=":", linewidths=1.2)
     _label_map(axes, diagram)
@@ -151,6 +150,25 @@ def draw_sensitivity(axes: Axes, diagram: xr.Dataset) -> None:
 def diagram_title(diagram: xr.Dataset) -> str:
     """Criterion and level, in words."""
     return f"{diagram.attrs['criterion'].replace('_', ' ')}, {diagram.attrs['theory']}"
+
+
+def _draw_map(
+    axes: Axes, diagram: xr.Dataset, values: np.ndarray, norm: Normalize | None, colours: str, label: str
+) -> None:
+    """Values over N and the local variance, faint where the level does not hold, with their colour bar."""
+    outside = diagram.status_map.values.T == Status.OUT_OF_VALIDITY
+    draw = partial(
+        axes.pcolormesh, _sizes(diagram), diagram.local_variance.values, norm=norm, cmap=colours, shading="nearest",
+        rasterized=True,
+    )  # fmt: skip
+    draw(np.where(outside, values, np.nan), alpha=_FAINT)
+    image = draw(np.where(outside, np.nan, values))
+    axes.figure.colorbar(image, ax=axes, label=label, pad=0.03)
+
+
+def _opening_ratio(diagram: xr.Dataset) -> np.ndarray:
+    """t_c over t_open of the swept block; where it exceeds 1 a direction never opens."""
+    return diagram.critical_time_map.values.T / diagram.opening_time_map.values[:, None]
 
 
 def _label_map(axes: Axes, diagram: xr.Dataset) -> None:

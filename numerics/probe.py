@@ -12,9 +12,10 @@ from numerics.lowering import LoweredEquation, lower
 from numerics.manifold import Manifold
 from numerics.solution import Numbers
 from numerics.status import InputError
+from theory.probe import PROBES
 from theory.symbols import a, d, delta, s, s_v, t
 
-KINDS = ("origin", "along", "random_direction", "data_point", "typical")
+KINDS = tuple(PROBES)
 
 _coordinate: dict[str, LoweredEquation] = {kind: lower(f"{kind}_coordinate", (t, s_v, d, a)) for kind in KINDS}
 _rest: dict[str, LoweredEquation] = {kind: lower(f"{kind}_rest", (t, s, d, delta, a)) for kind in KINDS}

@@ -95,6 +95,8 @@ def single_out(equation: Equation) -> Equation:
     summand, rest = merge_sums(equation.right)
     coefficient = summand.diff(Q[b])
     right = sp.Sum(summand.subs(Q[b], Q_rest[b]), (b, 1, B)) + q_v * coefficient.subs(s[b], s_v) + rest
+    # The same coefficient without a derivative, for the proof.
+    unit_length = (summand.subs(Q[b], 1) - summand.subs(Q[b], 0)).subs(s[b], s_v)
     return Equation(
         name=f"{equation.name}_probed",
         left=equation.left,
@@ -103,17 +105,11 @@ def single_out(equation: Equation) -> Equation:
         source=DERIVED,
         steps=(
             Step(f"The summand of `{equation.name}`, linear in $Q_b$.", lambda: summand),
-            Step(
-                "What one unit of squared length adds, at the variance of v.",
-                lambda: (summand.subs(Q[b], 1) - summand.subs(Q[b], 0)).subs(s[b], s_v),
-            ),
+            Step("What one unit of squared length adds, at the variance of v.", lambda: unit_length),
             Step(
                 "Leave v out of $Q_b$ and give it its own term, with its own variance. The part without $Q_b$, the "
                 "entropy of the data, stays with the spectrum.",
-                lambda: (
-                    equation.right.xreplace({Q[b]: Q_rest[b]})
-                    + q_v * (summand.subs(Q[b], 1) - summand.subs(Q[b], 0)).subs(s[b], s_v)
-                ),
+                lambda: equation.right.xreplace({Q[b]: Q_rest[b]}) + q_v * unit_length,
             ),
         ),
     )
@@ -130,6 +126,7 @@ signal_to_noise_log_size_probed = single_out(signal_to_noise_log_size)
 
 def _gaussian_entropy(name: str, log_size: Equation, cumulant: sp.Expr) -> Equation:
     form = gaussian_generating_function.right
+    legendre = log_N + form - lam * sp.diff(form, lam)
     return Equation(
         name=name,
         left=S_G(lam),
@@ -137,17 +134,18 @@ def _gaussian_entropy(name: str, log_size: Equation, cumulant: sp.Expr) -> Equat
         meaning=f"Entropy of the level whose critical size is `{log_size.name}`.",
         source=DERIVED,
         steps=(
-            Step("Legendre transform of the two-cumulant form.", lambda: log_N + form - lam * sp.diff(form, lam)),
+            Step("Legendre transform of the two-cumulant form.", lambda: legendre),
             Step(
                 "Insert the second cumulant with v out of its block.",
-                lambda: (log_N + form - lam * sp.diff(form, lam)).expand().subs(k_2, cumulant),
+                lambda: legendre.expand().subs(k_2, cumulant),
             ),
         ),
     )
 
 
 second_cumulant_probed = single_out(second_cumulant)
-_without_lengths = second_cumulant_probed.right - sp.Sum(d[b] * s[b] ** 2 / 2, (b, 1, B))
+# On the sphere what the second cumulant has at the origin drops.
+_without_lengths = second_cumulant_probed.right - second_cumulant_probed.right.xreplace({Q_rest[b]: 0, q_v: 0})
 gaussian_entropy_probed = _gaussian_entropy(
     "gaussian_entropy_probed", gaussian_critical_log_size_probed, second_cumulant_probed.right
 )
