@@ -20,10 +20,15 @@ if TYPE_CHECKING:
     from numerics.data import load_data as load_data
     from numerics.diagram import phase_diagram as phase_diagram
     from numerics.figures import phase_diagram_figure as phase_diagram_figure
+    from numerics.finite_n import Quenched as Quenched
+    from numerics.finite_n import quenched as quenched
     from numerics.lowering import LoweringError as LoweringError
     from numerics.lowering import lower as lower
     from numerics.manifold import Manifold as Manifold
+    from numerics.phases import phase as phase
+    from numerics.phases import resolved_dimension as resolved_dimension
     from numerics.probe import Probe as Probe
+    from numerics.simulation import theory_versus_simulation as theory_versus_simulation
     from numerics.solution import Transition as Transition
     from numerics.status import InputError as InputError
     from numerics.status import Status as Status
@@ -33,14 +38,19 @@ _MODULE_OF = {
     "LoweringError": "lowering",
     "Manifold": "manifold",
     "Probe": "probe",
+    "Quenched": "finite_n",
     "Status": "status",
     "Transition": "solution",
     "critical_size": "critical",
     "critical_time": "critical",
     "load_data": "data",
     "lower": "lowering",
+    "phase": "phases",
     "phase_diagram": "diagram",
     "phase_diagram_figure": "figures",
+    "quenched": "finite_n",
+    "resolved_dimension": "phases",
+    "theory_versus_simulation": "simulation",
 }
 
 

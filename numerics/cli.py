@@ -74,11 +74,11 @@ class ManifoldInput:
 class Question:
     """What is asked of the theory."""
 
-    theory: str = "rem"
-    """Level of the theory: gaussian_rem or rem."""
+    theory: str = "finite_n"
+    """Level of the theory: finite_n, rem or gaussian_rem."""
 
     criterion: str = "signal_to_noise"
-    """What counts as the transition: signal_to_noise, condensation or participation."""
+    """What counts as the transition: signal_to_noise, participation or (not at finite_n) condensation."""
 
     probe: str = "along"
     """Where the score is evaluated: origin, along[:AMPLITUDE], random_direction[:AMPLITUDE], data_point or typical."""
@@ -157,11 +157,12 @@ def phase_diagram(
     solved = compute(
         law,
         log_num_samples=np.append(log_sizes, math.log(num_samples)),
-        local_variance=_swept_variances(np.asarray(law.variances)),
+        local_variance=_swept_variances(np.asarray(law.variances), 24 if question.theory == "finite_n" else 60),
         block=block,
         criterion=question.criterion,
         theory=question.theory,
         probe=point,
+        progress=True,
     )
     diagram, at_size = solved.isel(num_samples=slice(None, -1)), solved.isel(num_samples=-1)
     inputs = json.loads(solved.attrs["provenance"])["inputs"] | record | {"seed": output.seed}
@@ -259,7 +260,7 @@ def derive(
     Parameters
     ----------
     chapter
-        One chapter only: partition, condensation, score or probe.
+        One chapter only: partition, condensation, score, probe or finite_n.
     format
         Markdown with LaTeX formulas, or a LaTeX fragment.
     out
@@ -352,14 +353,14 @@ def _log_sizes(sizes: tuple[float, float, float]) -> "np.ndarray":
     return np.linspace(math.log(low), math.log(high), int(count))
 
 
-def _swept_variances(variances: "np.ndarray") -> "np.ndarray":
+def _swept_variances(variances: "np.ndarray", count: int) -> "np.ndarray":
     """Local variances of the map: the spectrum's range and a decade more on either side."""
     import numpy as np
 
     positive = variances[variances > 0]
     if len(positive) == 0:
-        return np.geomspace(0.1, 10, 60)
-    return np.geomspace(positive.min() / 10, positive.max() * 10, 60)
+        return np.geomspace(0.1, 10, count)
+    return np.geomspace(positive.min() / 10, positive.max() * 10, count)
 
 
 def _block_row(law: "Manifold", index: int) -> dict[str, object]:

@@ -126,8 +126,11 @@ def find_criterion(theory: str, criterion: str, normalized: bool) -> Criterion:
         raise InputError(f"there is no theory {theory!r}; choose one of {', '.join(THEORIES)}")
     if criterion not in CRITERIA:
         raise InputError(f"there is no criterion {criterion!r}; choose one of {', '.join(CRITERIA)}")
-    if theory == "finite_n":
-        raise InputError("theory 'finite_n' is not available yet; use 'rem' or 'gaussian_rem'")
+    if theory == "finite_n" and criterion == "condensation":
+        raise InputError(
+            "theory 'finite_n' has no sharp condensation; use criterion 'signal_to_noise' or 'participation', "
+            "or theory 'rem'"
+        )
     if normalized and theory != "gaussian_rem":
         raise InputError(
             f"theory {theory!r} does not know normalized data; use 'gaussian_rem', or a manifold with normalized=False"

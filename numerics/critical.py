@@ -48,14 +48,16 @@ def critical_time(
         block: the block that holds the probed direction, from 0.
         num_samples: data-set sizes N of any shape; give this or `log_num_samples` = ln N.
         criterion: `condensation`, `participation` or `signal_to_noise`.
-        theory: `gaussian_rem` or `rem`.
+        theory: `gaussian_rem`, `rem` or `finite_n`.
         probe: where the score is evaluated.
         window: noise variances between which to search, by default 1e-12 and 1e6 times
             the largest variance. The largest root is returned.
 
     Returns:
         A `Transition` of the sizes' shape, in squared units of the data. Differentiable
-        with respect to the manifold's variances and ln N. Source: `theory`, equations
+        with respect to the manifold's variances and ln N, but at level `finite_n`, which
+        runs in Python (`phase_diagram` has its derivatives in the variances). There a lane
+        that condenses below a tilt of 1e-3 before it crosses is NaN and OUT_OF_VALIDITY. Source: `theory`, equations
         `critical_log_size_probed`, `gaussian_critical_log_size_probed`,
         `sphere_critical_log_size_probed` and `signal_to_noise_log_size_probed`.
 
@@ -68,6 +70,11 @@ def critical_time(
     at = setting(manifold, manifold.indicator(block), probe)
     log_sizes = as_log_sizes(num_samples, log_num_samples)
     limits, num_cells = search_window(manifold, window)
+    if rule.level == "finite_n":
+        from numerics.transitions import quenched_times  # which needs this module's leading order
+
+        flat = quenched_times(rule, at, np.ravel(np.asarray(log_sizes)), window)
+        return jax.tree.map(lambda field: field.reshape(log_sizes.shape), flat)
     flat = solve_times(rule, at, log_sizes.ravel(), limits, num_cells)
     return jax.tree.map(lambda field: field.reshape(log_sizes.shape), flat)
 
@@ -83,7 +90,8 @@ def critical_size(
 ) -> Transition:
     """Number of training samples above which a direction of `block` is kept, for every noise variance.
 
-    Explicit at these levels, so no equation is solved; arguments as for `critical_time`.
+    Explicit at levels `gaussian_rem` and `rem`; at `finite_n` the largest root in ln N up
+    to 1e15 (or e^3 times the leading order, if that is more). Arguments as for `critical_time`.
     A direction without variance is never lost, and at a probe without a coordinate along
     it never resolved: NO_TRANSITION.
 
@@ -93,8 +101,13 @@ def critical_size(
     """
     rule = find_criterion(theory, criterion, manifold.normalized)
     at = setting(manifold, manifold.indicator(block), probe)
-    values = _single_or_batch(noise_variance, lambda t: 0 < t < math.inf, "the noise variance", "positive and finite")
-    flat = _solve_sizes(rule, at, values.ravel())
+    values = single_or_batch(noise_variance, lambda t: 0 < t < math.inf, "the noise variance", "positive and finite")
+    if rule.level == "finite_n":
+        from numerics.transitions import quenched_sizes
+
+        flat = quenched_sizes(rule, at, np.ravel(np.asarray(values)))
+    else:
+        flat = _solve_sizes(rule, at, values.ravel())
     return jax.tree.map(lambda field: field.reshape(values.shape), flat)
 
 
@@ -108,13 +121,13 @@ def as_log_sizes(
         InputError: unless exactly one is given, or if it is a single size below 2.
     """
     if num_samples is not None and log_num_samples is None:
-        sizes = _single_or_batch(num_samples, lambda n: 2 <= n < math.inf, "num_samples", "finite and at least 2")
+        sizes = single_or_batch(num_samples, lambda n: 2 <= n < math.inf, "num_samples", "finite and at least 2")
         if isinstance(sizes, jax.Array):
             return jnp.log(sizes)
         with np.errstate(all="ignore"):  # the solver marks what is no size
             return np.asarray(np.log(sizes))
     if log_num_samples is not None and num_samples is None:
-        return _single_or_batch(
+        return single_or_batch(
             log_num_samples, lambda ln: _SMALLEST_LOG_SIZE <= ln < math.inf, "log_num_samples", "finite, at least ln 2"
         )
     raise InputError("give the data-set size as exactly one of num_samples and log_num_samples")
@@ -200,7 +213,7 @@ def _transition(
     return Transition(jnp.exp(log_value), log_value, status, residual, lower, upper, iterations)
 
 
-def _single_or_batch(
+def single_or_batch(
     values: Numbers, allowed: Callable[[float], bool], name: str, requirement: str
 ) -> Float[Array | np.ndarray, "..."]:
     """The values as float64; a single one that is not allowed is an error, in a batch the solver marks it."""

@@ -1,6 +1,7 @@
 """Critical times of every direction against data-set size and local variance, as one labelled data set."""
 
 from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,9 +17,18 @@ from numerics.probe import Probe
 from numerics.provenance import provenance
 from numerics.solution import Numbers, Transition
 from numerics.status import InputError, Status
+from numerics.transitions import quenched_lane
 from theory.symbols import s_v
 
 _opening_time = lower("opening_time", (s_v,))
+
+
+class _Times(NamedTuple):
+    """Critical times and their status, (lanes, sizes)."""
+
+    value: np.ndarray
+    status: np.ndarray
+
 
 _SQUARED = "squared units of the data"
 
@@ -33,6 +43,7 @@ def phase_diagram(
     criterion: str,
     theory: str,
     probe: Probe = Probe.along(),
+    progress: bool = False,
 ) -> xr.Dataset:
     """Critical times of every block at every size, and of one block as its variance is swept.
 
@@ -42,6 +53,7 @@ def phase_diagram(
         local_variance: variances given to `block` in turn, the rest of the spectrum fixed.
         block: the swept block.
         criterion, theory, probe: as for `critical_time`.
+        progress: show a progress bar on stderr; level `finite_n` takes seconds per block.
 
     Returns:
         A data set over `block`, `num_samples` and `local_variance` with, in squared units of the data,
@@ -81,9 +93,15 @@ def phase_diagram(
     variances = np.concatenate([np.tile(spectrum, (manifold.num_blocks, 1)), swept])
     probed = np.concatenate([np.eye(manifold.num_blocks), np.tile(swept_block, (len(swept_values), 1))])
     lanes = manifold.with_variances(jnp.asarray(variances))
-    times, opening, swept_slope, probe_slope = jax.tree.map(
-        np.asarray, solve_lanes(rule, lanes, jnp.asarray(probed), probe, jnp.asarray(log_sizes))
-    )
+    if rule.level == "finite_n":
+        times, opening, swept_slope, probe_slope = _solve_quenched(
+            rule, lanes, probed, probe, log_sizes, manifold.num_blocks, progress
+        )
+    else:
+        solved, opening, swept_slope, probe_slope = jax.tree.map(
+            np.asarray, solve_lanes(rule, lanes, jnp.asarray(probed), probe, jnp.asarray(log_sizes))
+        )
+        times = _Times(solved.value, solved.status)
     blocks, swept_lanes = slice(None, manifold.num_blocks), slice(manifold.num_blocks, None)
 
     time_text = f"critical noise variance by {criterion}, level {theory}"
@@ -166,6 +184,38 @@ def solve_lanes(
 
     # One spectrum after another: its table and its sizes stay in the processor's cache.
     return jax.lax.map(lane, (manifolds, indicators))
+
+
+def _solve_quenched(
+    rule: Criterion,
+    manifolds: Manifold,
+    indicators: Float[np.ndarray, "lanes blocks"],
+    probe: Probe,
+    log_sizes: Float[np.ndarray, " sizes"],
+    num_blocks: int,
+    progress: bool,
+) -> tuple[_Times, np.ndarray, np.ndarray, np.ndarray]:
+    """`solve_lanes` at level finite_n; sensitivities only of the swept lanes, which come after the blocks."""
+    from rich.console import Console
+    from rich.progress import track
+
+    rows = []
+    lanes = track(
+        range(len(indicators)), "critical times", console=Console(stderr=True), disable=not progress, transient=True
+    )
+    for lane in lanes:
+        law = Manifold(manifolds.variances[lane], manifolds.multiplicities[lane])
+        indicator = jnp.asarray(indicators[lane])
+        at = setting(law, indicator, probe)
+        # The derivative of the setting with respect to the block's ln s.
+        swept = jax.tree.map(jnp.zeros_like, at)._replace(
+            variances=indicator * at.variances, probed_variance=at.probed_variance
+        )
+        roots, slopes = quenched_lane(rule, at, swept, log_sizes, lane >= num_blocks)
+        rows.append((np.exp(roots.log_time), roots.status, float(at.probed_variance), *slopes))
+    value, status, probed, swept_slope, probe_slope = (np.array(column) for column in zip(*rows, strict=True))
+    opening = np.asarray(jax.vmap(_opening_time)(jnp.asarray(probed)))
+    return _Times(value, status.astype(np.int8)), opening, swept_slope, probe_slope
 
 
 def _sensitivities(

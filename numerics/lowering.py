@@ -31,6 +31,20 @@ class LoweringError(Exception):
     """An expression that cannot be lowered: an unknown function, an unbound symbol, a foreign sum."""
 
 
+# How far a real argument of the Gamma function is moved to the right, where all its derivatives are known.
+_GAMMA_SHIFT = 6
+
+
+def _loggamma(argument: Array) -> Array:
+    """ln Gamma; for a real argument above -6 its real part, with derivatives of every order."""
+    if jnp.iscomplexobj(argument):
+        # JAX's function mixes real and complex constants, which strict promotion refuses.
+        with jax.numpy_dtype_promotion("standard"):
+            return jax.scipy.special.loggamma(argument)
+    passed = reduce(jnp.multiply, (argument + float(shift) for shift in range(_GAMMA_SHIFT)))
+    return jax.lax.lgamma(argument + float(_GAMMA_SHIFT)) - jnp.log(jnp.abs(passed))
+
+
 # Every function of the theory and the JAX function it becomes. What is not here is refused when lowering.
 _FUNCTIONS: Mapping[type[sp.Basic], Callable[..., Array]] = MappingProxyType(
     {
@@ -40,6 +54,8 @@ _FUNCTIONS: Mapping[type[sp.Basic], Callable[..., Array]] = MappingProxyType(
         expm1: jnp.expm1,
         sp.log: jnp.log,
         log1p: jnp.log1p,
+        sp.cos: jnp.cos,
+        sp.loggamma: _loggamma,
     }
 )
 

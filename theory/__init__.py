@@ -4,7 +4,7 @@ Chapters in reading order; `equation(name)` finds one statement. This package is
 SymPy: numbers come out of it through `numerics.lowering`.
 """
 
-from theory import condensation, partition, probe, score
+from theory import condensation, finite_n, partition, probe, score
 from theory.derivation import Chapter as Chapter
 from theory.derivation import DerivationError as DerivationError
 from theory.derivation import Equation as Equation
@@ -12,7 +12,13 @@ from theory.derivation import Step as Step
 from theory.symbols import NOTATION as NOTATION
 from theory.symbols import notation_table as notation_table
 
-CHAPTERS: tuple[Chapter, ...] = (partition.CHAPTER, condensation.CHAPTER, score.CHAPTER, probe.CHAPTER)
+CHAPTERS: tuple[Chapter, ...] = (
+    partition.CHAPTER,
+    condensation.CHAPTER,
+    score.CHAPTER,
+    probe.CHAPTER,
+    finite_n.CHAPTER,
+)
 EQUATIONS: dict[str, Equation] = {equation.name: equation for chapter in CHAPTERS for equation in chapter.equations}
 
 

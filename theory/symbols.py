@@ -99,6 +99,44 @@ mean_score = sp.Symbol(r"\overline{\hat{s}_v}", real=True)
 log_variance = sp.Symbol(r"\ln{\mathrm{Var}\,\hat{s}_v}", real=True)
 log_R = sp.Symbol(r"\ln{R}", real=True)
 
+# Finite N: one sample's averages, and densities in xi whose integrals are averages over data sets.
+q = sp.Symbol("q", positive=True)
+Z = sp.Symbol("Z", positive=True)
+xi = sp.Symbol("xi", real=True)
+z = sp.Symbol("z", positive=True)
+k = sp.Symbol("k", positive=True)
+j = sp.Symbol("j", positive=True)
+y_0 = sp.Symbol("y_0", real=True)
+log_phi = sp.Symbol(r"\ln{\varphi}", real=True)
+M_1 = sp.Symbol("M_1", real=True)
+M_2 = sp.Symbol("M_2", real=True)
+M_1g = sp.Symbol("M_{1g}", real=True)
+M_1gg = sp.Symbol("M_{1gg}", real=True)
+M_2gg = sp.Symbol("M_{2gg}", real=True)
+log_a = sp.Symbol(r"\ln{w_1}", real=True)
+g_1 = sp.Symbol("g_1", real=True)
+avg_g = sp.Symbol(r"\overline{\langle g\rangle}", real=True)
+avg_gg = sp.Symbol(r"\overline{\langle g^2\rangle}", real=True)
+avg_g_squared = sp.Symbol(r"\overline{\langle g\rangle^2}", real=True)
+quenched_score = sp.Symbol(r"\overline{\hat{s}_v}^{N}", real=True)
+quenched_variance = sp.Symbol(r"\mathrm{Var}_N\,\hat{s}_v", positive=True)
+quenched_second = sp.Symbol(r"\overline{\langle y_v^2\rangle}", real=True)
+quenched_log_R = sp.Symbol(r"\ln{R_N}", real=True)
+mellin = _function("F")
+residue = _function(r"\rho")
+mean_g = _function(r"\mu_g")
+mean_gg = _function(r"\mu_{gg}")
+inverse_power = sp.Symbol("Z^{-q}", positive=True)
+rising = sp.Symbol("(z)_k", real=True)
+balance_Y_2 = sp.Symbol(r"-\ln{2Y_2}", real=True)
+density_norm = sp.Symbol("D_1", real=True)
+density_Y_2 = sp.Symbol("D_{Y_2}", real=True)
+density_log_Z = sp.Symbol(r"D_{\ln{Z}}", real=True)
+density_g = sp.Symbol("D_g", real=True)
+density_gg = sp.Symbol("D_{gg}", real=True)
+density_g_squared = sp.Symbol("D_{g,g}", real=True)
+density_planted = sp.Symbol("D_{w_1}", real=True)
+
 NOTATION: tuple[Notation, ...] = (
     Notation(N, "number of training samples", "`num_samples`"),
     Notation(log_N, "its logarithm, the size in which everything is computed", "`log_num_samples`"),
@@ -155,6 +193,42 @@ NOTATION: tuple[Notation, ...] = (
     Notation(mean_score, "mean of the empirical score along v over data sets", ""),
     Notation(log_variance, "logarithm of its variance over data sets", ""),
     Notation(log_R, "logarithm of its signal-to-noise ratio, squared mean over variance", "residual of `Transition`"),
+    Notation(q, "a power of 1/Z", ""),
+    Notation(Z, "partition function, sum of the Boltzmann weights", ""),
+    Notation(xi, "ln u, the variable of the integrals at finite N", ""),
+    Notation(z, "variable of the Mellin-Barnes integral, minus a tilt", ""),
+    Notation(k, "power of u v in an average over one sample", ""),
+    Notation(j, "order of a pole", ""),
+    Notation(y_0, "reference that g = y_v - y_0 is measured from", ""),
+    Notation(log_phi, "ln E exp(-u v) over one sample of Boltzmann weight v", ""),
+    Notation(M_1, "E u v exp(-u v) over one sample", ""),
+    Notation(M_2, "E (u v)^2 exp(-u v)", ""),
+    Notation(M_1g, "E g u v exp(-u v)", ""),
+    Notation(M_1gg, "E g^2 u v exp(-u v)", ""),
+    Notation(M_2gg, "E g^2 (u v)^2 exp(-u v)", ""),
+    Notation(log_a, "logarithm of the Boltzmann weight of a planted sample", "`log_planted`"),
+    Notation(g_1, "g at the planted sample", ""),
+    Notation(avg_g, "mean over data sets of the Gibbs average of g", ""),
+    Notation(avg_gg, "the same of its square", ""),
+    Notation(avg_g_squared, "mean over data sets of the squared Gibbs average", ""),
+    Notation(quenched_score, "mean of the empirical score at finite N", "`Quenched.score_mean`"),
+    Notation(quenched_variance, "its variance over data sets", "`Quenched.score_variance`"),
+    Notation(quenched_second, "mean over data sets of the Gibbs average of y_v^2", "`Quenched.second_moment`"),
+    Notation(quenched_log_R, "logarithm of the signal-to-noise ratio at finite N", "`Quenched.signal_to_noise`"),
+    Notation(balance_Y_2, "balance of the participation criterion at finite N", "residual of `Transition`"),
+    Notation(mellin(z), "logarithm of the Mellin-Barnes integrand", ""),
+    Notation(residue(j), "its residue at the pole z = -j", ""),
+    Notation(mean_g(lam), "mean of g under the tilted law", ""),
+    Notation(mean_gg(lam), "mean of its square", ""),
+    Notation(inverse_power, "a power of 1/Z as an integral", ""),
+    Notation(rising, "rising factorial", ""),
+    Notation(density_norm, "density in xi of the sum of weights", ""),
+    Notation(density_Y_2, "of the participation", "`Quenched.participation`"),
+    Notation(density_log_Z, "of ln Z", "`Quenched.log_partition`"),
+    Notation(density_g, "of the Gibbs average of g", ""),
+    Notation(density_gg, "of the Gibbs average of its square", ""),
+    Notation(density_g_squared, "of the squared Gibbs average of g", ""),
+    Notation(density_planted, "of the planted sample's weight", "`Quenched.planted_weight`"),
 )
 
 

@@ -33,8 +33,18 @@ def fail(capsys, *arguments: object) -> str:
     return captured.err
 
 
+@pytest.mark.slow  # tables of averages for every spectrum of the map
+def test_the_default_level_is_finite_n(capsys, tmp_path):
+    out, _ = run(
+        capsys, "phase-diagram", "--variances", 1, "--multiplicities", 3, "--sizes", 100, 1000, 2, "--out", tmp_path,
+        "--json",
+    )  # fmt: skip
+    expected = critical_time(Manifold([1.0], [3]), 0, num_samples=1000, criterion="signal_to_noise", theory="finite_n")
+    assert json.loads(out)[0]["critical_time"] == pytest.approx(float(expected.value), rel=1e-6)
+
+
 def test_phase_diagram_with_defaults(capsys, tmp_path):
-    out, err = run(capsys, "phase-diagram", "--out", tmp_path)
+    out, err = run(capsys, "phase-diagram", "--theory", "rem", "--out", tmp_path)
     assert sorted(file.name for file in tmp_path.iterdir()) == [
         "phase_diagram.nc", "phase_diagram.pdf", "phase_diagram.png",
     ]  # fmt: skip
@@ -50,8 +60,8 @@ def test_phase_diagram_with_defaults(capsys, tmp_path):
 
 def test_json_rows(capsys, tmp_path):
     out, err = run(
-        capsys, "phase-diagram", "--variances", 1, 0.09, 0, "--multiplicities", 2, 5, 3, "--num-samples", 500,
-        "--sizes", 10, 1000, 4, "--json", "--out", tmp_path,
+        capsys, "phase-diagram", "--theory", "rem", "--variances", 1, 0.09, 0, "--multiplicities", 2, 5, 3,
+        "--num-samples", 500, "--sizes", 10, 1000, 4, "--json", "--out", tmp_path,
     )  # fmt: skip
     rows = json.loads(out)
     assert "critical t" in err
@@ -70,7 +80,7 @@ def test_json_rows(capsys, tmp_path):
 
 def test_results_are_the_same_every_time(capsys, tmp_path):
     for name in ("first", "second"):
-        run(capsys, "phase-diagram", "--sizes", 10, 100, 3, "--out", tmp_path / name)
+        run(capsys, "phase-diagram", "--theory", "rem", "--sizes", 10, 100, 3, "--out", tmp_path / name)
     for file in (tmp_path / "first").iterdir():
         assert file.read_bytes() == (tmp_path / "second" / file.name).read_bytes(), file.name
 
@@ -90,7 +100,20 @@ def test_data_file_sets_the_size(capsys, tmp_path, rng):
 
 
 def test_critical_size(capsys, tmp_path):
-    out, _ = run(capsys, "critical-size", "--noise-variance", 0.05, 0.1, "--block", 1, "--json", "--out", tmp_path)
+    out, _ = run(
+        capsys,
+        "critical-size",
+        "--theory",
+        "rem",
+        "--noise-variance",
+        0.05,
+        0.1,
+        "--block",
+        1,
+        "--json",
+        "--out",
+        tmp_path,
+    )
     rows = json.loads(out)
     manifold = Manifold([1, 0.09, 1e-4], [2, 5, 23])
     expected = critical_size(manifold, 1, noise_variance=[0.05, 0.1], criterion="signal_to_noise", theory="rem")
@@ -100,7 +123,7 @@ def test_critical_size(capsys, tmp_path):
     inputs = document["provenance"]["inputs"]
     assert inputs["variances"] == [1.0, 0.09, 1e-4]
     assert (inputs["block"], inputs["noise_variance"]) == (1, [0.05, 0.1])
-    out, _ = run(capsys, "critical-size", "--noise-variance", 0.05, "--out", tmp_path)
+    out, _ = run(capsys, "critical-size", "--theory", "rem", "--noise-variance", 0.05, "--out", tmp_path)
     assert "critical N" in out
     assert len(json.loads((tmp_path / "critical_size.json").read_text())["rows"]) == 3
 
@@ -143,7 +166,7 @@ def test_derive(capsys, tmp_path):
         (["--block", -1], "there is no block -1"),
         (["--criterion", "freezing"], "freezing"),
         (["--theory", "mean_field"], "mean_field"),
-        (["--theory", "finite_n"], "'finite_n' is not available yet"),
+        (["--criterion", "condensation"], "'finite_n' has no sharp condensation"),
         (["--theory", "gaussian_rem"], "has no signal-to-noise ratio"),
         (["--probe", "nowhere"], "there is no probe 'nowhere'"),
         (["--probe", "along:x"], "the probe's amplitude is 'x'"),
@@ -180,7 +203,7 @@ def test_other_bad_input(capsys, tmp_path):
 
 def test_a_narrow_screen_cuts_nothing_off(capsys, tmp_path, monkeypatch):
     monkeypatch.setenv("COLUMNS", "40")
-    out, _ = run(capsys, "phase-diagram", "--sizes", 10, 100, 3, "--out", tmp_path)
+    out, _ = run(capsys, "phase-diagram", "--theory", "rem", "--sizes", 10, 100, 3, "--out", tmp_path)
     assert "…" not in out
     assert "0.088705" in out
     assert "kept" in out

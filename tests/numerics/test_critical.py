@@ -284,7 +284,7 @@ def test_values_do_not_depend_on_the_batch(default_manifold):
         ({"block": 3}, "there is no block 3"),
         ({"criterion": "freezing"}, "there is no criterion 'freezing'; choose one of"),
         ({"theory": "mean_field"}, "there is no theory 'mean_field'; choose one of"),
-        ({"theory": "finite_n"}, "'finite_n' is not available yet"),
+        ({"theory": "finite_n", "criterion": "condensation"}, "no sharp condensation"),
         ({"theory": "gaussian_rem", "criterion": "signal_to_noise"}, "has no signal-to-noise ratio"),
         ({"window": (1.0, 0.1)}, "the window"),
         ({"window": (0.0, 1.0)}, "the window"),

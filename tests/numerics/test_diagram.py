@@ -170,7 +170,7 @@ def test_provenance_and_round_trip(tmp_path):
         ({"local_variance": ["a"]}, "local_variance: .* is not a number or a list of numbers"),
         ({"num_samples": ["a"]}, "num_samples: .* is not a number or a list of numbers"),
         ({"block": 5}, "there is no block 5"),
-        ({"theory": "finite_n"}, "not available yet"),
+        ({"theory": "finite_n", "criterion": "condensation"}, "no sharp condensation"),
     ],
 )
 def test_bad_input(change, message):

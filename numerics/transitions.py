@@ -1,0 +1,299 @@
+"""Critical times and sizes at level finite_n, where no equation is explicit in N.
+
+The criterion's balance is tabulated at Chebyshev nodes in ln t, where one table of
+single-sample averages serves all sizes; its interpolant has the roots. Panels of nodes
+are walked downward from above the leading-order critical times until every size has
+crossed or the condensation is too deep.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+from numpy.polynomial import chebyshev
+from scipy.optimize import elementwise
+
+from numerics.contour import Law, law_of
+from numerics.criteria import Criterion, Setting
+from numerics.critical import DEFAULT_CELLS, solve_times
+from numerics.finite_n import balances, balances_with_slopes, laws_of, over_laws, padded
+from numerics.solution import Transition
+from numerics.status import Status
+
+# Nodes of a panel and its width in ln t. The balance has singularities at ln t = ln s +- i pi.
+_NODES, _WIDTH = 14, 2.0
+# Balances are supported from here to here, in units of the largest variance.
+_SUPPORTED = (1e-8, 1e6)
+# The interpolant's last coefficients, relative to one, with which a root is accepted without another evaluation.
+_TOLERANCE = 1e-4
+_RESIDUAL = 1e-8
+_SCAN = np.linspace(1.0, -1.0, 65)
+_CHEBYSHEV = np.cos(np.pi * np.arange(_NODES) / (_NODES - 1))
+_LARGEST_LOG_SIZE = np.log(1e15)
+
+
+class Roots(NamedTuple):
+    """Roots in ln t, one lane per size, with the panel they were found in and the slopes there."""
+
+    log_time: np.ndarray
+    status: np.ndarray
+    lower: np.ndarray
+    upper: np.ndarray
+    error: np.ndarray
+    slope: np.ndarray  # of the balance, in ln t
+    tangents: np.ndarray  # of the balance, along the asked directions, (directions, sizes)
+
+
+Evaluate = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+
+
+def _roots(evaluate: Evaluate, log_sizes: np.ndarray, start: float, limits: tuple[float, float]) -> Roots:
+    """Walk panels down from `start`; `evaluate(log_times, sizes)` gives balances (times, sizes) and slopes."""
+    count = len(log_sizes)
+    low_limit, top = limits[0], min(start, limits[1])
+    values, slopes = evaluate(np.array([top]), log_sizes)
+    while top < limits[1] and (values < 0).any():
+        top = min(top + _WIDTH, limits[1])
+        values, slopes = evaluate(np.array([top]), log_sizes)
+    number = slopes.shape[0]
+    found = Roots(*np.full((6, count), np.nan), np.full((number, count), np.nan))
+    status = np.full(count, int(Status.NO_TRANSITION))
+    status[np.isnan(values[0])] = Status.OUT_OF_VALIDITY
+    # Lost at the top of the window already, or infinite: no transition.
+    running = np.asarray((values[0] > 0) & np.isfinite(values[0]))
+    while running.any() and top > low_limit:
+        bottom = max(top - _WIDTH, low_limit)
+        lanes = np.flatnonzero(running)
+        panel = _panel(evaluate, log_sizes[lanes], top, bottom)
+        _record(found, status, lanes, panel)
+        running[lanes[panel.crossed]] = False
+        # Below a lane's last known node the condensation is too deep; what is above it may still have the root.
+        running[lanes[panel.hole]] = False
+        status[lanes[panel.hole]] = Status.OUT_OF_VALIDITY
+        for last in np.unique(panel.last[panel.above]):
+            group = lanes[panel.above & (panel.last == last)]
+            _record(found, status, group, _panel(evaluate, log_sizes[group], top, float(last)))
+        top = bottom
+    return found._replace(status=status)
+
+
+class _Panel(NamedTuple):
+    """Roots inside one panel, for the lanes that cross there."""
+
+    crossed: np.ndarray  # (lanes,)
+    hole: np.ndarray  # (lanes,): some node is unknown
+    last: np.ndarray  # (lanes,): the last node above the first unknown one
+    above: np.ndarray  # (lanes,): some node is unknown, and the balance changes sign above it
+    roots: Roots  # of the lanes that cross
+
+
+def _panel(evaluate: Evaluate, sizes: np.ndarray, top: float, bottom: float) -> _Panel:
+    middle, half = 0.5 * (top + bottom), 0.5 * (top - bottom)
+    log_times = middle + half * _CHEBYSHEV
+    log_times[0], log_times[-1] = top, bottom
+    values, slopes = evaluate(log_times, sizes)
+    known = np.isfinite(values)
+    hole = np.asarray(~known.all(axis=0))
+    first_hole = np.where(hole, np.argmin(known, axis=0), _NODES)
+    last = log_times[np.maximum(first_hole, 1) - 1]
+    above = np.asarray(hole & ((values <= 0) & (np.arange(_NODES)[:, None] < first_hole)).any(axis=0))
+    coefficients = chebyshev.chebfit(_CHEBYSHEV, np.where(hole, 0.0, values), _NODES - 1)
+    scan = chebyshev.chebval(_SCAN, coefficients)
+    crossed = np.asarray(~hole & (scan <= 0).any(axis=1))
+    cell = np.maximum(np.argmax(scan[crossed] <= 0, axis=1), 1)
+    columns = coefficients[:, crossed]
+    low, high = _SCAN[cell], _SCAN[cell - 1]
+    root = np.zeros(0)
+    if len(cell):
+        root = elementwise.find_root(lambda x, *column: _at(np.stack(column), x), (low, high), args=tuple(columns)).x
+    fits = [chebyshev.chebfit(_CHEBYSHEV, slope[:, crossed], _NODES - 1) for slope in slopes]
+    roots = Roots(
+        log_time=middle + half * root,
+        status=np.full(len(root), int(Status.CONVERGED)),
+        lower=middle + half * low,
+        upper=middle + half * high,
+        error=np.abs(columns[-2:]).max(axis=0),
+        slope=_at(chebyshev.chebder(columns), root) / half,
+        tangents=np.array([_at(fit, root) for fit in fits]).reshape(len(slopes), len(root)),
+    )
+    return _Panel(crossed, hole, last, above, roots)
+
+
+def _record(found: Roots, status: np.ndarray, lanes: np.ndarray, panel: _Panel) -> None:
+    """Write a panel's roots to their lanes."""
+    chosen = lanes[panel.crossed]
+    for field in ("log_time", "lower", "upper", "error", "slope"):
+        getattr(found, field)[chosen] = getattr(panel.roots, field)
+    found.tangents[:, chosen] = panel.roots.tangents
+    status[chosen] = Status.CONVERGED
+
+
+def _at(coefficients: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Every column's series at its own point."""
+    return chebyshev.chebval(points, coefficients, tensor=False)
+
+
+def _start(rule: Criterion, at: Setting, log_sizes: np.ndarray) -> tuple[float, tuple[float, float]]:
+    """Above the leading-order critical times, and the supported window."""
+    largest = float(jnp.max(at.variances))
+    limits = tuple(np.log(largest) + np.log(_SUPPORTED)) if largest > 0 else (0.0, 0.0)
+    leading = solve_times(Criterion("rem", rule.name), at, jnp.asarray(log_sizes), jnp.asarray(limits), DEFAULT_CELLS)
+    guesses = np.asarray(leading.log_value)
+    guesses = guesses[np.isfinite(guesses)]
+    return float(guesses.max(initial=np.log(max(largest, 1e-300)))) + 1.0, limits
+
+
+def quenched_times(
+    rule: Criterion,
+    at: Setting,
+    log_sizes: Float[np.ndarray, " sizes"],
+    window: tuple[float | int, float | int] | None,
+) -> Transition:
+    """`critical_time` at level finite_n: roots of the interpolant, corrected by one Newton step."""
+    valid = np.isfinite(log_sizes) & (log_sizes >= np.log(2.0) * (1 - 1e-15))
+    lanes = log_sizes[valid]
+    found = Roots(*np.full((7, len(log_sizes)), np.nan))
+    status = np.full(len(log_sizes), int(Status.INVALID), dtype=np.int8)
+    residual = np.full(len(log_sizes), np.nan)
+    if len(lanes):
+        start, limits = _start(rule, at, lanes)
+        if window is not None:
+            limits = (max(limits[0], np.log(window[0])), min(limits[1], np.log(window[1])))
+
+        def evaluate(log_times: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            kernel = partial(balances, log_sizes=sizes, criterion=rule.name)
+            values = np.stack(over_laws(kernel, laws_of(at, np.exp(log_times))))
+            return values, np.zeros((0, *values.shape))
+
+        roots = _roots(evaluate, lanes, start, limits) if limits[0] < limits[1] else None
+        if roots is not None:
+            log_time = roots.log_time.copy()
+            done = np.flatnonzero(roots.status == Status.CONVERGED)
+
+            def exact(points: np.ndarray) -> np.ndarray:
+                pairs = list(zip(laws_of(at, np.exp(points)), lanes[done, None], strict=True))
+                return np.array(over_laws(lambda pair: balances(pair[0], pair[1], rule.name)[0], pairs))
+
+            final = np.full(len(lanes), np.nan)
+            if len(done):
+                log_time[done] -= exact(log_time[done]) / roots.slope[done]
+                final[done] = exact(log_time[done])
+            solved = np.abs(final) <= _RESIDUAL
+            lane_status = np.where((roots.status == Status.CONVERGED) & ~solved, Status.NOT_CONVERGED, roots.status)
+            known = lane_status == Status.CONVERGED
+            for target, source in zip(found, roots._replace(log_time=log_time)[:6], strict=False):
+                target[valid] = np.where(known, source, np.nan)
+            residual[valid] = np.where(known, final, np.nan)
+            status[valid] = lane_status
+        else:
+            status[valid] = Status.NO_TRANSITION
+    return Transition(
+        *map(jnp.asarray, (np.exp(found.log_time), found.log_time)),
+        jnp.asarray(status),
+        jnp.asarray(residual),
+        *map(jnp.asarray, (np.exp(found.lower), np.exp(found.upper))),
+        jnp.asarray(np.where(status == Status.CONVERGED, 2, 0)),
+    )
+
+
+def quenched_lane(
+    rule: Criterion,
+    at: Setting,
+    swept: Setting,
+    log_sizes: Float[np.ndarray, " sizes"],
+    sensitivities: bool,
+) -> tuple[Roots, np.ndarray]:
+    """Critical times of one spectrum for a diagram, with the sensitivities d ln t_c/d ln s if they are asked for.
+
+    `swept` is the tangent of the setting to the block's ln s with the spectrum following.
+    """
+    start, limits = _start(rule, at, log_sizes)
+    if not limits[0] < limits[1]:
+        nothing = Roots(*np.full((7, len(log_sizes)), np.nan))
+        return nothing._replace(status=np.full(len(log_sizes), int(Status.NO_TRANSITION))), np.full(
+            (2, len(log_sizes)), np.nan
+        )
+    number = 2 if sensitivities else 0
+
+    def evaluate(log_times: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        times = np.exp(log_times)
+        laws = laws_of(at, times)
+        if not sensitivities:
+            values = np.stack(over_laws(partial(balances, log_sizes=sizes, criterion=rule.name), laws))
+            return values, np.zeros((0, *values.shape))
+        tangents = jax.tree.map(np.asarray, _tangents(padded(at), padded(swept), jnp.asarray(times)))
+        pairs = [(law, Law(*(leaf[i] for leaf in tangents))) for i, law in enumerate(laws)]
+        rows = over_laws(lambda pair: balances_with_slopes(pair[0], pair[1], sizes, rule.name), pairs)
+        return np.stack([row[0] for row in rows]), np.stack([row[1] for row in rows], axis=1)
+
+    roots = _roots(evaluate, log_sizes, start, limits)
+    accepted = roots.error <= _TOLERANCE
+    status = np.where((roots.status == Status.CONVERGED) & ~accepted, Status.NOT_CONVERGED, roots.status)
+    roots = roots._replace(status=status, log_time=np.where(status == Status.CONVERGED, roots.log_time, np.nan))
+    slopes = -roots.tangents / roots.slope if number else np.full((2, len(log_sizes)), np.nan)
+    return roots, np.where(status == Status.CONVERGED, slopes, np.nan)
+
+
+@jax.jit
+def _tangents(at: Setting, swept: Setting, times: Float[Array, " times"]) -> Law:
+    """Tangents of the laws to ln s with the spectrum following, and of the probed direction alone."""
+    nothing = jax.tree.map(jnp.zeros_like, at)
+    own = nothing._replace(probed_variance=at.probed_variance)
+
+    def at_time(time: Array) -> Law:
+        along = [jax.jvp(lambda one: law_of(one, time), (at,), (tangent,))[1] for tangent in (swept, own)]
+        return jax.tree.map(lambda *leaves: jnp.stack(leaves), *along)
+
+    return jax.vmap(at_time)(times)
+
+
+def quenched_sizes(rule: Criterion, at: Setting, times: Float[np.ndarray, " times"]) -> Transition:
+    """`critical_size` at level finite_n: the largest root in ln N, for every noise variance."""
+    valid = np.isfinite(times) & (times > 0)
+    laws = laws_of(at, np.where(valid, times, 1.0))
+    leading = Criterion("rem", rule.name)
+    guesses = np.asarray(jax.vmap(partial(leading.log_size, at))(jnp.asarray(np.where(valid, times, 1.0))))
+    highest = np.maximum(_LARGEST_LOG_SIZE, np.where(np.isfinite(guesses), guesses + 3.0, 0.0))
+    pairs = list(zip(laws, highest.tolist(), strict=True))
+    rows = over_laws(lambda pair: _largest_size(pair[0], pair[1], rule.name), pairs)
+    log_value, residual, lower, upper, status = np.array(rows).T
+    status = np.where(valid, status, Status.INVALID).astype(np.int8)
+    log_value, residual, lower, upper = (
+        jnp.asarray(np.where(status == Status.CONVERGED, row, np.nan)) for row in (log_value, residual, lower, upper)
+    )
+    iterations = jnp.asarray(np.where(status == Status.CONVERGED, 2, 0))
+    return Transition(
+        jnp.exp(log_value), log_value, jnp.asarray(status), residual, jnp.exp(lower), jnp.exp(upper), iterations
+    )
+
+
+def _largest_size(law: Law, highest: float, criterion: str) -> tuple[float, ...]:
+    """Largest root in ln N: scan, interpolate inside the cell, evaluate at the root."""
+    scan = np.linspace(highest, np.log(2.0), 96)
+    values = balances(law, scan, criterion)
+    nothing = (np.nan,) * 4
+    if np.isposinf(values[0]) or np.isneginf(values[0]):
+        return (*nothing, int(Status.NO_TRANSITION))
+    if not values[0] > 0:  # lost at the largest size, or unknown there
+        return (*nothing, int(Status.OUT_OF_VALIDITY))
+    below = np.flatnonzero(~(values > 0))
+    if not len(below):
+        return (*nothing, int(Status.NO_TRANSITION))
+    cell = below[0]
+    if np.isnan(values[cell]):
+        return (*nothing, int(Status.OUT_OF_VALIDITY))
+    low, high = scan[cell], scan[cell - 1]
+    nodes = np.cos(np.pi * np.arange(16) / 15)
+    inner = 0.5 * (low + high) + 0.5 * (high - low) * nodes
+    series = chebyshev.Chebyshev.fit(inner, balances(law, inner, criterion), 15, domain=[low, high])
+    root = float(elementwise.find_root(series, (low, high)).x)
+    for _ in range(2):
+        residual = float(balances(law, np.array([root]), criterion)[0])
+        if abs(residual) <= _RESIDUAL:
+            return root, residual, low, high, int(Status.CONVERGED)
+        root -= residual / float(series.deriv()(root))
+    return (*nothing, int(Status.NOT_CONVERGED))
