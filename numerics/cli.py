@@ -157,7 +157,7 @@ def phase_diagram(
     solved = compute(
         law,
         log_num_samples=np.append(log_sizes, math.log(num_samples)),
-        local_variance=_swept_variances(np.asarray(law.variances), 24 if question.theory == "finite_n" else 60),
+        local_variance=_swept_variances(np.asarray(law.variances), 12 if question.theory == "finite_n" else 60),
         block=block,
         criterion=question.criterion,
         theory=question.theory,

@@ -137,6 +137,11 @@ def _at(coefficients: np.ndarray, points: np.ndarray) -> np.ndarray:
     return chebyshev.chebval(points, coefficients, tensor=False)
 
 
+def _filled(sizes: np.ndarray, count: int) -> np.ndarray:
+    """Sizes that are left, the last one repeated: one shape, hence one compilation, for a whole walk."""
+    return np.pad(sizes, (0, count - len(sizes)), mode="edge")
+
+
 def _start(rule: Criterion, at: Setting, log_sizes: np.ndarray) -> tuple[float, tuple[float, float]]:
     """Above the leading-order critical times, and the supported window."""
     largest = float(jnp.max(at.variances))
@@ -165,8 +170,8 @@ def quenched_times(
             limits = (max(limits[0], np.log(window[0])), min(limits[1], np.log(window[1])))
 
         def evaluate(log_times: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            kernel = partial(balances, log_sizes=sizes, criterion=rule.name)
-            values = np.stack(over_laws(kernel, laws_of(at, np.exp(log_times))))
+            kernel = partial(balances, log_sizes=_filled(sizes, len(lanes)), criterion=rule.name)
+            values = np.stack(over_laws(kernel, laws_of(at, np.exp(log_times))))[:, : len(sizes)]
             return values, np.zeros((0, *values.shape))
 
         roots = _roots(evaluate, lanes, start, limits) if limits[0] < limits[1] else None
@@ -222,13 +227,16 @@ def quenched_lane(
     def evaluate(log_times: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         times = np.exp(log_times)
         laws = laws_of(at, times)
+        count, sizes = len(sizes), _filled(sizes, len(log_sizes))
         if not sensitivities:
-            values = np.stack(over_laws(partial(balances, log_sizes=sizes, criterion=rule.name), laws))
+            rows = over_laws(partial(balances, log_sizes=sizes, criterion=rule.name), laws)
+            values = np.stack(rows)[:, :count]
             return values, np.zeros((0, *values.shape))
         tangents = jax.tree.map(np.asarray, _tangents(padded(at), padded(swept), jnp.asarray(times)))
         pairs = [(law, Law(*(leaf[i] for leaf in tangents))) for i, law in enumerate(laws)]
         rows = over_laws(lambda pair: balances_with_slopes(pair[0], pair[1], sizes, rule.name), pairs)
-        return np.stack([row[0] for row in rows]), np.stack([row[1] for row in rows], axis=1)
+        values, slopes = np.stack([row[0] for row in rows]), np.stack([row[1] for row in rows], axis=1)
+        return values[:, :count], slopes[:, :, :count]
 
     roots = _roots(evaluate, log_sizes, start, limits)
     accepted = roots.error <= _TOLERANCE

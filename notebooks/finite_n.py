@@ -1,0 +1,161 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # The exact theory at finite N
+#
+# The published theory keeps two cumulants of the energy and the limit of many directions. The average over data
+# sets can be had exactly, at every N: one contour integral for one sample, one integral over ln u for all of them.
+# This notebook derives it, holds it against data sets that are drawn, and shows where the other levels part from it.
+
+# %%
+import os
+from pathlib import Path
+
+import jax
+import matplotlib.pyplot as plt
+import numpy as np
+
+import theory
+from numerics import Manifold, critical_time, quenched, resolved_dimension, theory_versus_simulation
+from numerics.figures import COLUMN_WIDTH, STYLE, save_figure
+
+here = Path(__file__).parent if "__file__" in globals() else Path()
+figures = Path(os.environ.get("GEOMEM_FIGURES", here / "figures"))
+figures.mkdir(exist_ok=True)
+plt.rcParams.update(STYLE)
+manifold = Manifold([1.0, 0.09, 1e-4], [2, 5, 23])
+
+# %%
+theory.CHAPTERS[-1]
+
+# %% [markdown]
+# ## Against simulation
+#
+# Lines: `finite_n`; points: averages over drawn data sets, with their standard errors. No parameter is fitted.
+
+# %%
+times = np.geomspace(0.02, 2.0, 6)
+line_times = np.geomspace(0.015, 2.5, 16)
+num_datasets = {100: 400, 1000: 200, 10_000: 60}
+figure, grid = plt.subplots(3, 2, figsize=(2 * COLUMN_WIDTH, 6.0), layout="constrained", sharex=True, sharey="row")
+scores = []
+for block, column in enumerate(grid.T):
+    for (size, repeats), dashes, marker in zip(num_datasets.items(), ("-", "--", ":"), "os^", strict=True):
+        exact = quenched(manifold, block, noise_variance=line_times, num_samples=size)
+        lines = (exact.participation, -exact.score_mean, np.sqrt(exact.score_variance))
+        tables = [
+            theory_versus_simulation(
+                manifold,
+                block,
+                noise_variance=float(time),
+                num_samples=size,
+                num_datasets=repeats,
+                key=jax.random.key(100 * size + 10 * index + block),
+            )
+            for index, time in enumerate(times)
+        ]
+        scores += [table.z.values for table in tables]
+        for axes, line, name in zip(column, lines, ("participation", "score_mean", "score_variance"), strict=True):
+            value = np.array([float(table.value.sel(observable=name)) for table in tables])
+            error = np.array([float(table.standard_error.sel(observable=name)) for table in tables])
+            if name == "score_mean":
+                value = -value
+            if name == "score_variance":
+                value, error = np.sqrt(value), error / (2 * np.sqrt(value))
+            axes.plot(line_times, line, dashes, color="black", linewidth=1, label=f"$N = {size}$")
+            axes.errorbar(times, value, error, fmt=marker, markersize=3, color="tab:orange", linewidth=0.8)
+    column[0].set_title(f"block {block}, $s = {float(manifold.variances[block]):g}$", fontsize=8)
+    column[-1].set(xscale="log", xlabel="noise variance $t$ [data units$^2$]")
+for axes, label in zip(grid[:, 0], ("$Y_2$", "minus mean score", "s.d. of the score"), strict=True):
+    axes.set(yscale="log", ylabel=label)
+grid[0, 0].legend(frameon=False)
+save_figure(figure, figures / "finite_n")
+z = np.concatenate(scores)
+print(f"{len(z)} cells: mean square z {np.mean(z**2):.2f}, largest {np.abs(z).max():.2f}")
+figure
+
+# %% [markdown]
+# ## Critical times by all levels
+#
+# By `signal_to_noise` the block of higher variance is lost first at every size. `rem` has the leading order at large
+# N of the same ratio, and tends to `finite_n`; the published condensation time is of another order of magnitude.
+
+# %%
+sizes = np.geomspace(10, 1e15, 8)
+figure, axes = plt.subplots(figsize=(COLUMN_WIDTH, 2.8), layout="constrained")
+exact_times = {}
+for block, colour in ((0, "black"), (1, "tab:orange")):
+    for level, criterion, dashes in (
+        ("finite_n", "signal_to_noise", "-"),
+        ("rem", "signal_to_noise", "--"),
+        ("finite_n", "participation", "-."),
+        ("gaussian_rem", "condensation", ":"),
+    ):
+        found = critical_time(manifold, block, num_samples=sizes, criterion=criterion, theory=level)
+        exact_times[block, level, criterion] = np.asarray(found.value)
+        label = f"{level}, {criterion.replace('_', ' ')}" if block == 0 else None
+        axes.plot(sizes, found.value, dashes, color=colour, linewidth=1, label=label)
+axes.set(xscale="log", yscale="log", xlabel="data-set size $N$", ylabel="critical time $t_c$ [data units$^2$]")
+axes.legend(frameon=False, fontsize=6)
+axes.set_title("black: $s = 1$, orange: $s = 0.09$", fontsize=8)
+save_figure(figure, figures / "levels")
+wide, narrow = (exact_times[block, "finite_n", "signal_to_noise"] for block in (0, 1))
+assert (wide > narrow).all()
+wide, narrow = (exact_times[block, "finite_n", "participation"] for block in (0, 1))
+print(f"participation: block 0 condenses first at {(wide > narrow).sum()} of {len(sizes)} sizes")
+figure
+
+# %% [markdown]
+# ## Resolved dimension
+#
+# D(t, N) counts the directions that are open, t < s, and whose score has a mean above its standard deviation. It
+# rises as t falls, block after block, and is lost again from the top: first the two wide directions, then the five.
+
+# %%
+grid_times = np.geomspace(3.0, 1e-3, 60)
+figure, axes = plt.subplots(figsize=(COLUMN_WIDTH, 2.5), layout="constrained")
+dimension = resolved_dimension(manifold, noise_variance=grid_times, num_samples=[1e2, 1e3, 1e4, 1e5], theory="finite_n")
+for column, size, dashes in zip(dimension.T, (2, 3, 4, 5), ("-", "--", "-.", ":"), strict=True):
+    axes.plot(grid_times, column, dashes, color="black", linewidth=1, label=f"$N = 10^{size}$")
+axes.set(xscale="log", xlabel="noise variance $t$ [data units$^2$]", ylabel="resolved dimension $D$")
+axes.legend(frameon=False)
+save_figure(figure, figures / "resolved_dimension")
+figure
+
+# %% [markdown]
+# ## Why two cumulants fail for few directions
+#
+# A Gaussian energy has no floor: with few directions its lower tail holds samples closer to the probe than distance
+# zero, and condensation comes too early. The exact energy is a sum of d squares; only when d is large beside ln N is
+# its tail, at the depth of the nearest of N samples, that of a Gaussian. The figure follows one block of d
+# directions of unit variance at N = 1000: the time at which Y2 = 1/2, at each level, over the exact one.
+
+# %%
+counts = np.array([1, 4, 16, 64, 256])
+ratios = {"rem": [], "gaussian_rem": []}
+for count in counts:
+    flat = Manifold([1.0], [int(count)])
+    solved = {
+        level: float(critical_time(flat, 0, num_samples=1000, criterion="participation", theory=level).value)
+        for level in ("finite_n", "rem", "gaussian_rem")
+    }
+    for level, values in ratios.items():
+        values.append(abs(solved[level] / solved["finite_n"] - 1))
+figure, axes = plt.subplots(figsize=(COLUMN_WIDTH, 2.5), layout="constrained")
+for (level, values), marker in zip(ratios.items(), "os", strict=True):
+    axes.plot(counts, values, marker + "-", color="black", markersize=3, linewidth=1, label=level)
+    print(level, " ".join(f"{value:.3g}" for value in values))
+axes.set(xscale="log", yscale="log", xlabel="number of directions $d$", ylabel="relative error of $t(Y_2 = 1/2)$")
+axes.legend(frameon=False)
+save_figure(figure, figures / "few_directions")
+figure
