@@ -2,19 +2,58 @@
 
 `identities` compares expressions by SymPy, each side from its own route;
 `quadratures` compares closed forms with integrals done numerically at high
-precision; `critical_points` and `gaussian_limit` look at solved equations.
+precision; `critical_points` and `gaussian_limit` look at solved equations;
+`two_valued` and `single_sample` take the averages at finite N by other routes.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import product
 from typing import NamedTuple
 
 import mpmath
 import sympy as sp
 
-from theory import condensation, partition, probe, score
+from theory import condensation, finite_n, partition, probe, score
 from theory.derivation import equal
 from theory.evaluation import Values, evaluate, unroll
-from theory.symbols import N, Q, Q_rest, a, b, d, delta, gap, h, k_1, k_2, lam, lam_c, log_N, q_v, s, s_v, t, x_v, y_v
+from theory.symbols import (
+    M_1,
+    M_2,
+    M_1g,
+    M_1gg,
+    M_2gg,
+    N,
+    Q,
+    Q_rest,
+    a,
+    b,
+    d,
+    delta,
+    g_1,
+    gap,
+    h,
+    j,
+    k,
+    k_1,
+    k_2,
+    lam,
+    lam_c,
+    log_a,
+    log_N,
+    log_phi,
+    q_v,
+    s,
+    s_v,
+    t,
+    x_v,
+    xi,
+    y_0,
+    y_v,
+    z,
+)
+
+# What mpmath reads as a number: decimal digits as text.
+Number = int | str | mpmath.mpf
 
 
 class Identity(NamedTuple):
@@ -39,6 +78,13 @@ class Comparison(NamedTuple):
     @property
     def difference(self) -> mpmath.mpf:
         return abs(self.left - self.right) / max(abs(self.left), abs(self.right), mpmath.mpf(1))
+
+
+class WeightedSample(NamedTuple):
+    """A Boltzmann weight v and the g that goes with it."""
+
+    weight: mpmath.mpf
+    offset: mpmath.mpf
 
 
 class GaussianLimit(NamedTuple):
@@ -199,6 +245,75 @@ def gaussian_limit(
     return tuple(rows)
 
 
+def two_valued(digits: int = 30) -> tuple[Comparison, ...]:
+    """Samples of two possible weights: sums over all data sets against integrals of the densities.
+
+    Without a planted sample its weight is zero.
+    """
+    rows = []
+    with mpmath.workdps(digits + 10):
+        for count, first, second, planted in (
+            (2, (1, 1), ("0.1", -1), (0, 0)),
+            (3, ("0.7", 2), ("0.2", "-0.5"), (0, 0)),
+            (3, (1, 1), ("0.1", -1), (mpmath.exp(-1), "1.5")),
+        ):
+            law = {_sample(*first): mpmath.mpf("0.3"), _sample(*second): mpmath.mpf("0.7")}
+            extra = _sample(*planted)
+            where = f"N = {count}, v = {first[0]} or {second[0]}, {'one' if extra.weight else 'none'} planted"
+            for name, gibbs, density in (
+                ("sum of weights", lambda data: _gibbs_average(data, 0), finite_n.weight_density),
+                ("Y2", _participation, finite_n.participation_density),
+                ("ln Z", lambda data: mpmath.log(_partition_function(data)), finite_n.log_partition_density),
+                ("<g>", lambda data: _gibbs_average(data, 1), finite_n.mean_density),
+                ("<g^2>", lambda data: _gibbs_average(data, 2), finite_n.second_moment_density),
+                ("<g>^2", lambda data: _gibbs_average(data, 1) ** 2, finite_n.squared_mean_density),
+                ("planted weight", lambda data: data[-1].weight / _partition_function(data), finite_n.planted_density),
+            ):
+                over_data_sets = mpmath.fsum(
+                    mpmath.fprod(law[sample] for sample in data) * gibbs((*data, extra))
+                    for data in product(law, repeat=count)
+                )
+                integral = _integrated_density(density.right, law, count, extra, digits)
+                rows.append(Comparison(f"{name} at {where}", over_data_sets, integral))
+    return tuple(rows)
+
+
+def single_sample(digits: int = 20) -> tuple[Comparison, ...]:
+    """Averages over one sample on one direction: Mellin-Barnes integrals, and what they are made of.
+
+    Lines left of the pole at 0 and right of it both serve the powers k = 1 and 2.
+    """
+    rows = []
+    in_strip = sp.exp(finite_n.mellin_exponent.right)
+    mean, second = (
+        equation.right.subs(lam, -z) for equation in (finite_n.centered_mean, finite_n.centered_second_moment)
+    )
+    with mpmath.workdps(digits + 10):
+        left, right = mpmath.mpf("-0.5"), mpmath.mpf("0.1")
+        for variance, time, x, reference, weight in (
+            (1, "0.7", "0.4", "0.3", "0.01"),
+            (7, "2", "-1.5", "-1", 1),
+            ("0.09", "0.5", 1, "0.05", 10),
+            (1, "0.2", "0.5", "0.4", 1000),
+        ):
+            values = _one_direction(variance, time, x, reference, weight)
+            where = f"s = {variance}, t = {time}, x = {x}, u = {weight}"
+            for name, power, order, factor, line in (
+                ("phi", 0, 0, sp.S.One, right),
+                ("phi - 1", 0, 0, sp.S.One, left),
+                ("M_1", 1, 0, sp.S.One, left),
+                ("M_1 on the other line", 1, 0, sp.S.One, right),
+                ("M_1g", 1, 1, mean, left),
+                ("M_2", 2, 0, sp.S.One, right),
+                ("M_2gg", 2, 2, second, left),
+            ):
+                direct = _sample_average(power, order, values, less_one=name == "phi - 1")
+                contour = _line_integral(in_strip * factor, line, {**values, k: power}, digits)
+                rows.append(Comparison(f"{name} at {where}", direct, contour))
+        rows += [*_rising_factorials(digits), *_residues(digits)]
+    return tuple(rows)
+
+
 def _gaussian_integral(integrand: sp.Expr) -> sp.Expr:
     """Integral over y_v by the determinant formula, a route of its own beside SymPy's integrator.
 
@@ -249,6 +364,123 @@ def _tilted_moment(order: int, values: Values) -> mpmath.mpf:
 
     width = mpmath.sqrt(variance) + abs(x)
     return mpmath.quad(integrand, [-20 * width, -5 * width, -width, 0, width, 5 * width, 20 * width])
+
+
+def _sample(weight: Number, offset: Number) -> WeightedSample:
+    return WeightedSample(mpmath.mpf(weight), mpmath.mpf(offset))
+
+
+def _partition_function(data: Sequence[WeightedSample]) -> mpmath.mpf:
+    return mpmath.fsum(sample.weight for sample in data)
+
+
+def _gibbs_average(data: Sequence[WeightedSample], order: int) -> mpmath.mpf:
+    """Gibbs average of g^order over one data set."""
+    return mpmath.fsum(sample.weight * sample.offset**order for sample in data) / _partition_function(data)
+
+
+def _participation(data: Sequence[WeightedSample]) -> mpmath.mpf:
+    return mpmath.fsum(sample.weight**2 for sample in data) / _partition_function(data) ** 2
+
+
+def _integrated_density(
+    density: sp.Expr, law: Mapping[WeightedSample, mpmath.mpf], count: int, planted: WeightedSample, digits: int
+) -> mpmath.mpf:
+    """Integral over xi of a density, for samples of this law: probabilities by sample."""
+    fixed = {log_N: mpmath.log(count), log_a: mpmath.log(planted.weight), g_1: planted.offset}
+
+    def integrand(log_u: mpmath.mpf) -> mpmath.mpf:
+        u = mpmath.exp(log_u)
+
+        def average(power: int, order: int) -> mpmath.mpf:
+            """E g^order (uv)^power exp(-uv)."""
+            return mpmath.fsum(
+                probability * offset**order * (u * weight) ** power * mpmath.exp(-u * weight)
+                for (weight, offset), probability in law.items()
+            )
+
+        averages = {
+            log_phi: mpmath.log(average(0, 0)),
+            M_1: average(1, 0),
+            M_2: average(2, 0),
+            M_1g: average(1, 1),
+            M_1gg: average(1, 2),
+            M_2gg: average(2, 2),
+        }
+        return evaluate(density, {xi: log_u, **fixed, **averages}, digits + 10)
+
+    # The density falls like u on the left, like exp(-N u v) for the smaller v on the right.
+    decay = (digits + 5) * mpmath.log(10)
+    end = mpmath.log(decay / (count * min(sample.weight for sample in law)))
+    return mpmath.quad(integrand, [-decay - 5, -20, -1, end])
+
+
+def _one_direction(
+    variance: Number, time: Number, x: Number, reference: Number, weight: Number
+) -> dict[sp.Basic, mpmath.mpf | list[mpmath.mpf]]:
+    """Values of a manifold of one direction, which is the probed one, at u = weight."""
+    variance, time, x = mpmath.mpf(variance), mpmath.mpf(time), mpmath.mpf(x)
+    return {
+        s: [variance],
+        d: [mpmath.mpf(1)],
+        Q_rest: [mpmath.mpf(0)],
+        s_v: variance,
+        t: time,
+        x_v: x,
+        q_v: x**2,
+        y_0: mpmath.mpf(reference),
+        xi: mpmath.log(mpmath.mpf(weight)),
+    }
+
+
+def _sample_average(power: int, order: int, values: Values, less_one: bool = False) -> mpmath.mpf:
+    """E g^order (uv)^power exp(-uv), or E exp(-uv) - 1, by numerical integration over y."""
+    variance, time, x, reference, log_u = (values[symbol] for symbol in (s_v, t, x_v, y_0, xi))
+
+    def integrand(y: mpmath.mpf) -> mpmath.mpf:
+        density = mpmath.exp(-(y**2) / (2 * variance)) / mpmath.sqrt(2 * mpmath.pi * variance)
+        w = mpmath.exp(log_u - (x - y) ** 2 / (2 * time))
+        factor = mpmath.expm1(-w) if less_one else w**power * mpmath.exp(-w)
+        return density * (y - reference) ** order * factor
+
+    width = mpmath.sqrt(variance)
+    return mpmath.quad(integrand, [-14 * width, -2 * width, 2 * width, 14 * width])
+
+
+def _line_integral(integrand: sp.Expr, line: mpmath.mpf, values: Values, digits: int) -> mpmath.mpf:
+    """Integral over z along the line of this real part, over 2 pi i; conjugate halves are taken together."""
+
+    def on_line(height: mpmath.mpf) -> mpmath.mpf:
+        return evaluate(integrand, {**values, z: mpmath.mpc(line, height)}, digits + 10).real
+
+    # The Gamma function falls like exp(-pi/2 height).
+    end = 2 / mpmath.pi * (digits + 10) * mpmath.log(10)
+    return mpmath.quad(on_line, [0, end]) / mpmath.pi
+
+
+def _rising_factorials(digits: int) -> Iterable[Comparison]:
+    """The polynomial in k against the ratio of Gamma functions."""
+    for power in range(3):
+        for argument in ("-0.4", "0.3", "2.5"):
+            point = mpmath.mpf(argument)
+            yield Comparison(
+                f"rising factorial at k = {power}, z = {argument}",
+                mpmath.gamma(point + power) / mpmath.gamma(point),
+                evaluate(finite_n.rising_factorial.right, {k: power, z: point}, digits + 10),
+            )
+
+
+def _residues(digits: int) -> Iterable[Comparison]:
+    """Residues against the power series of (uv)^k exp(-uv), whose moments E v^j are integrated over y."""
+    values = _one_direction(1, "0.7", "0.4", 0, "1.3")
+    for power in range(3):
+        for pole in range(power, power + 3):
+            moment = _tilted_moment(0, {**values, lam: mpmath.mpf(pole)})
+            yield Comparison(
+                f"residue at k = {power}, j = {pole}",
+                (-1) ** (pole - power) * mpmath.exp(pole * values[xi]) * moment / mpmath.factorial(pole - power),
+                evaluate(finite_n.mellin_residue.right, {**values, k: power, j: pole}, digits + 10),
+            )
 
 
 def _root_in_log(function: Callable[[mpmath.mpf], mpmath.mpf], scale: float | mpmath.mpf) -> mpmath.mpf:

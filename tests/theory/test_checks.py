@@ -10,6 +10,7 @@ from theory.evaluation import evaluate
 from theory.symbols import Q, d, lam, log_N, s, t
 
 DIGITS = 30
+DIGITS_OF_LINES = 20
 
 
 @pytest.mark.parametrize("identity", checks.identities(), ids=lambda identity: identity.name)
@@ -25,6 +26,16 @@ def test_identities_can_fail():
 @pytest.mark.parametrize("comparison", checks.quadratures(DIGITS), ids=lambda comparison: comparison.name)
 def test_quadrature(comparison):
     assert comparison.difference < mpmath.mpf(10) ** -DIGITS
+
+
+@pytest.mark.parametrize("comparison", checks.two_valued(DIGITS), ids=lambda comparison: comparison.name)
+def test_densities_of_two_valued_samples(comparison):
+    assert comparison.difference < mpmath.mpf(10) ** -DIGITS
+
+
+@pytest.mark.parametrize("comparison", checks.single_sample(DIGITS_OF_LINES), ids=lambda comparison: comparison.name)
+def test_mellin_barnes_integrals_of_one_sample(comparison):
+    assert comparison.difference < mpmath.mpf(10) ** -DIGITS_OF_LINES
 
 
 def test_critical_points():
