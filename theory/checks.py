@@ -7,6 +7,7 @@ precision; `critical_points` and `gaussian_limit` look at solved equations;
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache, partial
 from itertools import product
 from typing import NamedTuple
 
@@ -259,6 +260,9 @@ def two_valued(digits: int = 30) -> tuple[Comparison, ...]:
         ):
             law = {_sample(*first): mpmath.mpf("0.3"), _sample(*second): mpmath.mpf("0.7")}
             extra = _sample(*planted)
+            averages = cache(partial(_averages, law))
+            fixed = {log_N: mpmath.log(count), log_a: mpmath.log(extra.weight), g_1: extra.offset}
+            slowest = count * min(sample.weight for sample in law)
             where = f"N = {count}, v = {first[0]} or {second[0]}, {'one' if extra.weight else 'none'} planted"
             for name, gibbs, density in (
                 ("sum of weights", lambda data: _gibbs_average(data, 0), finite_n.weight_density),
@@ -273,7 +277,7 @@ def two_valued(digits: int = 30) -> tuple[Comparison, ...]:
                     mpmath.fprod(law[sample] for sample in data) * gibbs((*data, extra))
                     for data in product(law, repeat=count)
                 )
-                integral = _integrated_density(density.right, law, count, extra, digits)
+                integral = _integral_over_xi(density.right, averages, fixed, slowest, digits)
                 rows.append(Comparison(f"{name} at {where}", over_data_sets, integral))
     return tuple(rows)
 
@@ -290,14 +294,14 @@ def single_sample(digits: int = 20) -> tuple[Comparison, ...]:
     )
     with mpmath.workdps(digits + 10):
         left, right = mpmath.mpf("-0.5"), mpmath.mpf("0.1")
-        for variance, time, x, reference, weight in (
+        for variance, time, x, reference, u in (
             (1, "0.7", "0.4", "0.3", "0.01"),
             (7, "2", "-1.5", "-1", 1),
             ("0.09", "0.5", 1, "0.05", 10),
             (1, "0.2", "0.5", "0.4", 1000),
         ):
-            values = _one_direction(variance, time, x, reference, weight)
-            where = f"s = {variance}, t = {time}, x = {x}, u = {weight}"
+            values = _one_direction(variance, time, x, reference, u)
+            where = f"s = {variance}, t = {time}, x = {x}, u = {u}"
             for name, power, order, factor, line in (
                 ("phi", 0, 0, sp.S.One, right),
                 ("phi - 1", 0, 0, sp.S.One, left),
@@ -383,42 +387,42 @@ def _participation(data: Sequence[WeightedSample]) -> mpmath.mpf:
     return mpmath.fsum(sample.weight**2 for sample in data) / _partition_function(data) ** 2
 
 
-def _integrated_density(
-    density: sp.Expr, law: Mapping[WeightedSample, mpmath.mpf], count: int, planted: WeightedSample, digits: int
+def _averages(law: Mapping[WeightedSample, mpmath.mpf], log_u: mpmath.mpf) -> dict[sp.Basic, mpmath.mpf]:
+    """What the densities need of one sample, for a law that gives the probability of each."""
+    # Powers of uv, and of g.
+    sums = dict.fromkeys(((0, 0), (1, 0), (2, 0), (1, 1), (1, 2), (2, 2)), mpmath.mpf(0))
+    for sample, probability in law.items():
+        w = mpmath.exp(log_u) * sample.weight
+        factor = probability * mpmath.exp(-w)
+        for power, order in sums:
+            sums[power, order] += factor * w**power * sample.offset**order
+    return {
+        log_phi: mpmath.log(sums[0, 0]),
+        M_1: sums[1, 0],
+        M_2: sums[2, 0],
+        M_1g: sums[1, 1],
+        M_1gg: sums[1, 2],
+        M_2gg: sums[2, 2],
+    }
+
+
+def _integral_over_xi(
+    density: sp.Expr,
+    averages: Callable[[mpmath.mpf], Values],
+    fixed: Values,
+    slowest: mpmath.mpf,
+    digits: int,
 ) -> mpmath.mpf:
-    """Integral over xi of a density, for samples of this law: probabilities by sample."""
-    fixed = {log_N: mpmath.log(count), log_a: mpmath.log(planted.weight), g_1: planted.offset}
-
-    def integrand(log_u: mpmath.mpf) -> mpmath.mpf:
-        u = mpmath.exp(log_u)
-
-        def average(power: int, order: int) -> mpmath.mpf:
-            """E g^order (uv)^power exp(-uv)."""
-            return mpmath.fsum(
-                probability * offset**order * (u * weight) ** power * mpmath.exp(-u * weight)
-                for (weight, offset), probability in law.items()
-            )
-
-        averages = {
-            log_phi: mpmath.log(average(0, 0)),
-            M_1: average(1, 0),
-            M_2: average(2, 0),
-            M_1g: average(1, 1),
-            M_1gg: average(1, 2),
-            M_2gg: average(2, 2),
-        }
-        return evaluate(density, {xi: log_u, **fixed, **averages}, digits + 10)
-
-    # The density falls like u on the left, like exp(-N u v) for the smaller v on the right.
+    """Integral of a density that falls like u on the left, and like exp(-u slowest) on the right."""
     decay = (digits + 5) * mpmath.log(10)
-    end = mpmath.log(decay / (count * min(sample.weight for sample in law)))
-    return mpmath.quad(integrand, [-decay - 5, -20, -1, end])
+    ends = [-decay - 5, -20, -1, mpmath.log(decay / slowest)]
+    return mpmath.quad(lambda at: evaluate(density, {xi: at, **fixed, **averages(at)}, digits + 10), ends)
 
 
 def _one_direction(
-    variance: Number, time: Number, x: Number, reference: Number, weight: Number
+    variance: Number, time: Number, x: Number, reference: Number, u: Number
 ) -> dict[sp.Basic, mpmath.mpf | list[mpmath.mpf]]:
-    """Values of a manifold of one direction, which is the probed one, at u = weight."""
+    """Values of a manifold of one direction, which is the probed one."""
     variance, time, x = mpmath.mpf(variance), mpmath.mpf(time), mpmath.mpf(x)
     return {
         s: [variance],
@@ -429,7 +433,7 @@ def _one_direction(
         x_v: x,
         q_v: x**2,
         y_0: mpmath.mpf(reference),
-        xi: mpmath.log(mpmath.mpf(weight)),
+        xi: mpmath.log(mpmath.mpf(u)),
     }
 
 

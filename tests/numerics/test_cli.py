@@ -33,14 +33,11 @@ def fail(capsys, *arguments: object) -> str:
     return captured.err
 
 
-@pytest.mark.slow  # tables of averages for every spectrum of the map
 def test_the_default_level_is_finite_n(capsys, tmp_path):
-    out, _ = run(
-        capsys, "phase-diagram", "--variances", 1, "--multiplicities", 3, "--sizes", 100, 1000, 2, "--out", tmp_path,
-        "--json",
-    )  # fmt: skip
-    expected = critical_time(Manifold([1.0], [3]), 0, num_samples=1000, criterion="signal_to_noise", theory="finite_n")
-    assert json.loads(out)[0]["critical_time"] == pytest.approx(float(expected.value), rel=1e-6)
+    out, _ = run(capsys, "critical-size", "--noise-variance", 0.05, "--block", 0, "--json", "--out", tmp_path)
+    manifold = Manifold([1, 0.09, 1e-4], [2, 5, 23])
+    expected = critical_size(manifold, 0, noise_variance=0.05, criterion="signal_to_noise", theory="finite_n")
+    assert json.loads(out)[0]["critical_size"] == pytest.approx(float(expected.value))
 
 
 def test_phase_diagram_with_defaults(capsys, tmp_path):
