@@ -279,7 +279,7 @@ def quenched_sizes(rule: Criterion, at: Setting, times: Float[np.ndarray, " time
     )
 
 
-def _largest_size(law: Law, highest: float, criterion: str) -> tuple[float, ...]:
+def _largest_size(law: Law, highest: float, criterion: str) -> tuple[float | int, ...]:
     """Largest root in ln N: scan, interpolate inside the cell, evaluate at the root."""
     scan = np.linspace(highest, np.log(2.0), 96)
     values = balances(law, scan, criterion)
