@@ -31,7 +31,6 @@ def test_deep_condensation_of_a_flat_spectrum():
     assert abs(float(found[1].log_partition) + 3549.468) < 1e-3
 
 
-@pytest.mark.skipif(not REFERENCE.is_file(), reason="no reference values")
 def test_mpmath_at_30_digits():
     rows = json.loads(REFERENCE.read_text())
     for row in rows:
