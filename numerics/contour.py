@@ -138,16 +138,15 @@ def lines_of(law: Law) -> Lines:
     # dz/(2 pi i), twice the real part for the mirror image.
     measure = half * step[:, None] / np.pi
     weight = jax.lax.complex(measure, -2.0 * measure * bend[:, None] * theta)
-    own = jnp.where(bend > 0, _own_xi(law, vertex), 0.0)
-    resolved = jnp.stack([_exactness(law, vertex, bend, step, own, power) for power in range(_POLES)], axis=1)
+    lowest = jnp.where(bend > 0, _own_xi(law, 1, vertex), -jnp.inf)
+    resolved = jnp.stack([_exactness(law, vertex, bend, step, lowest, power) for power in range(_POLES)], axis=1)
     resolved = resolved >= _ANALYTIC
-    lowest = jnp.where(bend > 0, _own_xi(law, vertex), -jnp.inf)
     return Lines(vertex, step, bend, lowest, nodes, weight, resolved & decayed[:, None])
 
 
-def _own_xi(law: Law, vertex: Array) -> Array:
-    """The xi whose saddle point, for power 1, the vertex is."""
-    return jax.jvp(lambda point: exponent(law, 1, point), (vertex,), (jnp.ones_like(vertex),))[1]
+def _own_xi(law: Law, power: int, vertex: Array) -> Array:
+    """The xi whose saddle point the vertex is."""
+    return jax.jvp(lambda point: exponent(law, power, point), (vertex,), (jnp.ones_like(vertex),))[1]
 
 
 def _decay(law: Law, vertex: Array, bend: Array, reach: Array) -> tuple[Array, Array]:
@@ -158,7 +157,7 @@ def _decay(law: Law, vertex: Array, bend: Array, reach: Array) -> tuple[Array, A
     theta = jnp.linspace(0.0, 1.0, 129)[None, :] * reach[:, None]
     points = jax.lax.complex(vertex[:, None] + bend[:, None] * theta**2, theta)
     height = exponent(law, 1, points).real - exponent(law, 1, vertex)[:, None]
-    height = height - jnp.where(bend > 0, _own_xi(law, vertex), 0.0)[:, None] * (points.real - vertex[:, None])
+    height = height - jnp.where(bend > 0, _own_xi(law, 1, vertex), 0.0)[:, None] * (points.real - vertex[:, None])
     low = height < -_CUT
     # Far along a bent line the Gamma function may grow again; the line ends where the integrand is least.
     last = jnp.where(low.any(axis=1), jnp.argmax(low, axis=1), jnp.argmin(height, axis=1))
@@ -168,7 +167,7 @@ def _decay(law: Law, vertex: Array, bend: Array, reach: Array) -> tuple[Array, A
     return reach * last.astype(float) / 128.0, deep & flat
 
 
-def _exactness(law: Law, vertex: Array, bend: Array, step: Array, own: Array, power: int) -> Array:
+def _exactness(law: Law, vertex: Array, bend: Array, step: Array, lowest: Array, power: int) -> Array:
     """Minus the logarithm of a line's trapezoidal error, relative to the integrand at its vertex.
 
     Moved by tau into either half plane of theta, the line meets the axis at vertex - tau - bend tau^2; the error is
@@ -180,8 +179,7 @@ def _exactness(law: Law, vertex: Array, bend: Array, step: Array, own: Array, po
     ahead = jnp.min(jnp.where(singular > 0, singular, jnp.inf), axis=1)
     behind = jnp.min(jnp.where(singular < 0, -singular, jnp.inf), axis=1)
     height = exponent(law, power, vertex)
-    slope = jax.jvp(lambda point: exponent(law, power, point), (vertex,), (jnp.ones_like(vertex),))[1]
-    at = jnp.where(bend > 0, own, slope)
+    at = jnp.where(bend > 0, lowest, _own_xi(law, power, vertex))
     sides = []
     for sign, distance in ((-1.0, ahead), (1.0, behind)):
         # Solution of tau + sign bend tau^2 = distance, without its cancellation.

@@ -42,6 +42,9 @@ _entropy: dict[str, LoweredEquation] = {
 _signal_to_noise_log_size = lower("signal_to_noise_log_size_probed", _score)
 _log_signal_to_noise = lower("log_signal_to_noise_probed", (log_N, *_score))
 
+# Noise variance below which a direction of variance s is open.
+opening_time = lower("opening_time", (s_v,))
+
 
 class Setting(NamedTuple):
     """The spectrum, the probed direction in it, and the probe: what a criterion is evaluated for.

@@ -27,7 +27,7 @@ DEFAULT_CELLS = math.ceil(math.log(_WINDOW[1] / _WINDOW[0]) / _SPACING)
 # A root is accepted if its equation is solved to this, relative to ln N where that is large.
 _RESIDUAL_TOLERANCE = 1e-10
 
-_SMALLEST_LOG_SIZE = math.log(2) * (1 - 1e-15)
+SMALLEST_LOG_SIZE = math.log(2) * (1 - 1e-15)
 
 
 def critical_time(
@@ -101,7 +101,7 @@ def critical_size(
     """
     rule = find_criterion(theory, criterion, manifold.normalized)
     at = setting(manifold, manifold.indicator(block), probe)
-    values = single_or_batch(noise_variance, lambda t: 0 < t < math.inf, "the noise variance", "positive and finite")
+    values = as_noise_variances(noise_variance)
     if rule.level == "finite_n":
         from numerics.transitions import quenched_sizes
 
@@ -121,16 +121,25 @@ def as_log_sizes(
         InputError: unless exactly one is given, or if it is a single size below 2.
     """
     if num_samples is not None and log_num_samples is None:
-        sizes = single_or_batch(num_samples, lambda n: 2 <= n < math.inf, "num_samples", "finite and at least 2")
+        sizes = _single_or_batch(num_samples, lambda n: 2 <= n < math.inf, "num_samples", "finite and at least 2")
         if isinstance(sizes, jax.Array):
             return jnp.log(sizes)
         with np.errstate(all="ignore"):  # the solver marks what is no size
             return np.asarray(np.log(sizes))
     if log_num_samples is not None and num_samples is None:
-        return single_or_batch(
-            log_num_samples, lambda ln: _SMALLEST_LOG_SIZE <= ln < math.inf, "log_num_samples", "finite, at least ln 2"
+        return _single_or_batch(
+            log_num_samples, lambda ln: SMALLEST_LOG_SIZE <= ln < math.inf, "log_num_samples", "finite, at least ln 2"
         )
     raise InputError("give the data-set size as exactly one of num_samples and log_num_samples")
+
+
+def as_noise_variances(values: Numbers) -> Float[Array | np.ndarray, "..."]:
+    """Noise variances as float64.
+
+    Raises:
+        InputError: if it is a single one that is not positive and finite.
+    """
+    return _single_or_batch(values, lambda t: 0 < t < math.inf, "the noise variance", "positive and finite")
 
 
 def search_window(
@@ -163,7 +172,7 @@ def solve_times(
     rule: Criterion, at: Setting, log_sizes: Float[Array, " lanes"], limits: Float[Array, " ends"], num_cells: int
 ) -> Transition:
     """`critical_time` for one setting and many sizes."""
-    valid = jnp.isfinite(log_sizes) & (log_sizes >= _SMALLEST_LOG_SIZE) & _is_spectrum(at)
+    valid = jnp.isfinite(log_sizes) & (log_sizes >= SMALLEST_LOG_SIZE) & _is_spectrum(at)
     crossing = first_crossing(
         lambda log_t: rule.log_size(at, jnp.exp(log_t)), log_sizes, limits[0], limits[1], num_cells
     )
@@ -171,7 +180,7 @@ def solve_times(
     residual = jax.vmap(partial(rule.balance, at))(times, log_sizes)
     in_validity = jax.vmap(partial(rule.valid, at))(times, log_sizes)
     status = _status(valid, crossing.found, residual, log_sizes, in_validity)
-    return _transition(
+    return transition(
         crossing.point, status, residual, jnp.exp(crossing.lower), jnp.exp(crossing.upper), crossing.iterations
     )
 
@@ -188,7 +197,7 @@ def _solve_sizes(rule: Criterion, at: Setting, noise_variances: Float[Array, " l
     in_validity = jax.vmap(partial(rule.valid, at))(times, log_sizes)
     status = _status(valid, exists, residual, log_sizes, in_validity)
     sizes = jnp.exp(log_sizes)
-    return _transition(log_sizes, status, residual, sizes, sizes, jnp.zeros(log_sizes.shape, dtype=int))
+    return transition(log_sizes, status, residual, sizes, sizes, jnp.zeros(log_sizes.shape, dtype=int))
 
 
 def _is_spectrum(at: Setting) -> Bool[Array, ""]:
@@ -205,15 +214,16 @@ def _status(valid: Array, found: Array, residual: Array, log_sizes: Array, in_va
     return jnp.where(valid, jnp.where(found, status, Status.NO_TRANSITION), Status.INVALID).astype(jnp.int8)
 
 
-def _transition(
+def transition(
     log_value: Array, status: Array, residual: Array, lower: Array, upper: Array, iterations: Array
 ) -> Transition:
+    """The answer with NaN for every lane that has none."""
     known = (status == Status.CONVERGED) | (status == Status.OUT_OF_VALIDITY)
     log_value, residual, lower, upper = (jnp.where(known, x, jnp.nan) for x in (log_value, residual, lower, upper))
     return Transition(jnp.exp(log_value), log_value, status, residual, lower, upper, iterations)
 
 
-def single_or_batch(
+def _single_or_batch(
     values: Numbers, allowed: Callable[[float], bool], name: str, requirement: str
 ) -> Float[Array | np.ndarray, "..."]:
     """The values as float64; a single one that is not allowed is an error, in a batch the solver marks it."""

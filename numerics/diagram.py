@@ -1,7 +1,6 @@
 """Critical times of every direction against data-set size and local variance, as one labelled data set."""
 
 from functools import partial
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -9,26 +8,14 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array, Float
 
-from numerics.criteria import Criterion, find_criterion, setting
+from numerics.criteria import Criterion, find_criterion, opening_time, setting
 from numerics.critical import as_log_sizes, search_window, solve_times
-from numerics.lowering import lower
 from numerics.manifold import Manifold, float_array
 from numerics.probe import Probe
 from numerics.provenance import provenance
 from numerics.solution import Numbers, Transition
 from numerics.status import InputError, Status
 from numerics.transitions import quenched_lane
-from theory.symbols import s_v
-
-_opening_time = lower("opening_time", (s_v,))
-
-
-class _Times(NamedTuple):
-    """Critical times and their status, (lanes, sizes)."""
-
-    value: np.ndarray
-    status: np.ndarray
-
 
 _SQUARED = "squared units of the data"
 
@@ -94,24 +81,24 @@ def phase_diagram(
     probed = np.concatenate([np.eye(manifold.num_blocks), np.tile(swept_block, (len(swept_values), 1))])
     lanes = manifold.with_variances(jnp.asarray(variances))
     if rule.level == "finite_n":
-        times, opening, swept_slope, probe_slope = _solve_quenched(
+        times, status, opening, swept_slope, probe_slope = _solve_quenched(
             rule, lanes, probed, probe, log_sizes, manifold.num_blocks, progress
         )
     else:
         solved, opening, swept_slope, probe_slope = jax.tree.map(
             np.asarray, solve_lanes(rule, lanes, jnp.asarray(probed), probe, jnp.asarray(log_sizes))
         )
-        times = _Times(solved.value, solved.status)
+        times, status = solved.value, solved.status
     blocks, swept_lanes = slice(None, manifold.num_blocks), slice(manifold.num_blocks, None)
 
     time_text = f"critical noise variance by {criterion}, level {theory}"
     data = {
-        "critical_time": (("block", "num_samples"), times.value[blocks], _described(time_text, _SQUARED)),
+        "critical_time": (("block", "num_samples"), times[blocks], _described(time_text, _SQUARED)),
         "opening_time": ("block", opening[blocks], _described("noise variance below which a block is open", _SQUARED)),
-        "status": (("block", "num_samples"), times.status[blocks], _status_attributes()),
+        "status": (("block", "num_samples"), status[blocks], _status_attributes()),
         "critical_time_map": (
             ("num_samples", "local_variance"),
-            times.value[swept_lanes].T,
+            times[swept_lanes].T,
             _described(f"{time_text}, of the swept block", _SQUARED),
         ),
         "opening_time_map": (
@@ -119,7 +106,7 @@ def phase_diagram(
             opening[swept_lanes],
             _described("noise variance below which the swept block is open", _SQUARED),
         ),
-        "status_map": (("num_samples", "local_variance"), times.status[swept_lanes].T, _status_attributes()),
+        "status_map": (("num_samples", "local_variance"), status[swept_lanes].T, _status_attributes()),
         "sensitivity_swept": (
             ("num_samples", "local_variance"),
             swept_slope[swept_lanes].T,
@@ -180,7 +167,7 @@ def solve_lanes(
         at = setting(manifold, indicator, probe)
         times = solve_times(rule, at, log_sizes, *search_window(manifold, None))
         swept, probed = jax.vmap(partial(_sensitivities, rule, manifold, indicator, probe))(times.log_value)
-        return times, _opening_time(at.probed_variance), swept, probed
+        return times, opening_time(at.probed_variance), swept, probed
 
     # One spectrum after another: its table and its sizes stay in the processor's cache.
     return jax.lax.map(lane, (manifolds, indicators))
@@ -194,8 +181,11 @@ def _solve_quenched(
     log_sizes: Float[np.ndarray, " sizes"],
     num_blocks: int,
     progress: bool,
-) -> tuple[_Times, np.ndarray, np.ndarray, np.ndarray]:
-    """`solve_lanes` at level finite_n; sensitivities only of the swept lanes, which come after the blocks."""
+) -> tuple[np.ndarray, ...]:
+    """Critical times, status, opening times and both sensitivities at level finite_n.
+
+    Sensitivities only of the swept lanes, which come after the blocks.
+    """
     from rich.console import Console
     from rich.progress import track
 
@@ -211,11 +201,11 @@ def _solve_quenched(
         swept = jax.tree.map(jnp.zeros_like, at)._replace(
             variances=indicator * at.variances, probed_variance=at.probed_variance
         )
-        roots, slopes = quenched_lane(rule, at, swept, log_sizes, lane >= num_blocks)
-        rows.append((np.exp(roots.log_time), roots.status, float(at.probed_variance), *slopes))
+        value, status, slopes = quenched_lane(rule, at, swept if lane >= num_blocks else None, log_sizes)
+        rows.append((value, status, float(at.probed_variance), *slopes))
     value, status, probed, swept_slope, probe_slope = (np.array(column) for column in zip(*rows, strict=True))
-    opening = np.asarray(jax.vmap(_opening_time)(jnp.asarray(probed)))
-    return _Times(value, status.astype(np.int8)), opening, swept_slope, probe_slope
+    opening = np.asarray(jax.vmap(opening_time)(jnp.asarray(probed)))
+    return value, status, opening, swept_slope, probe_slope
 
 
 def _sensitivities(

@@ -18,7 +18,7 @@ from jaxtyping import Array, Float, Int8
 
 from numerics.contour import Averages, Law, exponent, law_of, single_sample_averages
 from numerics.criteria import Setting, setting
-from numerics.critical import as_log_sizes, single_or_batch
+from numerics.critical import as_log_sizes, as_noise_variances
 from numerics.lowering import lower
 from numerics.manifold import Manifold
 from numerics.probe import Probe
@@ -151,7 +151,7 @@ def quenched(
         raise InputError("theory 'finite_n' does not know normalized data; use a manifold with normalized=False")
     at = setting(manifold, manifold.indicator(block), probe)
     log_sizes = as_log_sizes(num_samples, log_num_samples)
-    times = single_or_batch(noise_variance, lambda v: 0 < v < np.inf, "the noise variance", "positive and finite")
+    times = as_noise_variances(noise_variance)
     if log_planted is not None and not -np.inf < log_planted <= 0:
         raise InputError(f"log_planted is {log_planted:g}; the planted weight must be above 0 and at most 1")
     planted = -np.inf if log_planted is None else float(log_planted)
@@ -183,6 +183,11 @@ def padded(at: Setting) -> Setting:
     return Setting(*rows, at.probed_variance, at.probe)
 
 
+def filled(log_sizes: Float[np.ndarray, " sizes"], count: int) -> Float[np.ndarray, " count"]:
+    """The sizes with the last one repeated, so many in all: few shapes, hence few compilations."""
+    return np.pad(log_sizes, (0, count - len(log_sizes)), mode="edge")
+
+
 Result = TypeVar("Result")
 
 
@@ -195,7 +200,7 @@ def over_laws(kernel: Callable[[Any], Result], items: Sequence[Any]) -> list[Res
 def quenched_law(law: Law, log_sizes: Float[np.ndarray, " sizes"], log_planted: float = -np.inf) -> Quenched:
     """`quenched` for one law and many sizes, as NumPy arrays."""
     count = len(log_sizes)
-    sizes = np.pad(log_sizes, (0, -count % _SIZES), mode="edge")
+    sizes = filled(log_sizes, count + -count % _SIZES)
     return jax.tree.map(lambda field: np.asarray(field)[:count], _quenched_law(law, sizes, np.float64(log_planted)))
 
 
@@ -229,7 +234,7 @@ def balances_with_slopes(
 ) -> tuple[Float[np.ndarray, " sizes"], Float[np.ndarray, "tangents sizes"]]:
     """The same, and its derivatives along tangents to the law, stacked on a leading axis."""
     count = len(log_sizes)
-    sizes = np.pad(log_sizes, (0, -count % _SIZES), mode="edge")
+    sizes = filled(log_sizes, count + -count % _SIZES)
     values, slopes = _balances_with_slopes(law, tangents, sizes, criterion)
     return np.asarray(values)[:count], np.asarray(slopes)[:, :count]
 

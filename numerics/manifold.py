@@ -111,11 +111,15 @@ class Manifold:
             raise InputError(f"there is no block {block!r}: the manifold has blocks 0 to {self.num_blocks - 1}")
         return jnp.asarray(np.eye(self.num_blocks)[block])
 
+    def axis_deviations(self) -> Float[Array, " dims"]:
+        """Standard deviation along every coordinate axis, the blocks' directions in order, before any normalization."""
+        directions = np.repeat(np.arange(self.num_blocks), np.asarray(self.multiplicities, dtype=int))
+        return jnp.sqrt(self.variances)[directions]
+
     def sample(self, key: Array, num_samples: int) -> Float[Array, "samples dims"]:
         """Independent samples, the blocks' directions in order along the coordinate axes."""
-        directions = np.repeat(np.arange(self.num_blocks), np.asarray(self.multiplicities, dtype=int))
-        scale = jnp.sqrt(self.variances)[directions]
-        rows = scale[None, :] * jax.random.normal(key, (num_samples, len(directions)))
+        scale = self.axis_deviations()
+        rows = scale[None, :] * jax.random.normal(key, (num_samples, len(scale)))
         return rows / jnp.linalg.norm(rows, axis=1, keepdims=True) if self.normalized else rows
 
 

@@ -7,18 +7,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from numerics.criteria import find_criterion, setting
-from numerics.critical import as_log_sizes, single_or_batch
+from numerics.criteria import find_criterion, opening_time, setting
+from numerics.critical import as_log_sizes, as_noise_variances
 from numerics.finite_n import quenched
-from numerics.lowering import lower
 from numerics.manifold import Manifold
 from numerics.probe import Probe
 from numerics.solution import Numbers
-from theory.symbols import s_v
 
 PHASES = ("unresolved", "generalizing", "memorized", "unknown")
-
-_opening_time = lower("opening_time", (s_v,))
 
 
 def phase(
@@ -41,10 +37,10 @@ def phase(
     Raises:
         InputError: as `quenched` and `critical_time`.
     """
-    times = single_or_batch(noise_variance, lambda t: 0 < t < np.inf, "the noise variance", "positive and finite")
+    times = as_noise_variances(noise_variance)
     log_sizes = as_log_sizes(num_samples, log_num_samples)
     balance = _log_signal_to_noise(manifold, block, times, log_sizes, theory, probe)
-    opening = float(_opening_time(jnp.dot(manifold.indicator(block), manifold.variances)))
+    opening = float(opening_time(jnp.dot(manifold.indicator(block), manifold.variances)))
     open_ = np.broadcast_to(_outer(np.asarray(times) < opening, log_sizes), balance.shape)
     words = np.where(balance > 0, PHASES[1], np.where(np.isnan(balance), PHASES[3], PHASES[2]))
     known = _outer(np.asarray(times) > 0, log_sizes)

@@ -53,7 +53,12 @@ def theory_versus_simulation(
     log_partition, participation, score = (
         np.asarray(column)
         for column in _draw(
-            manifold, jnp.asarray(point), jnp.asarray(float(noise_variance)), key, round(float(count)), num_datasets
+            manifold.axis_deviations(),
+            jnp.asarray(point),
+            jnp.asarray(float(noise_variance)),
+            key,
+            round(float(count)),
+            num_datasets,
         )
     )
     along = score[:, _direction(manifold, block)]
@@ -113,12 +118,9 @@ def _probe_point(
 
 @partial(jax.jit, static_argnames=("num_samples", "num_datasets"))
 def _draw(
-    manifold: Manifold, point: Array, noise_variance: Array, key: Array, num_samples: int, num_datasets: int
+    scale: Array, point: Array, noise_variance: Array, key: Array, num_samples: int, num_datasets: int
 ) -> tuple[Array, Array, Array]:
     """ln Z, participation and score of every data set, from the definitions."""
-    counts = manifold.multiplicities
-    index = jnp.repeat(jnp.arange(len(counts)), counts.astype(int), total_repeat_length=len(point))
-    scale = jnp.sqrt(manifold.variances)[index]
 
     def one(key: Array) -> tuple[Array, Array, Array]:
         data = scale[None, :] * jax.random.normal(key, (num_samples, len(point)))

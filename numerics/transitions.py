@@ -19,8 +19,8 @@ from scipy.optimize import elementwise
 
 from numerics.contour import Law, law_of
 from numerics.criteria import Criterion, Setting
-from numerics.critical import DEFAULT_CELLS, solve_times
-from numerics.finite_n import balances, balances_with_slopes, laws_of, over_laws, padded
+from numerics.critical import DEFAULT_CELLS, SMALLEST_LOG_SIZE, solve_times, transition
+from numerics.finite_n import balances, balances_with_slopes, filled, laws_of, over_laws, padded
 from numerics.solution import Transition
 from numerics.status import Status
 
@@ -34,6 +34,7 @@ _RESIDUAL = 1e-8
 _SCAN = np.linspace(1.0, -1.0, 65)
 _CHEBYSHEV = np.cos(np.pi * np.arange(_NODES) / (_NODES - 1))
 _LARGEST_LOG_SIZE = np.log(1e15)
+_TANGENTS = 2  # ln s with the spectrum following, and of the probed direction alone
 
 
 class Roots(NamedTuple):
@@ -45,23 +46,26 @@ class Roots(NamedTuple):
     upper: np.ndarray
     error: np.ndarray
     slope: np.ndarray  # of the balance, in ln t
-    tangents: np.ndarray  # of the balance, along the asked directions, (directions, sizes)
+    tangents: np.ndarray  # of the balance, in both ln s; NaN where they were not asked for, (tangents, sizes)
 
 
+# Balances (times, sizes) and their slopes along the tangents (tangents, times, sizes), at log times and log sizes.
 Evaluate = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
 def _roots(evaluate: Evaluate, log_sizes: np.ndarray, start: float, limits: tuple[float, float]) -> Roots:
-    """Walk panels down from `start`; `evaluate(log_times, sizes)` gives balances (times, sizes) and slopes."""
+    """Walk panels down from `start`."""
     count = len(log_sizes)
+    status = np.full(count, int(Status.NO_TRANSITION))
+    nothing = np.full((5, count), np.nan)
+    found = Roots(nothing[0], status, *nothing[1:], np.full((_TANGENTS, count), np.nan))
+    if not limits[0] < limits[1]:
+        return found
     low_limit, top = limits[0], min(start, limits[1])
-    values, slopes = evaluate(np.array([top]), log_sizes)
+    values, _ = evaluate(np.array([top]), log_sizes)
     while top < limits[1] and (values < 0).any():
         top = min(top + _WIDTH, limits[1])
-        values, slopes = evaluate(np.array([top]), log_sizes)
-    number = slopes.shape[0]
-    found = Roots(*np.full((6, count), np.nan), np.full((number, count), np.nan))
-    status = np.full(count, int(Status.NO_TRANSITION))
+        values, _ = evaluate(np.array([top]), log_sizes)
     status[np.isnan(values[0])] = Status.OUT_OF_VALIDITY
     # Lost at the top of the window already, or infinite: no transition.
     running = np.asarray((values[0] > 0) & np.isfinite(values[0]))
@@ -69,16 +73,16 @@ def _roots(evaluate: Evaluate, log_sizes: np.ndarray, start: float, limits: tupl
         bottom = max(top - _WIDTH, low_limit)
         lanes = np.flatnonzero(running)
         panel = _panel(evaluate, log_sizes[lanes], top, bottom)
-        _record(found, status, lanes, panel)
+        _record(found, lanes, panel)
         running[lanes[panel.crossed]] = False
         # Below a lane's last known node the condensation is too deep; what is above it may still have the root.
         running[lanes[panel.hole]] = False
         status[lanes[panel.hole]] = Status.OUT_OF_VALIDITY
         for last in np.unique(panel.last[panel.above]):
             group = lanes[panel.above & (panel.last == last)]
-            _record(found, status, group, _panel(evaluate, log_sizes[group], top, float(last)))
+            _record(found, group, _panel(evaluate, log_sizes[group], top, float(last)))
         top = bottom
-    return found._replace(status=status)
+    return found
 
 
 class _Panel(NamedTuple):
@@ -123,13 +127,13 @@ def _panel(evaluate: Evaluate, sizes: np.ndarray, top: float, bottom: float) -> 
     return _Panel(crossed, hole, last, above, roots)
 
 
-def _record(found: Roots, status: np.ndarray, lanes: np.ndarray, panel: _Panel) -> None:
+def _record(found: Roots, lanes: np.ndarray, panel: _Panel) -> None:
     """Write a panel's roots to their lanes."""
     chosen = lanes[panel.crossed]
-    for field in ("log_time", "lower", "upper", "error", "slope"):
-        getattr(found, field)[chosen] = getattr(panel.roots, field)
-    found.tangents[:, chosen] = panel.roots.tangents
-    status[chosen] = Status.CONVERGED
+    *fields, tangents = zip(found, panel.roots, strict=True)
+    for target, source in fields:
+        target[chosen] = source
+    tangents[0][: len(tangents[1]), chosen] = tangents[1]
 
 
 def _at(coefficients: np.ndarray, points: np.ndarray) -> np.ndarray:
@@ -137,9 +141,26 @@ def _at(coefficients: np.ndarray, points: np.ndarray) -> np.ndarray:
     return chebyshev.chebval(points, coefficients, tensor=False)
 
 
-def _filled(sizes: np.ndarray, count: int) -> np.ndarray:
-    """Sizes that are left, the last one repeated: one shape, hence one compilation, for a whole walk."""
-    return np.pad(sizes, (0, count - len(sizes)), mode="edge")
+def _evaluator(rule: Criterion, at: Setting, swept: Setting | None, log_sizes: np.ndarray) -> Evaluate:
+    """What a walk evaluates for these sizes; with slopes if there is a tangent `swept`."""
+
+    def evaluate(log_times: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        times = np.exp(log_times)
+        laws = laws_of(at, times)
+        # One shape for the whole walk, though sizes drop out.
+        count, sizes = len(sizes), filled(sizes, len(log_sizes))
+        if swept is None:
+            rows = over_laws(partial(balances, log_sizes=sizes, criterion=rule.name), laws)
+            values = np.stack(rows)
+            slopes = np.zeros((0, *values.shape))
+        else:
+            tangents = jax.tree.map(np.asarray, _tangents(padded(at), padded(swept), jnp.asarray(times)))
+            pairs = [(law, Law(*(leaf[i] for leaf in tangents))) for i, law in enumerate(laws)]
+            rows = over_laws(lambda pair: balances_with_slopes(pair[0], pair[1], sizes, rule.name), pairs)
+            values, slopes = np.stack([row[0] for row in rows]), np.stack([row[1] for row in rows], axis=1)
+        return values[:, :count], slopes[:, :, :count]
+
+    return evaluate
 
 
 def _start(rule: Criterion, at: Setting, log_sizes: np.ndarray) -> tuple[float, tuple[float, float]]:
@@ -159,91 +180,52 @@ def quenched_times(
     window: tuple[float | int, float | int] | None,
 ) -> Transition:
     """`critical_time` at level finite_n: roots of the interpolant, corrected by one Newton step."""
-    valid = np.isfinite(log_sizes) & (log_sizes >= np.log(2.0) * (1 - 1e-15))
-    lanes = log_sizes[valid]
-    found = Roots(*np.full((7, len(log_sizes)), np.nan))
-    status = np.full(len(log_sizes), int(Status.INVALID), dtype=np.int8)
-    residual = np.full(len(log_sizes), np.nan)
-    if len(lanes):
-        start, limits = _start(rule, at, lanes)
-        if window is not None:
-            limits = (max(limits[0], np.log(window[0])), min(limits[1], np.log(window[1])))
+    valid = np.isfinite(log_sizes) & (log_sizes >= SMALLEST_LOG_SIZE)
+    # A lane that is no size runs on the largest one, which the walk reaches anyway, and is not looked at.
+    sizes = np.where(valid, log_sizes, log_sizes[valid].max(initial=SMALLEST_LOG_SIZE))
+    start, limits = _start(rule, at, sizes)
+    if window is not None:
+        limits = (max(limits[0], np.log(window[0])), min(limits[1], np.log(window[1])))
+    roots = _roots(_evaluator(rule, at, None, sizes), sizes, start, limits)
+    found = np.flatnonzero(valid & (roots.status == Status.CONVERGED))
 
-        def evaluate(log_times: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            kernel = partial(balances, log_sizes=_filled(sizes, len(lanes)), criterion=rule.name)
-            values = np.stack(over_laws(kernel, laws_of(at, np.exp(log_times))))[:, : len(sizes)]
-            return values, np.zeros((0, *values.shape))
+    def exact(points: np.ndarray) -> np.ndarray:
+        pairs = list(zip(laws_of(at, np.exp(points)), sizes[found, None], strict=True))
+        return np.array(over_laws(lambda pair: balances(pair[0], pair[1], rule.name)[0], pairs))
 
-        roots = _roots(evaluate, lanes, start, limits) if limits[0] < limits[1] else None
-        if roots is not None:
-            log_time = roots.log_time.copy()
-            done = np.flatnonzero(roots.status == Status.CONVERGED)
+    log_time, residual = roots.log_time, np.full(len(sizes), np.nan)
+    if len(found):
+        log_time[found] -= exact(log_time[found]) / roots.slope[found]
+        residual[found] = exact(log_time[found])
+    solved = np.where(np.abs(residual) <= _RESIDUAL, Status.CONVERGED, Status.NOT_CONVERGED)
+    status = np.where(roots.status == Status.CONVERGED, solved, roots.status)
+    status = np.where(valid, status, Status.INVALID).astype(np.int8)
+    return _answer(log_time, status, residual, np.exp(roots.lower), np.exp(roots.upper))
 
-            def exact(points: np.ndarray) -> np.ndarray:
-                pairs = list(zip(laws_of(at, np.exp(points)), lanes[done, None], strict=True))
-                return np.array(over_laws(lambda pair: balances(pair[0], pair[1], rule.name)[0], pairs))
 
-            final = np.full(len(lanes), np.nan)
-            if len(done):
-                log_time[done] -= exact(log_time[done]) / roots.slope[done]
-                final[done] = exact(log_time[done])
-            solved = np.abs(final) <= _RESIDUAL
-            lane_status = np.where((roots.status == Status.CONVERGED) & ~solved, Status.NOT_CONVERGED, roots.status)
-            known = lane_status == Status.CONVERGED
-            for target, source in zip(found, roots._replace(log_time=log_time)[:6], strict=False):
-                target[valid] = np.where(known, source, np.nan)
-            residual[valid] = np.where(known, final, np.nan)
-            status[valid] = lane_status
-        else:
-            status[valid] = Status.NO_TRANSITION
-    return Transition(
-        *map(jnp.asarray, (np.exp(found.log_time), found.log_time)),
-        jnp.asarray(status),
-        jnp.asarray(residual),
-        *map(jnp.asarray, (np.exp(found.lower), np.exp(found.upper))),
-        jnp.asarray(np.where(status == Status.CONVERGED, 2, 0)),
-    )
+def _answer(
+    log_value: np.ndarray, status: np.ndarray, residual: np.ndarray, lower: np.ndarray, upper: np.ndarray
+) -> Transition:
+    """Two evaluations at most follow the interpolant."""
+    iterations = np.where(status == Status.CONVERGED, 2, 0)
+    return transition(*map(jnp.asarray, (log_value, status, residual, lower, upper, iterations)))
 
 
 def quenched_lane(
-    rule: Criterion,
-    at: Setting,
-    swept: Setting,
-    log_sizes: Float[np.ndarray, " sizes"],
-    sensitivities: bool,
-) -> tuple[Roots, np.ndarray]:
-    """Critical times of one spectrum for a diagram, with the sensitivities d ln t_c/d ln s if they are asked for.
+    rule: Criterion, at: Setting, swept: Setting | None, log_sizes: Float[np.ndarray, " sizes"]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Critical times of one spectrum for a diagram, their status, and the sensitivities d ln t_c/d ln s.
 
-    `swept` is the tangent of the setting to the block's ln s with the spectrum following.
+    `swept` is the tangent of the setting to the block's ln s with the spectrum following;
+    without it the sensitivities are NaN. Times are those of the interpolant.
     """
     start, limits = _start(rule, at, log_sizes)
-    if not limits[0] < limits[1]:
-        nothing = Roots(*np.full((7, len(log_sizes)), np.nan))
-        return nothing._replace(status=np.full(len(log_sizes), int(Status.NO_TRANSITION))), np.full(
-            (2, len(log_sizes)), np.nan
-        )
-    number = 2 if sensitivities else 0
-
-    def evaluate(log_times: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        times = np.exp(log_times)
-        laws = laws_of(at, times)
-        count, sizes = len(sizes), _filled(sizes, len(log_sizes))
-        if not sensitivities:
-            rows = over_laws(partial(balances, log_sizes=sizes, criterion=rule.name), laws)
-            values = np.stack(rows)[:, :count]
-            return values, np.zeros((0, *values.shape))
-        tangents = jax.tree.map(np.asarray, _tangents(padded(at), padded(swept), jnp.asarray(times)))
-        pairs = [(law, Law(*(leaf[i] for leaf in tangents))) for i, law in enumerate(laws)]
-        rows = over_laws(lambda pair: balances_with_slopes(pair[0], pair[1], sizes, rule.name), pairs)
-        values, slopes = np.stack([row[0] for row in rows]), np.stack([row[1] for row in rows], axis=1)
-        return values[:, :count], slopes[:, :, :count]
-
-    roots = _roots(evaluate, log_sizes, start, limits)
-    accepted = roots.error <= _TOLERANCE
-    status = np.where((roots.status == Status.CONVERGED) & ~accepted, Status.NOT_CONVERGED, roots.status)
-    roots = roots._replace(status=status, log_time=np.where(status == Status.CONVERGED, roots.log_time, np.nan))
-    slopes = -roots.tangents / roots.slope if number else np.full((2, len(log_sizes)), np.nan)
-    return roots, np.where(status == Status.CONVERGED, slopes, np.nan)
+    roots = _roots(_evaluator(rule, at, swept, log_sizes), log_sizes, start, limits)
+    missed = (roots.status == Status.CONVERGED) & ~(roots.error <= _TOLERANCE)
+    status = np.where(missed, Status.NOT_CONVERGED, roots.status).astype(np.int8)
+    known = status == Status.CONVERGED
+    slopes = np.where(known, -roots.tangents / roots.slope, np.nan)
+    return np.where(known, np.exp(roots.log_time), np.nan), status, slopes
 
 
 @jax.jit
@@ -270,13 +252,7 @@ def quenched_sizes(rule: Criterion, at: Setting, times: Float[np.ndarray, " time
     rows = over_laws(lambda pair: _largest_size(pair[0], pair[1], rule.name), pairs)
     log_value, residual, lower, upper, status = np.array(rows).T
     status = np.where(valid, status, Status.INVALID).astype(np.int8)
-    log_value, residual, lower, upper = (
-        jnp.asarray(np.where(status == Status.CONVERGED, row, np.nan)) for row in (log_value, residual, lower, upper)
-    )
-    iterations = jnp.asarray(np.where(status == Status.CONVERGED, 2, 0))
-    return Transition(
-        jnp.exp(log_value), log_value, jnp.asarray(status), residual, jnp.exp(lower), jnp.exp(upper), iterations
-    )
+    return _answer(log_value, status, residual, np.exp(lower), np.exp(upper))
 
 
 def _largest_size(law: Law, highest: float, criterion: str) -> tuple[float | int, ...]:
