@@ -82,7 +82,7 @@ def phase_diagram(
     lanes = manifold.with_variances(jnp.asarray(variances))
     if rule.level == "finite_n":
         times, status, opening, swept_slope, probe_slope = _solve_quenched(
-            rule, lanes, probed, probe, log_sizes, manifold.num_blocks, progress
+            rule, lanes, probed, probe, log_sizes, progress
         )
     else:
         solved, opening, swept_slope, probe_slope = jax.tree.map(
@@ -179,13 +179,9 @@ def _solve_quenched(
     indicators: Float[np.ndarray, "lanes blocks"],
     probe: Probe,
     log_sizes: Float[np.ndarray, " sizes"],
-    num_blocks: int,
     progress: bool,
 ) -> tuple[np.ndarray, ...]:
-    """Critical times, status, opening times and both sensitivities at level finite_n.
-
-    Sensitivities only of the swept lanes, which come after the blocks.
-    """
+    """Critical times, status, opening times and both sensitivities at level finite_n."""
     from rich.console import Console
     from rich.progress import track
 
@@ -201,7 +197,7 @@ def _solve_quenched(
         swept = jax.tree.map(jnp.zeros_like, at)._replace(
             variances=indicator * at.variances, probed_variance=at.probed_variance
         )
-        value, status, slopes = quenched_lane(rule, at, swept if lane >= num_blocks else None, log_sizes)
+        value, status, slopes = quenched_lane(rule, at, swept, log_sizes)
         rows.append((value, status, float(at.probed_variance), *slopes))
     value, status, probed, swept_slope, probe_slope = (np.array(column) for column in zip(*rows, strict=True))
     opening = np.asarray(jax.vmap(opening_time)(jnp.asarray(probed)))

@@ -64,8 +64,8 @@ _second_moment = lower("quenched_second_moment", (avg_gg, avg_g, y_0))
 _participation_balance = lower("participation_balance", (Y_2,))
 _log_signal_to_noise = lower("quenched_log_signal_to_noise", (quenched_score, quenched_variance))
 
-# Sizes and blocks are padded to multiples of these: few shapes are compiled.
-_SIZES, _BLOCKS = 16, 4
+# Noise variances, sizes and blocks are padded to multiples of these: few shapes are compiled.
+TIMES, _SIZES, _BLOCKS = 16, 16, 4
 # Nodes of the integral over xi, and how far into its tails it goes, in e-folds.
 _NODES = 1025
 _TAIL = 38.0
@@ -167,7 +167,8 @@ def quenched(
 
 def laws_of(at: Setting, times: Float[Array | np.ndarray, " times"]) -> list[Law]:
     """The law at every noise variance."""
-    laws = jax.tree.map(np.asarray, _laws(padded(at), jnp.asarray(times)))
+    shaped = filled(np.asarray(times), TIMES)
+    laws = jax.tree.map(np.asarray, _laws(padded(at), jnp.asarray(shaped)))
     return [Law(*(leaf[index] for leaf in laws)) for index in range(len(times))]
 
 
@@ -183,9 +184,9 @@ def padded(at: Setting) -> Setting:
     return Setting(*rows, at.probed_variance, at.probe)
 
 
-def filled(log_sizes: Float[np.ndarray, " sizes"], count: int) -> Float[np.ndarray, " count"]:
-    """The sizes with the last one repeated, so many in all: few shapes, hence few compilations."""
-    return np.pad(log_sizes, (0, count - len(log_sizes)), mode="edge")
+def filled(values: Float[np.ndarray, " values"], multiple: int) -> Float[np.ndarray, " filled"]:
+    """The values with the last one repeated up to a multiple of so many: few shapes, hence few compilations."""
+    return np.pad(values, (0, -len(values) % multiple), mode="edge")
 
 
 Result = TypeVar("Result")
@@ -200,7 +201,7 @@ def over_laws(kernel: Callable[[Any], Result], items: Sequence[Any]) -> list[Res
 def quenched_law(law: Law, log_sizes: Float[np.ndarray, " sizes"], log_planted: float = -np.inf) -> Quenched:
     """`quenched` for one law and many sizes, as NumPy arrays."""
     count = len(log_sizes)
-    sizes = filled(log_sizes, count + -count % _SIZES)
+    sizes = filled(log_sizes, _SIZES)
     return jax.tree.map(lambda field: np.asarray(field)[:count], _quenched_law(law, sizes, np.float64(log_planted)))
 
 
@@ -234,7 +235,7 @@ def balances_with_slopes(
 ) -> tuple[Float[np.ndarray, " sizes"], Float[np.ndarray, "tangents sizes"]]:
     """The same, and its derivatives along tangents to the law, stacked on a leading axis."""
     count = len(log_sizes)
-    sizes = filled(log_sizes, count + -count % _SIZES)
+    sizes = filled(log_sizes, _SIZES)
     values, slopes = _balances_with_slopes(law, tangents, sizes, criterion)
     return np.asarray(values)[:count], np.asarray(slopes)[:, :count]
 
@@ -244,8 +245,8 @@ def _balances_with_slopes(law: Law, tangents: Law, sizes: Array, criterion: str)
     def balance(law: Law) -> Array:
         return _balance(_quenched_law(law, sizes, jnp.array(-jnp.inf)), criterion)
 
-    slopes = jax.vmap(lambda tangent: jax.jvp(balance, (law,), (tangent,))[1])(tangents)
-    return balance(law), slopes
+    # The values do not depend on the tangent, and are not computed twice.
+    return jax.vmap(lambda tangent: jax.jvp(balance, (law,), (tangent,)), out_axes=(None, 0))(tangents)
 
 
 @partial(jax.jit, static_argnames="criterion")

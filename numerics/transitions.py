@@ -1,9 +1,9 @@
 """Critical times and sizes at level finite_n, where no equation is explicit in N.
 
-The criterion's balance is tabulated at Chebyshev nodes in ln t, where one table of
-single-sample averages serves all sizes; its interpolant has the roots. Panels of nodes
-are walked downward from above the leading-order critical times until every size has
-crossed or the condensation is too deep.
+The criterion's balance is followed in ln t, downward from above the leading-order
+critical times, until it has changed sign at every size or the condensation is too deep;
+one table of single-sample averages at each noise variance serves all sizes. Where it
+changes sign, an interpolant at Chebyshev nodes has the root.
 """
 
 from collections.abc import Callable
@@ -20,19 +20,21 @@ from scipy.optimize import elementwise
 from numerics.contour import Law, law_of
 from numerics.criteria import Criterion, Setting
 from numerics.critical import DEFAULT_CELLS, SMALLEST_LOG_SIZE, solve_times, transition
-from numerics.finite_n import balances, balances_with_slopes, filled, laws_of, over_laws, padded
+from numerics.finite_n import TIMES, balances, balances_with_slopes, filled, laws_of, over_laws, padded
 from numerics.solution import Transition
 from numerics.status import Status
 
-# Nodes of a panel and its width in ln t. The balance has singularities at ln t = ln s +- i pi.
-_NODES, _WIDTH = 14, 2.0
+# Step of the walk in ln t, how many steps are taken at once, and into how many a step is cut before the unknown.
+_STEP, _AHEAD, _CUTS = 0.5, 4, 4
+# Width of an interpolant's panel in ln t, and its nodes. The balance has singularities at ln t = ln s +- i pi, and
+# a knee of width 1/d where a large d condenses.
+_WIDTH, _NODES, _NODES_PER_WIDTH = 2.0, 6, 4.0
+# Error of a root in ln t, by the interpolant's last coefficients, above which its panel is halved, down to a width.
+_TOLERANCE, _NARROWEST = 1e-5, 0.1
+_RESIDUAL = 1e-8
 # Balances are supported from here to here, in units of the largest variance.
 _SUPPORTED = (1e-8, 1e6)
-# The interpolant's last coefficients, relative to one, with which a root is accepted without another evaluation.
-_TOLERANCE = 1e-4
-_RESIDUAL = 1e-8
 _SCAN = np.linspace(1.0, -1.0, 65)
-_CHEBYSHEV = np.cos(np.pi * np.arange(_NODES) / (_NODES - 1))
 _LARGEST_LOG_SIZE = np.log(1e15)
 _TANGENTS = 2  # ln s with the spectrum following, and of the probed direction alone
 
@@ -42,9 +44,9 @@ class Roots(NamedTuple):
 
     log_time: np.ndarray
     status: np.ndarray
-    lower: np.ndarray
     upper: np.ndarray
-    error: np.ndarray
+    lower: np.ndarray
+    error: np.ndarray  # of the root
     slope: np.ndarray  # of the balance, in ln t
     tangents: np.ndarray  # of the balance, in both ln s; NaN where they were not asked for, (tangents, sizes)
 
@@ -54,86 +56,127 @@ Evaluate = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
 def _roots(evaluate: Evaluate, log_sizes: np.ndarray, start: float, limits: tuple[float, float]) -> Roots:
-    """Walk panels down from `start`."""
+    """Walk down from `start` to the step in which each size's balance changes sign, and interpolate there."""
+    upper, lower, status = _walk(evaluate, log_sizes, start, limits)
+    nothing = np.full((3, len(log_sizes)), np.nan)
+    found = Roots(nothing[0], status, upper, lower, *nothing[1:], np.full((_TANGENTS, len(log_sizes)), np.nan))
+    pending = np.asarray(status == Status.CONVERGED)
+    while pending.any():
+        top = upper[pending].max()
+        # Neighbouring steps share a panel, and its tables.
+        group = pending & (lower > top - 1.001 * _WIDTH)
+        _search(evaluate, log_sizes, found, group, top, lower[group].min())
+        pending &= ~group
+    status[(status == Status.CONVERGED) & np.isnan(found.log_time)] = Status.NOT_CONVERGED
+    return found
+
+
+def _walk(
+    evaluate: Evaluate, log_sizes: np.ndarray, start: float, limits: tuple[float, float]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Ends of the first step, from above, in which each size's balance changes sign; CONVERGED where it does."""
     count = len(log_sizes)
+    upper, lower = np.full(count, np.nan), np.full(count, np.nan)
     status = np.full(count, int(Status.NO_TRANSITION))
-    nothing = np.full((5, count), np.nan)
-    found = Roots(nothing[0], status, *nothing[1:], np.full((_TANGENTS, count), np.nan))
     if not limits[0] < limits[1]:
-        return found
-    low_limit, top = limits[0], min(start, limits[1])
-    values, _ = evaluate(np.array([top]), log_sizes)
+        return upper, lower, status
+    top = min(start, limits[1])
+    values = evaluate(np.array([top]), log_sizes)[0][0]
     while top < limits[1] and (values < 0).any():
         top = min(top + _WIDTH, limits[1])
-        values, _ = evaluate(np.array([top]), log_sizes)
-    status[np.isnan(values[0])] = Status.OUT_OF_VALIDITY
+        values = evaluate(np.array([top]), log_sizes)[0][0]
+    status[np.isnan(values)] = Status.OUT_OF_VALIDITY
     # Lost at the top of the window already, or infinite: no transition.
-    running = np.asarray((values[0] > 0) & np.isfinite(values[0]))
-    while running.any() and top > low_limit:
-        bottom = max(top - _WIDTH, low_limit)
-        lanes = np.flatnonzero(running)
-        panel = _panel(evaluate, log_sizes[lanes], top, bottom)
-        _record(found, lanes, panel)
-        running[lanes[panel.crossed]] = False
-        # Below a lane's last known node the condensation is too deep; what is above it may still have the root.
-        running[lanes[panel.hole]] = False
-        status[lanes[panel.hole]] = Status.OUT_OF_VALIDITY
-        for last in np.unique(panel.last[panel.above]):
-            group = lanes[panel.above & (panel.last == last)]
-            _record(found, group, _panel(evaluate, log_sizes[group], top, float(last)))
-        top = bottom
-    return found
+    running = np.asarray((values > 0) & np.isfinite(values))
+    upper[:] = top
+
+    def follow(lanes: np.ndarray, points: np.ndarray) -> None:
+        rows = evaluate(points, log_sizes[lanes])[0]
+        for point, row in zip(points, rows, strict=True):
+            active = running[lanes]
+            unknown, crossed = lanes[active & np.isnan(row)], lanes[active & (row <= 0)]
+            status[unknown], status[crossed] = Status.OUT_OF_VALIDITY, Status.CONVERGED
+            running[unknown] = running[crossed] = False
+            lower[unknown] = lower[crossed] = point
+            upper[lanes[active & (row > 0)]] = point
+
+    while running.any() and top > limits[0]:
+        points = np.unique(np.maximum(top - _STEP * np.arange(1, _AHEAD + 1), limits[0]))[::-1]
+        follow(np.flatnonzero(running), points)
+        top = points[-1]
+    # Below a lane's last known point the condensation is too deep; closer to where that begins there may be a root.
+    holes = (status == Status.OUT_OF_VALIDITY) & np.isfinite(lower)
+    for end in np.unique(lower[holes]):
+        lanes = np.flatnonzero(holes & (lower == end))
+        running[lanes] = True
+        follow(lanes, np.linspace(upper[lanes[0]], end, _CUTS + 1)[1:])
+    return upper, lower, status
 
 
 class _Panel(NamedTuple):
     """Roots inside one panel, for the lanes that cross there."""
 
     crossed: np.ndarray  # (lanes,)
-    hole: np.ndarray  # (lanes,): some node is unknown
-    last: np.ndarray  # (lanes,): the last node above the first unknown one
-    above: np.ndarray  # (lanes,): some node is unknown, and the balance changes sign above it
+    unsure: np.ndarray  # (lanes,): unknown at some node, or with a rough root
     roots: Roots  # of the lanes that cross
+
+
+def _search(
+    evaluate: Evaluate, log_sizes: np.ndarray, found: Roots, wanted: np.ndarray, top: float, bottom: float
+) -> None:
+    """Record the roots that a panel has of the wanted lanes; where it is unsure, those of its halves."""
+    lanes = np.flatnonzero(wanted)
+    panel = _panel(evaluate, log_sizes[lanes], top, bottom)
+    narrow = top - bottom <= _NARROWEST
+    taken = panel.crossed & (narrow | ~panel.unsure)
+    _record(found, lanes[taken], jax.tree.map(lambda field: field[..., taken[panel.crossed]], panel.roots))
+    again = np.zeros(len(wanted), dtype=bool)
+    again[lanes[panel.unsure]] = not narrow
+    middle = 0.5 * (top + bottom)
+    for high, low in ((top, middle), (middle, bottom)):
+        again &= np.isnan(found.log_time)
+        if again.any():
+            _search(evaluate, log_sizes, found, again, high, low)
 
 
 def _panel(evaluate: Evaluate, sizes: np.ndarray, top: float, bottom: float) -> _Panel:
     middle, half = 0.5 * (top + bottom), 0.5 * (top - bottom)
-    log_times = middle + half * _CHEBYSHEV
-    log_times[0], log_times[-1] = top, bottom
-    values, slopes = evaluate(log_times, sizes)
-    known = np.isfinite(values)
-    hole = np.asarray(~known.all(axis=0))
-    first_hole = np.where(hole, np.argmin(known, axis=0), _NODES)
-    last = log_times[np.maximum(first_hole, 1) - 1]
-    above = np.asarray(hole & ((values <= 0) & (np.arange(_NODES)[:, None] < first_hole)).any(axis=0))
-    coefficients = chebyshev.chebfit(_CHEBYSHEV, np.where(hole, 0.0, values), _NODES - 1)
+    degree = round(_NODES + _NODES_PER_WIDTH * (top - bottom)) - 1
+    nodes = np.cos(np.pi * np.arange(degree + 1) / degree)
+    values, slopes = evaluate(np.clip(middle + half * nodes, bottom, top), sizes)
+    known = np.asarray(np.isfinite(values).all(axis=0))
+    coefficients = chebyshev.chebfit(nodes, np.where(known, values, 0.0), degree)
     scan = chebyshev.chebval(_SCAN, coefficients)
-    crossed = np.asarray(~hole & (scan <= 0).any(axis=1))
+    crossed = np.asarray(known & (scan <= 0).any(axis=1))
     cell = np.maximum(np.argmax(scan[crossed] <= 0, axis=1), 1)
     columns = coefficients[:, crossed]
     low, high = _SCAN[cell], _SCAN[cell - 1]
     root = np.zeros(0)
     if len(cell):
         root = elementwise.find_root(lambda x, *column: _at(np.stack(column), x), (low, high), args=tuple(columns)).x
-    fits = [chebyshev.chebfit(_CHEBYSHEV, slope[:, crossed], _NODES - 1) for slope in slopes]
+    fits = [chebyshev.chebfit(nodes, along[:, crossed], degree) for along in slopes]
+    slope = _at(chebyshev.chebder(columns), root) / half
+    error = np.abs(columns[-2:]).max(axis=0) / np.abs(slope)
+    unsure = np.asarray(~known)
+    unsure[crossed] = ~(error <= _TOLERANCE)
     roots = Roots(
         log_time=middle + half * root,
         status=np.full(len(root), int(Status.CONVERGED)),
-        lower=middle + half * low,
         upper=middle + half * high,
-        error=np.abs(columns[-2:]).max(axis=0),
-        slope=_at(chebyshev.chebder(columns), root) / half,
+        lower=middle + half * low,
+        error=error,
+        slope=slope,
         tangents=np.array([_at(fit, root) for fit in fits]).reshape(len(slopes), len(root)),
     )
-    return _Panel(crossed, hole, last, above, roots)
+    return _Panel(crossed, unsure, roots)
 
 
-def _record(found: Roots, lanes: np.ndarray, panel: _Panel) -> None:
-    """Write a panel's roots to their lanes."""
-    chosen = lanes[panel.crossed]
-    *fields, tangents = zip(found, panel.roots, strict=True)
+def _record(found: Roots, lanes: np.ndarray, roots: Roots) -> None:
+    """Write roots to their lanes."""
+    *fields, tangents = zip(found, roots, strict=True)
     for target, source in fields:
-        target[chosen] = source
-    tangents[0][: len(tangents[1]), chosen] = tangents[1]
+        target[lanes] = source
+    tangents[0][: len(tangents[1]), lanes] = tangents[1]
 
 
 def _at(coefficients: np.ndarray, points: np.ndarray) -> np.ndarray:
@@ -154,7 +197,8 @@ def _evaluator(rule: Criterion, at: Setting, swept: Setting | None, log_sizes: n
             values = np.stack(rows)
             slopes = np.zeros((0, *values.shape))
         else:
-            tangents = jax.tree.map(np.asarray, _tangents(padded(at), padded(swept), jnp.asarray(times)))
+            times = jnp.asarray(filled(times, TIMES))
+            tangents = jax.tree.map(np.asarray, _tangents(padded(at), padded(swept), times))
             pairs = [(law, Law(*(leaf[i] for leaf in tangents))) for i, law in enumerate(laws)]
             rows = over_laws(lambda pair: balances_with_slopes(pair[0], pair[1], sizes, rule.name), pairs)
             values, slopes = np.stack([row[0] for row in rows]), np.stack([row[1] for row in rows], axis=1)
@@ -212,12 +256,12 @@ def _answer(
 
 
 def quenched_lane(
-    rule: Criterion, at: Setting, swept: Setting | None, log_sizes: Float[np.ndarray, " sizes"]
+    rule: Criterion, at: Setting, swept: Setting, log_sizes: Float[np.ndarray, " sizes"]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Critical times of one spectrum for a diagram, their status, and the sensitivities d ln t_c/d ln s.
 
-    `swept` is the tangent of the setting to the block's ln s with the spectrum following;
-    without it the sensitivities are NaN. Times are those of the interpolant.
+    `swept` is the tangent of the setting to the block's ln s with the spectrum following.
+    Times are those of the interpolant.
     """
     start, limits = _start(rule, at, log_sizes)
     roots = _roots(_evaluator(rule, at, swept, log_sizes), log_sizes, start, limits)
