@@ -26,8 +26,18 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import theory
-from numerics import Manifold, critical_time, quenched, resolved_dimension, theory_versus_simulation
-from numerics.figures import COLUMN_WIDTH, STYLE, save_figure
+from numerics import (
+    Manifold,
+    Probe,
+    Status,
+    critical_size,
+    critical_time,
+    phase_diagram,
+    quenched,
+    resolved_dimension,
+    theory_versus_simulation,
+)
+from numerics.figures import COLUMN_WIDTH, STYLE, draw_sensitivity, save_figure
 
 here = Path(__file__).parent if "__file__" in globals() else Path()
 figures = Path(os.environ.get("GEOMEM_FIGURES", here / "figures"))
@@ -50,9 +60,11 @@ num_datasets = {100: 400, 1000: 200, 10_000: 60}
 figure, grid = plt.subplots(3, 2, figsize=(2 * COLUMN_WIDTH, 6.0), layout="constrained", sharex=True, sharey="row")
 scores = []
 for block, column in enumerate(grid.T):
-    for (size, repeats), dashes, marker in zip(num_datasets.items(), ("-", "--", ":"), "os^", strict=True):
-        exact = quenched(manifold, block, noise_variance=line_times, num_samples=size)
-        lines = (exact.participation, -exact.score_mean, np.sqrt(exact.score_variance))
+    exact = quenched(manifold, block, noise_variance=line_times, num_samples=list(num_datasets))
+    curves = (exact.participation, -exact.score_mean, np.sqrt(exact.score_variance))
+    for index, (dashes, marker) in enumerate(zip(("-", "--", ":"), "os^", strict=True)):
+        size, repeats = list(num_datasets.items())[index]
+        lines = [curve[:, index] for curve in curves]
         tables = [
             theory_versus_simulation(
                 manifold,
@@ -60,9 +72,9 @@ for block, column in enumerate(grid.T):
                 noise_variance=float(time),
                 num_samples=size,
                 num_datasets=repeats,
-                key=jax.random.key(100 * size + 10 * index + block),
+                key=jax.random.key(100 * size + 10 * point + block),
             )
-            for index, time in enumerate(times)
+            for point, time in enumerate(times)
         ]
         scores += [table.z.values for table in tables]
         for axes, line, name in zip(column, lines, ("participation", "score_mean", "score_variance"), strict=True):
@@ -116,6 +128,52 @@ print(f"participation: block 0 condenses first at {(wide > narrow).sum()} of {le
 figure
 
 # %% [markdown]
+# ## Who is lost first
+#
+# d ln t_c/d ln s, for every level and criterion: left with the spectrum following the swept block, right with the
+# spectrum fixed and one direction's variance changed. Positive: higher variance is lost first; hatched: lower
+# variance. Faint parts are outside the validity of `rem`, empty ones deeper than `finite_n` reaches, or without a
+# transition. The last row puts the probe six noise lengths out.
+
+# %%
+cases = [
+    ("gaussian_rem", "condensation", 1.0),
+    ("gaussian_rem", "participation", 1.0),
+    ("rem", "condensation", 1.0),
+    ("rem", "participation", 1.0),
+    ("rem", "signal_to_noise", 1.0),
+    ("finite_n", "participation", 1.0),
+    ("finite_n", "signal_to_noise", 1.0),
+    ("finite_n", "signal_to_noise", 6.0),
+]
+sides = ("sensitivity_swept", "sensitivity_probe")
+figure, grid = plt.subplots(8, 2, figsize=(2 * COLUMN_WIDTH, 12.0), layout="constrained", sharex=True, sharey=True)
+share = {}
+for row, (level, criterion, amplitude) in zip(grid, cases, strict=True):
+    fine = 6 if level == "finite_n" else 40
+    diagram = phase_diagram(
+        manifold,
+        num_samples=np.geomspace(10, 1e9, 2 * fine),
+        local_variance=np.geomspace(1e-3, 10, fine),
+        criterion=criterion,
+        theory=level,
+        probe=Probe.along(amplitude),
+    )
+    for axes, side in zip(row, sides, strict=True):
+        draw_sensitivity(axes, diagram, side)
+        axes.label_outer()
+        name = f"{criterion.replace('_', ' ')}, {level}" + (f", amplitude {amplitude:g}" if amplitude != 1 else "")
+        axes.set_title(name, fontsize=8)
+        axes.set_ylabel("$s$ [data units$^2$]" if side == sides[0] else "")
+    known = np.isfinite(diagram.sensitivity_probe)
+    lower = [float((diagram[side] < 0).sum() / known.sum()) for side in sides]
+    share[level, criterion, amplitude] = lower
+    outside = float((diagram.status_map == Status.OUT_OF_VALIDITY).mean())
+    print(f"{name:40} lower variance first: {lower[0]:.0%} swept, {lower[1]:.0%} probed; out of validity {outside:.0%}")
+save_figure(figure, figures / "sensitivities")
+figure
+
+# %% [markdown]
 # ## Resolved dimension
 #
 # D(t, N) counts the directions that are open, t < s, and whose score has a mean above its standard deviation. It
@@ -159,3 +217,46 @@ axes.set(xscale="log", yscale="log", xlabel="number of directions $d$", ylabel="
 axes.legend(frameon=False)
 save_figure(figure, figures / "few_directions")
 figure
+
+# %% [markdown]
+# ## Toward the limit of many directions
+#
+# Let the numbers of directions and ln N grow together, k times (2, 5) directions and 3.5 k for ln N. The time at
+# which Y2 = 1/2 tends to that of `rem`, 1 - lambda_c = 1/2. The rate: at the energies of the lowest samples the
+# density of states has the prefactor $1/\sqrt{2\pi K''(\lambda)}$, K'' proportional to k, which is worth
+# $\frac{1}{2}\ln k$ of ln N; hence the relative error of the time falls as
+# $\frac{1}{2}\ln k\,/\,|\partial \ln N_c/\partial \ln t|$, a logarithm over the number of directions. The last column
+# is the growth of (k times error) from row to row over that prediction: it rises toward one.
+#
+# By `signal_to_noise` no such limit exists: at fixed ln N/d the squared weights condense and the leading order at
+# large N does not hold, as its status says. There it is N alone that has to grow, and the error falls as 1/N.
+
+# %%
+scales = 2 ** np.arange(7)
+rows = []
+for scale in scales:
+    grown = Manifold([1.0, 0.09], [2 * int(scale), 5 * int(scale)])
+    exact, limit = (
+        critical_time(grown, 0, log_num_samples=3.5 * float(scale), criterion="participation", theory=level)
+        for level in ("finite_n", "rem")
+    )
+    around = float(limit.value) * np.exp([1e-3, -1e-3])
+    sizes_around = critical_size(grown, 0, noise_variance=around, criterion="participation", theory="rem").log_value
+    rows.append((float(exact.value), float(limit.value), abs(float(np.diff(sizes_around)[0])) / (2e-3 * scale)))
+exact, limit, slope = np.array(rows).T
+error = exact / limit - 1
+growth = np.append(np.nan, np.diff(scales * error)) * slope / (0.5 * np.log(2))
+print("  k     ln N   finite_n        rem      error   growth over prediction")
+for row in zip(scales, 3.5 * scales, exact, limit, error, growth, strict=True):
+    print("{:3d} {:8.1f} {:10.6f} {:10.6f} {:10.4f} {:10.3f}".format(*row))
+assert (np.diff(error) < 0).all()
+assert (np.diff(growth[1:]) > 0).all()
+assert 0.85 < growth[-1] < 1
+
+# %%
+sizes = 10.0 ** np.arange(2, 13, 2)
+exact = quenched(manifold, 0, noise_variance=0.1, num_samples=sizes)
+population = -np.sqrt(0.1) / (1.0 + 0.1)
+deviation = np.abs(exact.score_mean / population - 1)
+print("relative deviation of the mean score from the population's, times N:", *(f"{x:.3f}" for x in sizes * deviation))
+assert np.ptp((sizes * deviation)[2:5]) < 0.01 * (sizes * deviation)[3]

@@ -27,7 +27,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import theory
-from numerics import Manifold, Probe, critical_time, load_data, phase_diagram, phase_diagram_figure
+from numerics import Manifold, Probe, critical_time, phase_diagram, phase_diagram_figure
 from numerics.figures import (
     COLUMN_WIDTH,
     STYLE,
@@ -130,7 +130,7 @@ assert ratio > 20
 # the probe adds $s t/(2(t+s)^2)$ to ln N_c, which is largest at s = t. The signal-to-noise ratio, the criterion
 # that tells directions apart, loses the higher one first; only a probe far out, at several noise lengths,
 # reverses it in a small region near t = s. There the leading order no longer holds (faint): whether the
-# reversal is real is a question for the exact finite-N theory.
+# reversal is real is a question for the exact theory, in `notebooks/finite_n.py`.
 
 # %%
 cases = {
@@ -170,26 +170,10 @@ assert (condensation.sensitivity_swept > 0).all()
 #
 # ## The figures of the command
 #
-# `geomem phase-diagram` draws this one for the default manifold, and the next for the handwritten digits of
-# scikit-learn, whose 61 directions are a colour scale.
+# `geomem phase-diagram` draws critical times and the map of a swept block, as in this figure, by default at level
+# `finite_n`, for a spectrum or straight from data.
 
 # %%
 figure = phase_diagram_figure(diagrams["rem", "signal_to_noise"])
-save_figure(figure, figures / "phase_diagram")
-figure
-
-# %%
-digits = load_data("digits")
-law = Manifold.from_data(digits)
-spectrum = np.asarray(law.variances)
-figure = phase_diagram_figure(
-    phase_diagram(
-        law,
-        num_samples=sizes,
-        local_variance=np.geomspace(spectrum.min() / 10, spectrum.max() * 10, 60),
-        criterion="signal_to_noise",
-        theory="rem",
-    )
-)
-save_figure(figure, figures / "digits")
+save_figure(figure, figures / "phase_diagram_rem")
 figure

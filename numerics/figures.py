@@ -126,21 +126,20 @@ def draw_critical_time_map(axes: Axes, diagram: xr.Dataset) -> None:
     _label_map(axes, diagram)
 
 
-def draw_sensitivity(axes: Axes, diagram: xr.Dataset) -> None:
-    """d ln t_c/d ln s with the spectrum fixed, against N and the local variance.
+def draw_sensitivity(axes: Axes, diagram: xr.Dataset, name: str = "sensitivity_probe") -> None:
+    """d ln t_c/d ln s against N and the local variance; `name` says of which sensitivity.
 
-    Above zero the direction of higher variance is lost first. Where the lower one is,
-    the map is hatched; the dotted line is where a direction opens just as it is lost.
+    Above zero higher variance is lost first. Where lower variance is, the map is hatched;
+    the dotted line is where a direction opens just as it is lost.
     """
     sizes, variances = _sizes(diagram), diagram.local_variance.values
-    slope = diagram.sensitivity_probe.values.T
+    slope = diagram[name].values.T
     limit = np.nanmax(np.abs(slope), initial=0.0)
     norm = Normalize(-limit, limit)  # zero in the middle of the colours
     _draw_map(axes, diagram, slope, norm, "PuOr", r"$d \ln t_c / d \ln s$")
-    lower_first = diagram.lost_first.values.T < 0
-    if lower_first.any():
+    if (slope < 0).any():
         with mpl.rc_context({"hatch.linewidth": 0.4}):
-            axes.contourf(sizes, variances, lower_first, levels=[0.5, 1.5], colors="none", hatches=["////"])
+            axes.contourf(sizes, variances, slope < 0, levels=[0.5, 1.5], colors="none", hatches=["////"])
     ratio = _opening_ratio(diagram)
     if np.nanmin(ratio) < 1 < np.nanmax(ratio):
         axes.contour(sizes, variances, ratio, levels=[1.0], colors="black", linestyles=":", linewidths=1.2)

@@ -30,8 +30,9 @@ _STEP, _AHEAD, _CUTS = 0.5, 4, 4
 # a knee of width 1/d where a large d condenses.
 _WIDTH, _NODES, _NODES_PER_WIDTH = 2.0, 6, 4.0
 # Error of a root in ln t, by the interpolant's last coefficients, above which its panel is halved, down to a width.
-_TOLERANCE, _NARROWEST = 1e-5, 0.1
-_RESIDUAL = 1e-8
+_TOLERANCE, _NARROWEST = 1e-4, 0.1
+# What a solved balance may be off, and how many Newton steps it may take from the interpolant's root.
+_RESIDUAL, _NEWTON = 1e-8, 3
 # Balances are supported from here to here, in units of the largest variance.
 _SUPPORTED = (1e-8, 1e6)
 _SCAN = np.linspace(1.0, -1.0, 65)
@@ -86,8 +87,8 @@ def _walk(
         top = min(top + _WIDTH, limits[1])
         values = evaluate(np.array([top]), log_sizes)[0][0]
     status[np.isnan(values)] = Status.OUT_OF_VALIDITY
-    # Lost at the top of the window already, or infinite: no transition.
-    running = np.asarray((values > 0) & np.isfinite(values))
+    # Lost at the top of the window already: no transition.
+    running = np.asarray(values > 0)
     upper[:] = top
 
     def follow(lanes: np.ndarray, points: np.ndarray) -> None:
@@ -208,9 +209,10 @@ def _evaluator(rule: Criterion, at: Setting, swept: Setting | None, log_sizes: n
 
 
 def _start(rule: Criterion, at: Setting, log_sizes: np.ndarray) -> tuple[float, tuple[float, float]]:
-    """Above the leading-order critical times, and the supported window."""
+    """Above the leading-order critical times, and the supported window: none where there is no transition."""
     largest = float(jnp.max(at.variances))
-    limits = tuple(np.log(largest) + np.log(_SUPPORTED)) if largest > 0 else (0.0, 0.0)
+    noiseless = rule.name == "signal_to_noise" and not at.probed_variance > 0
+    limits = tuple(np.log(largest) + np.log(_SUPPORTED)) if largest > 0 and not noiseless else (0.0, 0.0)
     leading = solve_times(Criterion("rem", rule.name), at, jnp.asarray(log_sizes), jnp.asarray(limits), DEFAULT_CELLS)
     guesses = np.asarray(leading.log_value)
     guesses = guesses[np.isfinite(guesses)]
@@ -223,7 +225,7 @@ def quenched_times(
     log_sizes: Float[np.ndarray, " sizes"],
     window: tuple[float | int, float | int] | None,
 ) -> Transition:
-    """`critical_time` at level finite_n: roots of the interpolant, corrected by one Newton step."""
+    """`critical_time` at level finite_n: roots of the interpolant, corrected by Newton steps."""
     valid = np.isfinite(log_sizes) & (log_sizes >= SMALLEST_LOG_SIZE)
     # A lane that is no size runs on the largest one, which the walk reaches anyway, and is not looked at.
     sizes = np.where(valid, log_sizes, log_sizes[valid].max(initial=SMALLEST_LOG_SIZE))
@@ -231,28 +233,21 @@ def quenched_times(
     if window is not None:
         limits = (max(limits[0], np.log(window[0])), min(limits[1], np.log(window[1])))
     roots = _roots(_evaluator(rule, at, None, sizes), sizes, start, limits)
-    found = np.flatnonzero(valid & (roots.status == Status.CONVERGED))
-
-    def exact(points: np.ndarray) -> np.ndarray:
-        pairs = list(zip(laws_of(at, np.exp(points)), sizes[found, None], strict=True))
-        return np.array(over_laws(lambda pair: balances(pair[0], pair[1], rule.name)[0], pairs))
-
     log_time, residual = roots.log_time, np.full(len(sizes), np.nan)
-    if len(found):
-        log_time[found] -= exact(log_time[found]) / roots.slope[found]
-        residual[found] = exact(log_time[found])
+    iterations = np.zeros(len(sizes), dtype=int)
+    open_ = valid & (roots.status == Status.CONVERGED)
+    while open_.any():
+        lanes = np.flatnonzero(open_)
+        pairs = list(zip(laws_of(at, np.exp(log_time[lanes])), sizes[lanes, None], strict=True))
+        residual[lanes] = over_laws(lambda pair: balances(pair[0], pair[1], rule.name)[0], pairs)
+        open_ &= (np.abs(residual) > _RESIDUAL) & (iterations < _NEWTON)
+        log_time[open_] -= residual[open_] / roots.slope[open_]
+        iterations[open_] += 1
     solved = np.where(np.abs(residual) <= _RESIDUAL, Status.CONVERGED, Status.NOT_CONVERGED)
     status = np.where(roots.status == Status.CONVERGED, solved, roots.status)
     status = np.where(valid, status, Status.INVALID).astype(np.int8)
-    return _answer(log_time, status, residual, np.exp(roots.lower), np.exp(roots.upper))
-
-
-def _answer(
-    log_value: np.ndarray, status: np.ndarray, residual: np.ndarray, lower: np.ndarray, upper: np.ndarray
-) -> Transition:
-    """Two evaluations at most follow the interpolant."""
-    iterations = np.where(status == Status.CONVERGED, 2, 0)
-    return transition(*map(jnp.asarray, (log_value, status, residual, lower, upper, iterations)))
+    fields = (log_time, status, residual, np.exp(roots.lower), np.exp(roots.upper), iterations)
+    return transition(*map(jnp.asarray, fields))
 
 
 def quenched_lane(
@@ -294,16 +289,17 @@ def quenched_sizes(rule: Criterion, at: Setting, times: Float[np.ndarray, " time
     highest = np.maximum(_LARGEST_LOG_SIZE, np.where(np.isfinite(guesses), guesses + 3.0, 0.0))
     pairs = list(zip(laws, highest.tolist(), strict=True))
     rows = over_laws(lambda pair: _largest_size(pair[0], pair[1], rule.name), pairs)
-    log_value, residual, lower, upper, status = np.array(rows).T
+    log_value, residual, lower, upper, iterations, status = np.array(rows).T
     status = np.where(valid, status, Status.INVALID).astype(np.int8)
-    return _answer(log_value, status, residual, np.exp(lower), np.exp(upper))
+    fields = (log_value, status, residual, np.exp(lower), np.exp(upper), iterations.astype(int))
+    return transition(*map(jnp.asarray, fields))
 
 
 def _largest_size(law: Law, highest: float, criterion: str) -> tuple[float | int, ...]:
     """Largest root in ln N: scan, interpolate inside the cell, evaluate at the root."""
     scan = np.linspace(highest, np.log(2.0), 96)
     values = balances(law, scan, criterion)
-    nothing = (np.nan,) * 4
+    nothing = (np.nan,) * 4 + (0,)
     if np.isposinf(values[0]) or np.isneginf(values[0]):
         return (*nothing, int(Status.NO_TRANSITION))
     if not values[0] > 0:  # lost at the largest size, or unknown there
@@ -319,9 +315,9 @@ def _largest_size(law: Law, highest: float, criterion: str) -> tuple[float | int
     inner = 0.5 * (low + high) + 0.5 * (high - low) * nodes
     series = chebyshev.Chebyshev.fit(inner, balances(law, inner, criterion), 15, domain=[low, high])
     root = float(elementwise.find_root(series, (low, high)).x)
-    for _ in range(2):
+    for step in range(_NEWTON + 1):
         residual = float(balances(law, np.array([root]), criterion)[0])
         if abs(residual) <= _RESIDUAL:
-            return root, residual, low, high, int(Status.CONVERGED)
+            return root, residual, low, high, step, int(Status.CONVERGED)
         root -= residual / float(series.deriv()(root))
     return (*nothing, int(Status.NOT_CONVERGED))

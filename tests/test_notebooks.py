@@ -1,33 +1,26 @@
-"""Notebooks run as scripts, and as notebooks."""
+"""Notebooks run from beginning to end, show what they compute, and draw the committed figures."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
+import jupytext
+import nbclient
+import nbformat
 import pytest
 
 NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.py"))
 
 
+@pytest.mark.slow  # a notebook computes for a minute or two
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
-def test_runs_as_a_script(notebook, tmp_path):
-    environment = os.environ | {"MPLBACKEND": "Agg", "GEOMEM_FIGURES": str(tmp_path)}
-    subprocess.run([sys.executable, "-W", "error", notebook], check=True, env=environment, cwd=tmp_path, timeout=300)
-    drawn = {file.name for file in tmp_path.glob("*.png")}
-    committed = {file.name for file in (notebook.parent / "figures").glob("*.png")}
-    assert drawn
-    assert drawn <= committed
-
-
-@pytest.mark.slow  # starts a Jupyter kernel and runs the notebook a second time
-@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
-def test_runs_as_a_notebook(notebook, tmp_path, monkeypatch):
-    jupytext = pytest.importorskip("jupytext")
-    nbclient = pytest.importorskip("nbclient")
+def test_runs(notebook, tmp_path, monkeypatch):
     monkeypatch.setenv("GEOMEM_FIGURES", str(tmp_path))
     book = jupytext.read(notebook)
+    book.cells.insert(0, nbformat.v4.new_code_cell("import warnings; warnings.simplefilter('error')"))
     nbclient.NotebookClient(book, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
     shown = [output for cell in book.cells if cell.cell_type == "code" for output in cell.outputs]
     assert any("text/markdown" in output.get("data", {}) for output in shown)
     assert any("image/png" in output.get("data", {}) for output in shown)
+    drawn = {file.name for file in tmp_path.glob("*.png")}
+    committed = {file.name for file in (notebook.parent / "figures").glob("*.png")}
+    assert drawn
+    assert drawn <= committed

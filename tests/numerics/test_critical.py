@@ -115,8 +115,10 @@ def test_rem_condensation_of_the_default_manifold(default_manifold):
         assert float(answer.value) == pytest.approx(expected, abs=5e-7)
 
 
-@pytest.mark.parametrize("criterion", ["condensation", "participation", "signal_to_noise"])
-@pytest.mark.parametrize("num_blocks", [1, 2, 7, 50])
+@pytest.mark.parametrize(
+    ("criterion", "num_blocks"),
+    [("condensation", 1), ("condensation", 20), ("participation", 20), ("signal_to_noise", 20)],
+)
 def test_rem_equals_an_independent_scalar_solve(criterion, num_blocks):
     rng = np.random.default_rng([num_blocks, len(criterion)])
     s = np.sort(10.0 ** rng.uniform(-4, 1, num_blocks))[::-1]
@@ -313,8 +315,9 @@ def test_normalized_data_are_for_gaussian_rem_only():
 
 
 @pytest.mark.parametrize(("level", "criterion"), LEVELS)
-@pytest.mark.parametrize("probe", [Probe.along(), Probe.typical()], ids=lambda probe: probe.kind)
-def test_gradients_equal_finite_differences(level, criterion, probe):
+def test_gradients_equal_finite_differences(level, criterion):
+    # The typical probe's lengths and coordinate depend on the variances too.
+    probe = Probe.typical()
     multiplicities = jnp.array([2.0, 5.0, 23.0])
 
     def log_time(log_variances, log_size):

@@ -88,3 +88,37 @@ def test_sensitivities_are_derivatives_of_the_critical_time():
     assert (diagram.lost_first == 1).all()
     solved = critical_time(manifold, 0, num_samples=[100.0, 1e5], **EXACT)
     np.testing.assert_allclose(diagram.critical_time.values[0], solved.value, rtol=1e-5)
+
+
+def test_tends_to_the_limit_of_many_directions():
+    """At ln N = 3.5 k and k times (2, 5) directions the error in ln t_c grows as ln(k)/2 over the slope of ln N_c."""
+    rows = []
+    for k in (8, 16, 32, 64):
+        manifold = Manifold([1.0, 0.09], [2 * k, 5 * k])
+        half = {"criterion": "participation"}
+        exact, limit = (
+            float(critical_time(manifold, 0, log_num_samples=3.5 * k, theory=level, **half).value)
+            for level in ("finite_n", "rem")
+        )
+        sizes = critical_size(manifold, 0, noise_variance=limit * np.exp([1e-3, -1e-3]), theory="rem", **half).log_value
+        rows.append((k * (exact / limit - 1), float(sizes[1] - sizes[0]) / (2e-3 * k)))
+    error, slope = np.array(rows).T
+    growth = np.diff(error) * slope[1:] / (0.5 * np.log(2))
+    assert (np.diff(growth) > 0).all()
+    assert 0.85 < growth[-1] < 1
+
+
+def test_participation_that_underflows_is_not_the_end():
+    manifold = Manifold([1.0, 0.09], [128, 320])
+    found = critical_time(manifold, 0, log_num_samples=448.0, criterion="participation", theory="finite_n")
+    assert found.status == Status.CONVERGED
+    half = quenched(manifold, 0, noise_variance=float(found.value), log_num_samples=448.0).participation
+    assert abs(float(half) - 0.5) < 1e-8
+
+
+def test_law_of_large_numbers(default_manifold):
+    """The score's mean tends to the population's, -x_v/(t + s), as 1/N."""
+    sizes = np.array([1e6, 1e8, 1e10])
+    mean = np.asarray(quenched(default_manifold, 0, noise_variance=0.1, num_samples=sizes).score_mean)
+    deviation = np.abs(mean / (-np.sqrt(0.1) / 1.1) - 1) * sizes
+    np.testing.assert_allclose(deviation, deviation[1], rtol=1e-3)
