@@ -46,7 +46,7 @@ plt.rcParams.update(STYLE)
 manifold = Manifold([1.0, 0.09, 1e-4], [2, 5, 23])
 
 # %%
-theory.CHAPTERS[-1]
+theory.finite_n.CHAPTER
 
 # %% [markdown]
 # ## Against simulation
@@ -173,7 +173,15 @@ for row, (level, criterion, amplitude) in zip(grid, cases, strict=True):
 save_figure(figure, figures / "sensitivities")
 figure
 
+# %%
+assert share["finite_n", "signal_to_noise", 1.0] == share["finite_n", "signal_to_noise", 6.0] == [0.0, 0.0]
+
 # %% [markdown]
+# By `signal_to_noise` higher variance is lost first at every point of the map, in both senses, and for the far probe
+# too: the reversal that `rem` shows for it (`notebooks/phase_diagram.py`) lies where the leading order does not hold,
+# and is not there at finite N. By `participation` the exact level repeats the reversal of `rem`: one direction more of
+# *lower* variance condenses the measure sooner wherever t < s.
+#
 # ## Resolved dimension
 #
 # D(t, N) counts the directions that are open, t < s, and whose score has a mean above its standard deviation. It
