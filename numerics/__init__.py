@@ -19,6 +19,12 @@ if TYPE_CHECKING:
     from numerics.critical import critical_time as critical_time
     from numerics.data import load_data as load_data
     from numerics.diagram import phase_diagram as phase_diagram
+    from numerics.empirical import Gibbs as Gibbs
+    from numerics.empirical import denoiser as denoiser
+    from numerics.empirical import gibbs as gibbs
+    from numerics.empirical import jacobian as jacobian
+    from numerics.empirical import jacobian_operator as jacobian_operator
+    from numerics.empirical import score as score
     from numerics.figures import phase_diagram_figure as phase_diagram_figure
     from numerics.finite_n import Quenched as Quenched
     from numerics.finite_n import quenched as quenched
@@ -34,6 +40,7 @@ if TYPE_CHECKING:
     from numerics.status import Status as Status
 
 _MODULE_OF = {
+    "Gibbs": "empirical",
     "InputError": "status",
     "LoweringError": "lowering",
     "Manifold": "manifold",
@@ -43,6 +50,10 @@ _MODULE_OF = {
     "Transition": "solution",
     "critical_size": "critical",
     "critical_time": "critical",
+    "denoiser": "empirical",
+    "gibbs": "empirical",
+    "jacobian": "empirical",
+    "jacobian_operator": "empirical",
     "load_data": "data",
     "lower": "lowering",
     "phase": "phases",
@@ -50,6 +61,7 @@ _MODULE_OF = {
     "phase_diagram_figure": "figures",
     "quenched": "finite_n",
     "resolved_dimension": "phases",
+    "score": "empirical",
     "theory_versus_simulation": "simulation",
 }
 

@@ -260,7 +260,7 @@ def derive(
     Parameters
     ----------
     chapter
-        One chapter only: partition, condensation, score, probe or finite_n.
+        One chapter only: partition, condensation, score, probe, finite_n or empirical.
     format
         Markdown with LaTeX formulas, or a LaTeX fragment.
     out

@@ -122,6 +122,21 @@ quenched_score = sp.Symbol(r"\overline{\hat{s}_v}^{N}", real=True)
 quenched_variance = sp.Symbol(r"\mathrm{Var}_N\,\hat{s}_v", positive=True)
 quenched_second = sp.Symbol(r"\overline{\langle y_v^2\rangle}", real=True)
 quenched_log_R = sp.Symbol(r"\ln{R_N}", real=True)
+
+# The empirical score of one data set.
+ray_distance = sp.Symbol("D_t", nonnegative=True)
+D_0 = sp.Symbol("D_0", nonnegative=True)
+v_offset = sp.Symbol(r"v\cdot(x - y)", real=True)
+v_squared = sp.Symbol(r"|v|^2", nonnegative=True)
+D_nearest = sp.Symbol("D_*", nonnegative=True)
+log_weight = sp.Symbol(r"\ln{(w/w_*)}", real=True)
+weight_sum = sp.Symbol("Z/w_*", positive=True)
+avg_y = sp.Symbol(r"\langle y_v\rangle", real=True)
+covariance = sp.Symbol("C_{vw}", real=True)
+delta_vw = sp.Symbol(r"\delta_{vw}", nonnegative=True)
+empirical_score_v = sp.Symbol(r"\hat{s}_v", real=True)
+empirical_jacobian_vw = sp.Symbol(r"\hat{J}_{vw}", real=True)
+
 mellin = _function("F")
 residue = _function(r"\rho")
 mean_g = _function(r"\mu_g")
@@ -229,6 +244,18 @@ NOTATION: tuple[Notation, ...] = (
     Notation(density_gg, "of the Gibbs average of its square", ""),
     Notation(density_g_squared, "of the squared Gibbs average of g", ""),
     Notation(density_planted, "of the planted sample's weight", "`Quenched.planted_weight`"),
+    Notation(ray_distance, "squared distance from a probe x + sqrt(t) v to a sample", ""),
+    Notation(D_0, "squared distance from x", ""),
+    Notation(v_offset, "offset of x from the sample along v", ""),
+    Notation(v_squared, "squared length of v", ""),
+    Notation(D_nearest, "the least squared distance", "`Gibbs.nearest_distance`, its root"),
+    Notation(log_weight, "logarithm of a Boltzmann weight relative to the nearest sample's", ""),
+    Notation(weight_sum, "sum of these", ""),
+    Notation(avg_y, "Gibbs average of y_v over a data set", "`denoiser`"),
+    Notation(covariance, "Gibbs covariance of y_v and y_w", ""),
+    Notation(delta_vw, "1 if v is w, else 0", ""),
+    Notation(empirical_score_v, "empirical score along v", "`score`"),
+    Notation(empirical_jacobian_vw, "its derivative along w", "`jacobian`"),
 )
 
 

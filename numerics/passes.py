@@ -1,0 +1,276 @@
+"""One pass over samples that need not fit in memory: a fold, in chunks, over devices and processes.
+
+A chunk is handed to the devices, which fold their shares of it tile by tile; what they hold
+is merged once, at the end. The fold's state is all there is to save and to go on from.
+"""
+
+import io
+import time
+import zipfile
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager
+from functools import cache, partial
+from hashlib import sha256
+from pathlib import Path
+from typing import NamedTuple, TypeGuard, TypeVar
+
+import jax
+import numpy as np
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+from jaxtyping import Array
+
+from numerics.files import write_whole
+from numerics.status import InputError
+
+# An array, the path of a .npy file, or chunks of samples.
+Samples = Array | np.ndarray | str | Path | Iterable
+
+State = TypeVar("State")
+# step(context, state, samples of a tile, their rows) and merge(context, state, state); a row of -1 is no sample.
+Step = Callable[..., State]
+Merge = Callable[..., State]
+
+_CHUNK_BYTES = 1 << 25
+_SAVE_EVERY = 10.0  # seconds
+
+
+class Options(NamedTuple):
+    """How a pass goes over the samples; what it computes does not depend on them."""
+
+    chunk_size: int | None = None
+    checkpoint: str | Path | None = None
+    mesh: Mesh | None = None
+    progress: bool = False
+
+
+def fold(
+    step: Step,
+    merge: Merge,
+    context: object,
+    zero: State,
+    data: Samples,
+    dims: int,
+    tile: int,
+    options: Options,
+) -> State:
+    """Fold `step` over all samples, starting from `zero`, which merges with any state without changing it.
+
+    Raises:
+        InputError: if the data are no table of finite real numbers of so many dimensions, or the
+            options do not fit.
+    """
+    source = _open(data)
+    if _sized(source) and len(source) == 0:
+        raise InputError("the data are empty; a Gibbs average needs at least one sample")
+    mesh = _one_device() if options.mesh is None else options.mesh
+    if len(mesh.axis_names) != 1:
+        raise InputError(f"the mesh has axes {mesh.axis_names}; samples are shared along one")
+    shares, rows = mesh.size, _rows_of_a_chunk(options.chunk_size, dims, len(source) if _sized(source) else None)
+    tile = min(tile, -(-rows // shares))
+    tiles = -(-rows // (shares * tile))
+    rows = shares * tiles * tile
+    everywhere = NamedSharding(mesh, PartitionSpec(mesh.axis_names))
+    local = [place for place, device in enumerate(mesh.devices.ravel()) if device.process_index == jax.process_index()]
+    state = jax.tree.map(
+        lambda leaf: jax.make_array_from_callback((shares, *leaf.shape), everywhere, lambda _: np.asarray(leaf)[None]),
+        zero,
+    )
+    saved = None if options.checkpoint is None else _Checkpoint(options.checkpoint, context, source, rows)
+    reached = (0, state)
+    if saved is not None:
+        if jax.process_count() > 1:
+            raise InputError("a checkpoint is for one process; leave it out where several share the samples")
+        reached = saved.load(state, everywhere)
+    try:
+        with _bar(options.progress, source) as report:
+            report(reached[0])
+            for first, chunk in _chunks(source, rows, reached[0], dims):
+                padded = np.zeros((rows, dims), dtype=chunk.dtype)
+                padded[: len(chunk)] = chunk
+                index = np.where(np.arange(rows) < len(chunk), first + np.arange(rows), -1)
+                shaped = (padded.reshape(shares, tiles, tile, dims), index.reshape(shares, tiles, tile))
+                placed = (
+                    jax.make_array_from_process_local_data(everywhere, part[local], part.shape) for part in shaped
+                )
+                # One assignment, so that an interruption finds a state with the number of samples in it.
+                reached = (first + len(chunk), _update(step, mesh, context, reached[1], *placed))
+                report(reached[0])
+                if saved is not None:
+                    saved.keep(*reached)
+    except BaseException:
+        if saved is not None and reached[0] > 0:
+            saved.keep(*reached, now=True)
+        raise
+    if reached[0] == 0:
+        raise InputError("the data are empty; a Gibbs average needs at least one sample")
+    if saved is not None:
+        saved.remove()
+    return _merged(merge, mesh, context, reached[1])
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _update(step: Step, mesh: Mesh, context: object, state: State, chunk: Array, index: Array) -> State:
+    axis = PartitionSpec(mesh.axis_names)
+
+    @partial(jax.shard_map, mesh=mesh, in_specs=(PartitionSpec(), axis, axis, axis), out_specs=axis, check_vma=False)
+    def shares(context: object, state: State, chunk: Array, index: Array) -> State:
+        def one(state: State, tile: tuple[Array, Array]) -> tuple[State, None]:
+            return step(context, state, tile[0].astype(float), tile[1]), None
+
+        own = jax.tree.map(lambda leaf: leaf[0], state)
+        own, _ = jax.lax.scan(one, own, (chunk[0], index[0]))
+        return jax.tree.map(lambda leaf: leaf[None], own)
+
+    return shares(context, state, chunk, index)
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _merged(merge: Merge, mesh: Mesh, context: object, state: State) -> State:
+    axis = PartitionSpec(mesh.axis_names)
+
+    @partial(jax.shard_map, mesh=mesh, in_specs=(PartitionSpec(), axis), out_specs=PartitionSpec(), check_vma=False)
+    def shares(context: object, state: State) -> State:
+        gathered = jax.tree.map(lambda leaf: jax.lax.all_gather(leaf[0], mesh.axis_names[0]), state)
+        parts = [jax.tree.map(lambda leaf, place=place: leaf[place], gathered) for place in range(mesh.size)]
+        total = parts[0]
+        for part in parts[1:]:
+            total = merge(context, total, part)
+        return total
+
+    return shares(context, state)
+
+
+@cache
+def _one_device() -> Mesh:
+    return jax.make_mesh((1,), ("samples",), axis_types=(AxisType.Auto,), devices=jax.local_devices()[:1])
+
+
+def _rows_of_a_chunk(chunk_size: int | None, dims: int, num_samples: int | None) -> int:
+    if chunk_size is not None and not chunk_size >= 1:
+        raise InputError(f"chunk_size is {chunk_size}; it must be at least 1")
+    rows = max(1, _CHUNK_BYTES // (8 * dims)) if chunk_size is None else chunk_size
+    return rows if num_samples is None else min(rows, num_samples)
+
+
+def _sized(source: object) -> TypeGuard[np.ndarray]:
+    return isinstance(source, np.ndarray)
+
+
+def _open(data: Samples) -> np.ndarray | Iterable[np.ndarray]:
+    """The samples as one array, in memory or mapped, or as chunks to come."""
+    if isinstance(data, (str, Path)):
+        try:
+            array = np.load(data, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            raise InputError(f"{str(data)!r} cannot be read as a .npy array of numbers: {error}") from error
+        if not isinstance(array, np.ndarray):
+            array.close()
+            raise InputError(f"{str(data)!r} is an archive of several arrays; samples are read from a .npy file")
+        return _checked(array)
+    if isinstance(data, (np.ndarray, jax.Array, list, tuple)):
+        try:
+            table = np.asarray(data)
+        except ValueError as error:
+            raise InputError("the data are no table: their rows differ in length") from error
+        return _checked(table)
+    if not isinstance(data, Iterable):
+        raise InputError(f"the data are of type {type(data).__name__}; give an array, a .npy file or chunks")
+    return data
+
+
+def _checked(array: np.ndarray) -> np.ndarray:
+    if array.dtype.kind not in "biuf":
+        raise InputError(f"the data have dtype {array.dtype}; they must be real numbers")
+    if array.ndim != 2:
+        raise InputError(f"the data have shape {array.shape}; they must be a table of samples by dimensions")
+    return array if array.dtype in (np.float32, np.float64) else array.astype(float)
+
+
+def _chunks(
+    source: np.ndarray | Iterable[np.ndarray], rows: int, start: int, dims: int
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Chunks of exactly so many samples, the last one smaller, from the sample `start` on."""
+    parts = (source[first : first + rows] for first in range(start, len(source), rows)) if _sized(source) else source
+    first = start if _sized(source) else 0
+    waiting: list[np.ndarray] = []
+    for part in parts:
+        array = part if _sized(source) else _checked(np.asarray(part))
+        if array.shape[1] != dims:
+            raise InputError(f"the data have {array.shape[1]} dimensions but the probes {dims}")
+        finite = np.isfinite(array).all(axis=1)
+        if not finite.all():
+            row = first + sum(map(len, waiting)) + int(np.argmin(finite))
+            raise InputError(f"row {row} of the data holds NaN or infinity; remove or impute such rows")
+        waiting.append(array)
+        while sum(map(len, waiting)) >= rows:
+            joined = np.concatenate(waiting) if len(waiting) > 1 else waiting[0]
+            chunk, waiting = joined[:rows], [joined[rows:]]
+            if first >= start:
+                yield first, chunk
+            first += len(chunk)
+    rest = np.concatenate(waiting) if waiting else np.zeros((0, dims))
+    if len(rest) and first >= start:
+        yield first, rest
+
+
+class _Checkpoint:
+    """The state of an unfinished pass, in a file that is either whole or not there."""
+
+    def __init__(self, path: str | Path, context: object, source: object, rows: int) -> None:
+        self.path = Path(path)
+        if self.path.suffix != ".npz":
+            raise InputError(f"the checkpoint {str(path)!r} must be a .npz file")
+        digest = sha256(str((rows, source.shape if _sized(source) else "chunks")).encode())
+        for leaf in jax.tree.leaves(context):
+            digest.update(np.asarray(leaf).tobytes())
+        if _sized(source):
+            digest.update(np.ascontiguousarray(source[:1]).tobytes() + np.ascontiguousarray(source[-1:]).tobytes())
+        self.fingerprint = digest.hexdigest()
+        self.saved_at = time.monotonic()
+
+    def load(self, state: State, sharding: NamedSharding) -> tuple[int, State]:
+        """How many samples are done, and the state after them; the given one if nothing was saved.
+
+        Raises:
+            InputError: if the file is damaged or belongs to another pass.
+        """
+        if not self.path.exists():
+            return 0, state
+        leaves, tree = jax.tree.flatten(state)
+        try:
+            with np.load(io.BytesIO(self.path.read_bytes()), allow_pickle=False) as saved:
+                fingerprint, done = str(saved["fingerprint"]), int(saved["done"])
+                values = [saved[f"leaf_{place}"] for place in range(len(leaves))]
+        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+            raise InputError(f"the checkpoint {str(self.path)!r} is damaged; remove it to start anew") from error
+        if fingerprint != self.fingerprint or any(a.shape != b.shape for a, b in zip(values, leaves, strict=True)):
+            raise InputError(f"the checkpoint {str(self.path)!r} belongs to another pass; remove it or name another")
+        return done, jax.tree.unflatten(tree, [jax.device_put(value, sharding) for value in values])
+
+    def keep(self, done: int, state: object, now: bool = False) -> None:
+        """Save, if it is time."""
+        if not now and time.monotonic() - self.saved_at < _SAVE_EVERY:
+            return
+        fields = {f"leaf_{place}": np.asarray(leaf) for place, leaf in enumerate(jax.tree.leaves(state))}
+        fields |= {"fingerprint": np.array(self.fingerprint), "done": np.array(done)}
+        buffer = io.BytesIO()
+        np.savez(buffer, allow_pickle=False, **fields)
+        write_whole({self.path: lambda file: file.write_bytes(buffer.getvalue())})
+        self.saved_at = time.monotonic()
+
+    def remove(self) -> None:
+        self.path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _bar(shown: bool, source: object) -> Generator[Callable[[int], None]]:
+    """Gives a function that is told the number of samples done."""
+    if not shown:
+        yield lambda done: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("samples", total=len(source) if _sized(source) else None)
+        yield lambda done: bar.update(task, completed=done)

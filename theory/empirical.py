@@ -1,0 +1,94 @@
+r"""The empirical score of one data set: a Gibbs average over its samples.
+
+The noised training set is a mixture of Gaussians around the samples. Its score and the
+score's Jacobian are a mean and a covariance under the Gibbs weights $w = e^{-E/t}/Z$.
+"""
+
+import sympy as sp
+
+from theory.derivation import DERIVED, Chapter, Equation, Step
+from theory.symbols import (
+    D_0,
+    D_nearest,
+    avg_y,
+    covariance,
+    delta_vw,
+    empirical_jacobian_vw,
+    empirical_score_v,
+    log_weight,
+    log_Z,
+    ray_distance,
+    t,
+    v_offset,
+    v_squared,
+    weight_sum,
+    x_v,
+    y_v,
+)
+
+_LD = "arXiv:2410.08727"
+
+distance_on_ray = Equation(
+    name="distance_on_ray",
+    left=ray_distance,
+    right=D_0 + 2 * sp.sqrt(t) * v_offset + t * v_squared,
+    meaning="Squared distance from x + sqrt(t) v to a sample: given two inner products it costs no more at any "
+    "number of noise variances.",
+    source=DERIVED,
+    steps=(Step("Expand the square $|(x - y) + \\sqrt{t}\\, v|^2$."),),
+)
+
+relative_log_weight = Equation(
+    name="relative_log_weight",
+    left=log_weight,
+    right=-(ray_distance - D_nearest) / (2 * t),
+    meaning="The exponent of a Boltzmann weight relative to that of the nearest sample, never positive.",
+    source=_LD,
+    steps=(Step("The energy is half the squared distance; subtract the least exponent."),),
+)
+
+log_partition_of_sum = Equation(
+    name="log_partition_of_sum",
+    left=log_Z,
+    right=sp.log(weight_sum) - D_nearest / (2 * t),
+    meaning="ln Z from the sum of the relative weights.",
+    source=DERIVED,
+    steps=(Step("Put the nearest sample's weight back."),),
+)
+
+empirical_score = Equation(
+    name="empirical_score",
+    left=empirical_score_v,
+    right=(avg_y - x_v) / t,
+    meaning="Score of the noised training set along v.",
+    source=_LD,
+    steps=(
+        Step(
+            "One sample's term of the gradient of $\\ln Z$, whose weight is w.",
+            lambda: sp.diff(-((x_v - y_v) ** 2) / (2 * t), x_v),
+        ),
+        Step("Average it over the samples under their weights."),
+    ),
+)
+
+empirical_jacobian = Equation(
+    name="empirical_jacobian",
+    left=empirical_jacobian_vw,
+    right=covariance / t**2 - delta_vw / t,
+    meaning="Jacobian of the empirical score: the identity in its denoising part, and the spread of the samples that "
+    "the Gibbs measure still tells apart.",
+    source=_LD,
+    steps=(
+        Step(
+            "Differentiate $\\langle y_v\\rangle$ along w: a derivative of a Gibbs average is a covariance with the "
+            "derivative of the exponent, $(y_w - x_w)/t$."
+        ),
+    ),
+)
+
+CHAPTER = Chapter(
+    name="empirical",
+    title="The empirical score of one data set",
+    introduction="What is measured: Gibbs averages over given samples, at one or at many noise variances.",
+    equations=(distance_on_ray, relative_log_weight, log_partition_of_sum, empirical_score, empirical_jacobian),
+)
