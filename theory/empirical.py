@@ -15,6 +15,7 @@ from theory.symbols import (
     delta_vw,
     empirical_jacobian_vw,
     empirical_score_v,
+    h,
     log_weight,
     log_Z,
     ray_distance,
@@ -35,7 +36,12 @@ distance_on_ray = Equation(
     meaning="Squared distance from x + sqrt(t) v to a sample: given two inner products it costs no more at any "
     "number of noise variances.",
     source=DERIVED,
-    steps=(Step("Expand the square $|(x - y) + \\sqrt{t}\\, v|^2$."),),
+    steps=(
+        Step(
+            "In one direction, from a sample at the origin along a ray with the component h; then sum over directions.",
+            lambda: sp.expand((x_v + sp.sqrt(t) * h) ** 2).subs({h * x_v: v_offset, x_v**2: D_0, h**2: v_squared}),
+        ),
+    ),
 )
 
 relative_log_weight = Equation(
@@ -44,7 +50,12 @@ relative_log_weight = Equation(
     right=-(ray_distance - D_nearest) / (2 * t),
     meaning="The exponent of a Boltzmann weight relative to that of the nearest sample, never positive.",
     source=_LD,
-    steps=(Step("The energy is half the squared distance; subtract the least exponent."),),
+    steps=(
+        Step(
+            "The energy is half the squared distance; subtract the least exponent.",
+            lambda: -(ray_distance / 2) / t + (D_nearest / 2) / t,
+        ),
+    ),
 )
 
 log_partition_of_sum = Equation(
@@ -53,7 +64,12 @@ log_partition_of_sum = Equation(
     right=sp.log(weight_sum) - D_nearest / (2 * t),
     meaning="ln Z from the sum of the relative weights.",
     source=DERIVED,
-    steps=(Step("Put the nearest sample's weight back."),),
+    steps=(
+        Step(
+            "Put the nearest sample's weight back.",
+            lambda: sp.expand_log(sp.log(weight_sum * sp.exp(-D_nearest / (2 * t))), force=True),
+        ),
+    ),
 )
 
 empirical_score = Equation(
@@ -67,7 +83,10 @@ empirical_score = Equation(
             "One sample's term of the gradient of $\\ln Z$, whose weight is w.",
             lambda: sp.diff(-((x_v - y_v) ** 2) / (2 * t), x_v),
         ),
-        Step("Average it over the samples under their weights."),
+        Step(
+            "Average it over the samples under their weights.",
+            lambda: sp.diff(-((x_v - y_v) ** 2) / (2 * t), x_v).subs(y_v, avg_y),
+        ),
     ),
 )
 
@@ -81,7 +100,8 @@ empirical_jacobian = Equation(
     steps=(
         Step(
             "Differentiate $\\langle y_v\\rangle$ along w: a derivative of a Gibbs average is a covariance with the "
-            "derivative of the exponent, $(y_w - x_w)/t$."
+            "derivative of the exponent, $(y_w - x_w)/t$.",
+            lambda: (covariance / t - delta_vw) / t,
         ),
     ),
 )

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from sympy.codegen.cfunctions import expm1, log1p
 
 import numerics.criteria
-import numerics.diagram  # noqa: F401 (lowers what the diagram uses)
+import numerics.diagram
+import numerics.empirical  # noqa: F401 (lowers equations, as the two above)
 import theory
 from numerics.lowering import REGISTRY, LoweringError, lower, lower_equation, rewrite_for_accuracy
 from theory import symbols
@@ -84,6 +85,11 @@ def points(draw) -> dict:
     values[symbols.avg_g_squared] = values[symbols.avg_gg]
     values[symbols.quenched_score] = draw(st.floats(0.1, 3.0))
     values[symbols.quenched_variance] = draw(st.floats(0.1, 3.0))
+    for symbol in (symbols.avg_y, symbols.v_offset, symbols.covariance):
+        values[symbol] = draw(st.floats(-2, 2))
+    values[symbols.delta_vw] = float(draw(st.integers(0, 1)))
+    for symbol in (symbols.D_0, symbols.D_nearest, symbols.v_squared, symbols.ray_distance, symbols.weight_sum):
+        values[symbol] = draw(st.floats(0.01, 10.0))
     return values
 
 
