@@ -42,7 +42,7 @@ _score = jnp.vectorize(lower("empirical_score", (t, avg_y, x_v)))
 _jacobian = jnp.vectorize(lower("empirical_jacobian", (t, covariance, delta_vw)))
 
 # Weights of one tile of samples, which should stay in the processor's cache.
-_TILE_WEIGHTS = 1 << 17
+_TILE_WEIGHTS = 1 << 19
 
 
 class Gibbs(NamedTuple):
