@@ -36,10 +36,14 @@ if TYPE_CHECKING:
     from numerics.probe import Probe as Probe
     from numerics.simulation import theory_versus_simulation as theory_versus_simulation
     from numerics.solution import Transition as Transition
+    from numerics.spectrum import EmpiricalScore as EmpiricalScore
+    from numerics.spectrum import measure_spectrum as measure_spectrum
+    from numerics.spectrum import predicted_spectrum as predicted_spectrum
     from numerics.status import InputError as InputError
     from numerics.status import Status as Status
 
 _MODULE_OF = {
+    "EmpiricalScore": "spectrum",
     "Gibbs": "empirical",
     "InputError": "status",
     "LoweringError": "lowering",
@@ -56,9 +60,11 @@ _MODULE_OF = {
     "jacobian_operator": "empirical",
     "load_data": "data",
     "lower": "lowering",
+    "measure_spectrum": "spectrum",
     "phase": "phases",
     "phase_diagram": "diagram",
     "phase_diagram_figure": "figures",
+    "predicted_spectrum": "spectrum",
     "quenched": "finite_n",
     "resolved_dimension": "phases",
     "score": "empirical",

@@ -7,17 +7,21 @@ score's Jacobian are a mean and a covariance under the Gibbs weights $w = e^{-E/
 import sympy as sp
 
 from theory.derivation import DERIVED, Chapter, Equation, Step
+from theory.score import population_eigenvalue, population_score
 from theory.symbols import (
     D_0,
     D_nearest,
     avg_y,
     covariance,
     delta_vw,
+    dims,
     empirical_jacobian_vw,
     empirical_score_v,
     h,
     log_weight,
     log_Z,
+    noisy_value,
+    quenched_variance,
     ray_distance,
     t,
     v_offset,
@@ -106,9 +110,33 @@ empirical_jacobian = Equation(
     ),
 )
 
+noisy_eigenvalue = Equation(
+    name="noisy_eigenvalue",
+    left=noisy_value,
+    right=sp.sqrt(population_eigenvalue.right**2 + dims * t * quenched_variance),
+    meaning="Root of the diagonal mean of $t^2 S^\\top S$ along v over data sets, where the rows of S are "
+    "$\\hat{s}(\\sqrt{t}\\, z_k)/\\sqrt{t}$ and z is a random orthonormal frame: the population's eigenvalue, and for "
+    "each of d rows the score's variance over data sets at the probe `random_direction`.",
+    source=DERIVED,
+    steps=(
+        Step(
+            "The mean score along row k is $-z_{kv}\\sqrt{t}/(t + s_v)$; over t, the rows' squares add to "
+            "$1/(t + s_v)^2$, and d rows add their variances.",
+            lambda: t * sp.sqrt((population_score.right / x_v) ** 2 + dims * quenched_variance / t),
+        ),
+    ),
+)
+
 CHAPTER = Chapter(
     name="empirical",
     title="The empirical score of one data set",
     introduction="What is measured: Gibbs averages over given samples, at one or at many noise variances.",
-    equations=(distance_on_ray, relative_log_weight, log_partition_of_sum, empirical_score, empirical_jacobian),
+    equations=(
+        distance_on_ray,
+        relative_log_weight,
+        log_partition_of_sum,
+        empirical_score,
+        empirical_jacobian,
+        noisy_eigenvalue,
+    ),
 )

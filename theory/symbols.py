@@ -136,6 +136,8 @@ covariance = sp.Symbol("C_{vw}", real=True)
 delta_vw = sp.Symbol(r"\delta_{vw}", nonnegative=True)
 empirical_score_v = sp.Symbol(r"\hat{s}_v", real=True)
 empirical_jacobian_vw = sp.Symbol(r"\hat{J}_{vw}", real=True)
+dims = sp.Symbol("d", positive=True)
+noisy_value = sp.Symbol(r"\rho_v^{N}", positive=True)
 
 mellin = _function("F")
 residue = _function(r"\rho")
@@ -256,6 +258,8 @@ NOTATION: tuple[Notation, ...] = (
     Notation(delta_vw, "1 if v is w, else 0", ""),
     Notation(empirical_score_v, "empirical score along v", "`score`"),
     Notation(empirical_jacobian_vw, "its derivative along w", "`jacobian`"),
+    Notation(dims, "number of dimensions", ""),
+    Notation(noisy_value, "root mean square of t S along v, S the orthogonal-frame matrix", "`predicted_spectrum`"),
 )
 
 

@@ -12,7 +12,8 @@ from sympy.codegen.cfunctions import expm1, log1p
 
 import numerics.criteria
 import numerics.diagram
-import numerics.empirical  # noqa: F401 (lowers equations, as the two above)
+import numerics.empirical
+import numerics.spectrum  # noqa: F401 (lowers equations, as those above)
 import theory
 from numerics.lowering import REGISTRY, LoweringError, lower, lower_equation, rewrite_for_accuracy
 from theory import symbols
@@ -88,7 +89,14 @@ def points(draw) -> dict:
     for symbol in (symbols.avg_y, symbols.v_offset, symbols.covariance):
         values[symbol] = draw(st.floats(-2, 2))
     values[symbols.delta_vw] = float(draw(st.integers(0, 1)))
-    for symbol in (symbols.D_0, symbols.D_nearest, symbols.v_squared, symbols.ray_distance, symbols.weight_sum):
+    for symbol in (
+        symbols.D_0,
+        symbols.D_nearest,
+        symbols.v_squared,
+        symbols.ray_distance,
+        symbols.weight_sum,
+        symbols.dims,
+    ):
         values[symbol] = draw(st.floats(0.01, 10.0))
     return values
 
