@@ -71,6 +71,7 @@ def fold(
     rows = shares * tiles * tile
     everywhere = NamedSharding(mesh, PartitionSpec(mesh.axis_names))
     local = [place for place, device in enumerate(mesh.devices.ravel()) if device.process_index == jax.process_index()]
+    low, high = local[0] * tiles * tile, (local[-1] + 1) * tiles * tile
     state = jax.tree.map(
         lambda leaf: jax.make_array_from_callback((shares, *leaf.shape), everywhere, lambda _: np.asarray(leaf)[None]),
         zero,
@@ -85,12 +86,14 @@ def fold(
         with _bar(options.progress, source) as report:
             report(reached[0])
             for first, chunk in _chunks(source, rows, reached[0], dims):
-                padded = np.zeros((rows, dims), dtype=chunk.dtype)
-                padded[: len(chunk)] = chunk
-                index = np.where(np.arange(rows) < len(chunk), first + np.arange(rows), -1)
-                shaped = (padded.reshape(shares, tiles, tile, dims), index.reshape(shares, tiles, tile))
+                # Of a mapped file, each process reads its own share only.
+                own = _finite(chunk[low:high], first + low)
+                samples = np.zeros((high - low, dims), dtype=own.dtype)
+                samples[: len(own)] = own
+                index = np.where(np.arange(high - low) < len(own), np.arange(first + low, first + high), -1)
                 placed = (
-                    jax.make_array_from_process_local_data(everywhere, part[local], part.shape) for part in shaped
+                    jax.make_array_from_process_local_data(everywhere, part, (shares, *part.shape[1:]))
+                    for part in (samples.reshape(-1, tiles, tile, dims), index.reshape(-1, tiles, tile))
                 )
                 # One assignment, so that an interruption finds a state with the number of samples in it.
                 reached = (first + len(chunk), _update(step, mesh, context, reached[1], *placed))
@@ -197,10 +200,6 @@ def _chunks(
         array = part if _sized(source) else _checked(np.asarray(part))
         if array.shape[1] != dims:
             raise InputError(f"the data have {array.shape[1]} dimensions but the probes {dims}")
-        finite = np.isfinite(array).all(axis=1)
-        if not finite.all():
-            row = first + sum(map(len, waiting)) + int(np.argmin(finite))
-            raise InputError(f"row {row} of the data holds NaN or infinity; remove or impute such rows")
         waiting.append(array)
         while sum(map(len, waiting)) >= rows:
             joined = np.concatenate(waiting) if len(waiting) > 1 else waiting[0]
@@ -211,6 +210,15 @@ def _chunks(
     rest = np.concatenate(waiting) if waiting else np.zeros((0, dims))
     if len(rest) and first >= start:
         yield first, rest
+
+
+def _finite(samples: np.ndarray, first: int) -> np.ndarray:
+    """The samples, if they are finite; the first one is that row of the data."""
+    finite = np.isfinite(samples).all(axis=1)
+    if not finite.all():
+        row = first + int(np.argmin(finite))
+        raise InputError(f"row {row} of the data holds NaN or infinity; remove or impute such rows")
+    return samples
 
 
 class _Checkpoint:
