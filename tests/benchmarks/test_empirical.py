@@ -114,6 +114,7 @@ from pathlib import Path
 
 rng = np.random.default_rng(0)
 x = rng.normal(size=(8, 64))
+gibbs(x, np.zeros((100_000, 64), dtype=np.float32), np.geomspace(1, 100, 10))  # compiles
 start = time.perf_counter()
 gibbs(x, sys.argv[1], np.geomspace(1, 100, 10))
 elapsed = time.perf_counter() - start
@@ -137,8 +138,8 @@ def test_from_a_file(benchmark, tmp_path):
         rows.append((num_samples, *map(float, out.split())))
         file.unlink()
     for row in rows:
-        print("\nN = {:.0e}: {:.2f} s with imports compiled, anonymous memory {:.2f} GB".format(*row), end="")
+        print("\nN = {:.0e}: {:.2f} s, anonymous memory {:.2f} GB".format(*row), end="")
     benchmark.pedantic(lambda: None, rounds=1)
     assert rows[-1][2] < 1.5
-    # The time of the smallest is its compilation.
-    assert rows[2][1] - rows[0][1] < 15 * max(rows[1][1] - rows[0][1], 0.1)
+    # Linear in N, with room for a file system that is slow the first time.
+    assert rows[2][1] < 20 * rows[1][1]
