@@ -142,6 +142,19 @@ def as_noise_variances(values: Numbers) -> Float[Array | np.ndarray, "..."]:
     return _single_or_batch(values, lambda t: 0 < t < math.inf, "the noise variance", "positive and finite")
 
 
+def positive_noise_variances(values: Numbers) -> Float[np.ndarray, "..."]:
+    """Noise variances for what has no status to mark a bad one with.
+
+    Raises:
+        InputError: if any of them is not positive and finite.
+    """
+    times = np.asarray(as_noise_variances(values), dtype=float)
+    bad = np.flatnonzero(~(np.isfinite(times.ravel()) & (times.ravel() > 0)))
+    if len(bad):
+        raise InputError(f"noise variance {bad[0]} is {times.ravel()[bad[0]]:g}; they must be positive, finite numbers")
+    return times
+
+
 def search_window(
     manifold: Manifold, window: tuple[float | int, float | int] | None
 ) -> tuple[Float[Array, " ends"], int]:

@@ -13,7 +13,7 @@ from numerics.manifold import check_data
 from numerics.status import InputError
 
 # What damaged files make NumPy and the standard library raise.
-_UNREADABLE = (
+UNREADABLE = (
     ValueError, OSError, EOFError, MemoryError, NotImplementedError, RuntimeError, tokenize.TokenError,
     zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
@@ -44,7 +44,7 @@ def load_data(source: str) -> Float[np.ndarray, "samples dims"]:
         return check_data(readers[file.suffix](file, key))
     except InputError as error:
         raise InputError(f"{source}: {error}") from error
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise InputError(f"{source} cannot be read as an array of numbers: {' '.join(str(error).split())}") from error
 
 

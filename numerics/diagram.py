@@ -12,7 +12,7 @@ from numerics.criteria import Criterion, find_criterion, opening_time, setting
 from numerics.critical import as_log_sizes, search_window, solve_times
 from numerics.manifold import Manifold, float_array
 from numerics.probe import Probe
-from numerics.provenance import provenance
+from numerics.provenance import described, provenance
 from numerics.solution import Numbers, Transition
 from numerics.status import InputError, Status
 from numerics.transitions import quenched_lane
@@ -93,29 +93,29 @@ def phase_diagram(
 
     time_text = f"critical noise variance by {criterion}, level {theory}"
     data = {
-        "critical_time": (("block", "num_samples"), times[blocks], _described(time_text, _SQUARED)),
-        "opening_time": ("block", opening[blocks], _described("noise variance below which a block is open", _SQUARED)),
+        "critical_time": (("block", "num_samples"), times[blocks], described(time_text, _SQUARED)),
+        "opening_time": ("block", opening[blocks], described("noise variance below which a block is open", _SQUARED)),
         "status": (("block", "num_samples"), status[blocks], _status_attributes()),
         "critical_time_map": (
             ("num_samples", "local_variance"),
             times[swept_lanes].T,
-            _described(f"{time_text}, of the swept block", _SQUARED),
+            described(f"{time_text}, of the swept block", _SQUARED),
         ),
         "opening_time_map": (
             "local_variance",
             opening[swept_lanes],
-            _described("noise variance below which the swept block is open", _SQUARED),
+            described("noise variance below which the swept block is open", _SQUARED),
         ),
         "status_map": (("num_samples", "local_variance"), status[swept_lanes].T, _status_attributes()),
         "sensitivity_swept": (
             ("num_samples", "local_variance"),
             swept_slope[swept_lanes].T,
-            _described("d ln t_c / d ln s with the spectrum following", "1"),
+            described("d ln t_c / d ln s with the spectrum following", "1"),
         ),
         "sensitivity_probe": (
             ("num_samples", "local_variance"),
             probe_slope[swept_lanes].T,
-            _described("d ln t_c / d ln s with the spectrum fixed", "1"),
+            described("d ln t_c / d ln s with the spectrum fixed", "1"),
         ),
         "lost_first": (
             ("num_samples", "local_variance"),
@@ -128,15 +128,15 @@ def phase_diagram(
         ),
     }
     coordinates = {
-        "block": ("block", np.arange(manifold.num_blocks), _described("block of directions of one variance", "1")),
-        "block_variance": ("block", np.asarray(manifold.variances), _described("local variance", _SQUARED)),
-        "multiplicity": ("block", np.asarray(manifold.multiplicities), _described("number of directions", "1")),
-        "num_samples": ("num_samples", sizes, _described("number of training samples", "1")),
-        "log_num_samples": ("num_samples", np.asarray(log_sizes), _described("ln N", "1")),
+        "block": ("block", np.arange(manifold.num_blocks), described("block of directions of one variance", "1")),
+        "block_variance": ("block", np.asarray(manifold.variances), described("local variance", _SQUARED)),
+        "multiplicity": ("block", np.asarray(manifold.multiplicities), described("number of directions", "1")),
+        "num_samples": ("num_samples", sizes, described("number of training samples", "1")),
+        "log_num_samples": ("num_samples", np.asarray(log_sizes), described("ln N", "1")),
         "local_variance": (
             "local_variance",
             swept_values,
-            _described(f"local variance of the swept block {block}", _SQUARED),
+            described(f"local variance of the swept block {block}", _SQUARED),
         ),
     }
     inputs = {
@@ -217,10 +217,6 @@ def _sensitivities(
 
     slope, swept, probed = jax.grad(log_size, argnums=(0, 1, 2))(log_time, jnp.array(0.0), jnp.array(0.0))
     return -swept / slope, -probed / slope
-
-
-def _described(long_name: str, units: str) -> dict[str, str]:
-    return {"long_name": long_name, "units": units}
 
 
 def _status_attributes() -> dict[str, object]:

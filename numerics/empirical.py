@@ -16,7 +16,7 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int
 
-from numerics.critical import as_noise_variances
+from numerics.critical import positive_noise_variances
 from numerics.lowering import lower
 from numerics.passes import Options, Samples, fold
 from numerics.solution import Numbers
@@ -221,10 +221,7 @@ class _Given(NamedTuple):
 
     @staticmethod
     def of(x: Numbers, noise_variance: Numbers, directions: Numbers | None) -> "_Given":
-        times = np.asarray(as_noise_variances(noise_variance), dtype=float)
-        bad = np.flatnonzero(~(np.isfinite(times.ravel()) & (times.ravel() > 0)))
-        if len(bad):
-            raise InputError(f"noise variance {bad[0]} is {times.ravel()[bad[0]]:g}; it must be positive and finite")
+        times = positive_noise_variances(noise_variance)
         starts = _points(x, "probes")
         dims, of_probes, v_rows = starts.shape[-1], starts.shape[:-1], np.zeros((0, starts.shape[-1]))
         if directions is not None:

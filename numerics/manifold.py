@@ -129,6 +129,21 @@ def check_data(data: Numbers) -> Float[np.ndarray, "samples dims"]:
     Raises:
         InputError: if they are not a finite two-dimensional array of numbers with at least two rows.
     """
+    array = as_table(data)
+    if len(array) < 2:
+        raise InputError(f"the data have {len(array)} row(s); a covariance needs at least two samples")
+    bad = np.flatnonzero(~np.isfinite(array).all(axis=1))
+    if len(bad):
+        raise InputError(f"row {bad[0]} of the data holds NaN or infinity; remove or impute such rows ({len(bad)})")
+    return array.astype(float)
+
+
+def as_table(data: Numbers) -> np.ndarray:
+    """The data as they are, known to be a table of real numbers; a mapped file stays mapped.
+
+    Raises:
+        InputError: if they are none.
+    """
     try:
         array = np.asarray(data)
     except ValueError as error:
@@ -137,12 +152,7 @@ def check_data(data: Numbers) -> Float[np.ndarray, "samples dims"]:
         raise InputError(f"the data have dtype {array.dtype}; they must be real numbers")
     if array.ndim != 2 or array.shape[1] == 0:
         raise InputError(f"the data have shape {array.shape}; they must be a table of samples by dimensions")
-    if len(array) < 2:
-        raise InputError(f"the data have {len(array)} row(s); a covariance needs at least two samples")
-    bad = np.flatnonzero(~np.isfinite(array).all(axis=1))
-    if len(bad):
-        raise InputError(f"row {bad[0]} of the data holds NaN or infinity; remove or impute such rows ({len(bad)})")
-    return array.astype(float)
+    return array
 
 
 def _group(spectrum: np.ndarray, num_blocks: int | None) -> tuple[np.ndarray, np.ndarray]:

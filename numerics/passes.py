@@ -6,7 +6,6 @@ is merged once, at the end. The fold's state is all there is to save and to go o
 
 import io
 import time
-import zipfile
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache, partial
@@ -19,7 +18,10 @@ import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array
 
+from numerics.data import UNREADABLE
 from numerics.files import write_whole
+from numerics.manifold import as_table
+from numerics.solution import Numbers
 from numerics.status import InputError
 
 # An array, the path of a .npy file, or chunks of samples.
@@ -164,28 +166,21 @@ def _open(data: Samples) -> np.ndarray | Iterable[np.ndarray]:
     if isinstance(data, (str, Path)):
         try:
             array = np.load(data, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        except UNREADABLE as error:
             raise InputError(f"{str(data)!r} cannot be read as a .npy array of numbers: {error}") from error
         if not isinstance(array, np.ndarray):
             array.close()
             raise InputError(f"{str(data)!r} is an archive of several arrays; samples are read from a .npy file")
         return _checked(array)
     if isinstance(data, (np.ndarray, jax.Array, list, tuple)):
-        try:
-            table = np.asarray(data)
-        except ValueError as error:
-            raise InputError("the data are no table: their rows differ in length") from error
-        return _checked(table)
+        return _checked(data)
     if not isinstance(data, Iterable):
         raise InputError(f"the data are of type {type(data).__name__}; give an array, a .npy file or chunks")
     return data
 
 
-def _checked(array: np.ndarray) -> np.ndarray:
-    if array.dtype.kind not in "biuf":
-        raise InputError(f"the data have dtype {array.dtype}; they must be real numbers")
-    if array.ndim != 2:
-        raise InputError(f"the data have shape {array.shape}; they must be a table of samples by dimensions")
+def _checked(data: Numbers) -> np.ndarray:
+    array = as_table(data)
     return array if array.dtype in (np.float32, np.float64) else array.astype(float)
 
 
@@ -197,7 +192,7 @@ def _chunks(
     first = start if _sized(source) else 0
     waiting: list[np.ndarray] = []
     for part in parts:
-        array = part if _sized(source) else _checked(np.asarray(part))
+        array = part if _sized(source) else _checked(part)
         if array.shape[1] != dims:
             raise InputError(f"the data have {array.shape[1]} dimensions but the probes {dims}")
         waiting.append(array)
@@ -249,7 +244,7 @@ class _Checkpoint:
             with np.load(io.BytesIO(self.path.read_bytes()), allow_pickle=False) as saved:
                 fingerprint, done = str(saved["fingerprint"]), int(saved["done"])
                 values = [saved[f"leaf_{place}"] for place in range(len(leaves))]
-        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        except (KeyError, *UNREADABLE) as error:
             raise InputError(f"the checkpoint {str(self.path)!r} is damaged; remove it to start anew") from error
         if fingerprint != self.fingerprint or any(a.shape != b.shape for a, b in zip(values, leaves, strict=True)):
             raise InputError(f"the checkpoint {str(self.path)!r} belongs to another pass; remove it or name another")

@@ -25,6 +25,11 @@ def provenance(inputs: dict[str, object]) -> str:
     )
 
 
+def described(long_name: str, units: str) -> dict[str, str]:
+    """Attributes of a variable of a result."""
+    return {"long_name": long_name, "units": units}
+
+
 @cache
 def _theory_sha256() -> str:
     text = "\n".join(f"{name} {sp.srepr(equation.right)}" for name, equation in theory.EQUATIONS.items())

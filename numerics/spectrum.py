@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array, Float
 
-from numerics.critical import as_noise_variances
+from numerics.critical import as_noise_variances, positive_noise_variances
 from numerics.empirical import gibbs, jacobian
 from numerics.empirical import score as _empirical_score
 from numerics.finite_n import quenched
@@ -17,7 +17,7 @@ from numerics.lowering import lower
 from numerics.manifold import Manifold
 from numerics.passes import Samples
 from numerics.probe import Probe
-from numerics.provenance import provenance
+from numerics.provenance import described, provenance
 from numerics.solution import Numbers
 from numerics.status import InputError
 from theory.symbols import dims, quenched_variance, s_v, t
@@ -79,13 +79,13 @@ def measure_spectrum(
             protocol that draws nothing.
     """
     point = np.asarray(x0, dtype=float)
-    times = np.atleast_1d(np.asarray(as_noise_variances(noise_variance), dtype=float))
+    times = np.atleast_1d(positive_noise_variances(noise_variance))
     if protocol not in PROTOCOLS:
         raise InputError(f"there is no protocol {protocol!r}; choose one of {', '.join(PROTOCOLS)}")
     if point.ndim != 1 or not len(point) or not np.isfinite(point).all():
         raise InputError(f"x0 has shape {point.shape}; it must be one point of finite coordinates")
-    if times.ndim != 1 or not (np.isfinite(times) & (times > 0)).all():
-        raise InputError("the noise variances must be a list of positive, finite numbers")
+    if times.ndim != 1:
+        raise InputError(f"the noise variances have shape {times.shape}; they must be a list")
     if num_replicates < 1 or (num_replicates > 1 and protocol != "orthogonal_frame"):
         raise InputError(
             f"num_replicates is {num_replicates}; it must be at least 1, and more only for protocol 'orthogonal_frame'"
@@ -96,10 +96,12 @@ def measure_spectrum(
     else:
         values = _frame_values(score, point, times, protocol, key, num_replicates)
     axes = ("noise_variance", "index", "replicate")
-    data = xr.Dataset({"singular_value": (axes, values, _text("value of -tJ", "1"))}, _coordinates(times, len(point)))
+    data = xr.Dataset(
+        {"singular_value": (axes, values, described("value of -tJ", "1"))}, _coordinates(times, len(point))
+    )
     if isinstance(score, EmpiricalScore):
         participation = np.asarray(gibbs(point, score.data, times).participation)
-        text = _text("sum of the squared Gibbs weights at x0", "1")
+        text = described("sum of the squared Gibbs weights at x0", "1")
         data = data.assign(participation=("noise_variance", participation, text))
     inputs = {
         "protocol": protocol,
@@ -151,7 +153,7 @@ def predicted_spectrum(
     else:
         raise InputError(f"there is no predicted spectrum {theory!r}; choose population or finite_n")
     spectra = -np.sort(-np.repeat(np.asarray(values), counts, axis=1), axis=1)
-    data = {"singular_value": (("noise_variance", "index"), spectra, _text(f"value of -tJ, {theory}", "1"))}
+    data = {"singular_value": (("noise_variance", "index"), spectra, described(f"value of -tJ, {theory}", "1"))}
     inputs = {
         "variances": np.asarray(manifold.variances).tolist(),
         "multiplicities": counts.tolist(),
@@ -204,20 +206,16 @@ def _with_gaps(spectrum: xr.Dataset) -> xr.Dataset:
         gap, place = gaps.max("index"), gaps.argmax("index")
     known = gap >= GAP_THRESHOLD
     return spectrum.assign(
-        gap=gap.assign_attrs(_text("largest distance of neighbouring values", "1")),
-        gap_index=place.assign_attrs(_text("index of the value above the gap", "1")),
+        gap=gap.assign_attrs(described("largest distance of neighbouring values", "1")),
+        gap_index=place.assign_attrs(described("index of the value above the gap", "1")),
         gap_dimension=xr.where(known, size - 1 - place, 0).assign_attrs(
-            _text(f"number of values below a gap of at least {GAP_THRESHOLD:g}", "1")
+            described(f"number of values below a gap of at least {GAP_THRESHOLD:g}", "1")
         ),
     )
 
 
 def _coordinates(times: np.ndarray, size: int | np.integer) -> dict[str, object]:
     return {
-        "noise_variance": ("noise_variance", times, _text("noise variance", "squared units of the data")),
-        "index": ("index", np.arange(size), _text("place in the spectrum, largest first", "1")),
+        "noise_variance": ("noise_variance", times, described("noise variance", "squared units of the data")),
+        "index": ("index", np.arange(size), described("place in the spectrum, largest first", "1")),
     }
-
-
-def _text(long_name: str, units: str) -> dict[str, str]:
-    return {"long_name": long_name, "units": units}

@@ -95,7 +95,6 @@ def test_beside_its_floor(benchmark):
     distance_product = seconds(lambda: product(jnp.asarray(x), few.T), 3) * num_samples / part
     weights = jnp.asarray(rng.random((len(times) * num_probes, part)))
     mean_product = seconds(lambda: product(weights, few), 3) * num_samples / part
-    gibbs(x, data[:part], times), score(x, data[:part], times)  # other shapes compile again below
     weights_alone = seconds(lambda: gibbs(x, data, times))
     floor = exponentials + distance_product
     print(f"\nln Z and Y2: {weights_alone:.1f} s, floor {floor:.1f} s, ratio {weights_alone / floor:.2f}")
