@@ -23,7 +23,8 @@ def load_data(source: str) -> Float[np.ndarray, "samples dims"]:
     """A data set by name or file: `digits`, FILE.npy, FILE.npz, FILE.npz:KEY or FILE.csv.
 
     `digits` is the set of 1797 handwritten digits that ships with scikit-learn, its
-    constant pixels dropped. A CSV file may start with one line of column names.
+    constant pixels dropped. A CSV file may start with one line of column names. A .npy file is mapped,
+    not read; its data may be larger than memory.
 
     Raises:
         InputError: if there is no such file, it cannot be read without unpickling, or it
@@ -58,7 +59,7 @@ def _digits() -> Float[np.ndarray, "samples dims"]:
 
 
 def _read_npy(file: Path, key: str | None) -> np.ndarray:
-    array = np.load(file, allow_pickle=False)
+    array = np.load(file, mmap_mode="r", allow_pickle=False)
     if not isinstance(array, np.ndarray):
         array.close()
         raise InputError("the file is an archive of several arrays; name it .npz")

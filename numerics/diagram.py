@@ -12,6 +12,7 @@ from numerics.criteria import Criterion, find_criterion, opening_time, setting
 from numerics.critical import as_log_sizes, search_window, solve_times
 from numerics.manifold import Manifold, float_array
 from numerics.probe import Probe
+from numerics.progress import bar
 from numerics.provenance import described, provenance
 from numerics.solution import Numbers, Transition
 from numerics.status import InputError, Status
@@ -95,7 +96,7 @@ def phase_diagram(
     data = {
         "critical_time": (("block", "num_samples"), times[blocks], described(time_text, _SQUARED)),
         "opening_time": ("block", opening[blocks], described("noise variance below which a block is open", _SQUARED)),
-        "status": (("block", "num_samples"), status[blocks], _status_attributes()),
+        "status": (("block", "num_samples"), status[blocks], status_attributes()),
         "critical_time_map": (
             ("num_samples", "local_variance"),
             times[swept_lanes].T,
@@ -106,7 +107,7 @@ def phase_diagram(
             opening[swept_lanes],
             described("noise variance below which the swept block is open", _SQUARED),
         ),
-        "status_map": (("num_samples", "local_variance"), status[swept_lanes].T, _status_attributes()),
+        "status_map": (("num_samples", "local_variance"), status[swept_lanes].T, status_attributes()),
         "sensitivity_swept": (
             ("num_samples", "local_variance"),
             swept_slope[swept_lanes].T,
@@ -139,14 +140,11 @@ def phase_diagram(
             described(f"local variance of the swept block {block}", _SQUARED),
         ),
     }
-    inputs = {
-        "variances": np.asarray(manifold.variances).tolist(),
-        "multiplicities": np.asarray(manifold.multiplicities).tolist(),
-        "normalized": manifold.normalized,
+    inputs = manifold.record() | {
         "block": int(block),
         "criterion": criterion,
         "theory": theory,
-        "probe": {"kind": probe.kind, "amplitude": float(probe.amplitude)},
+        "probe": probe.record(),
     }
     attributes = {"criterion": criterion, "theory": theory, "swept_block": int(block), "provenance": provenance(inputs)}
     return xr.Dataset(data, coordinates, attributes)
@@ -182,23 +180,19 @@ def _solve_quenched(
     progress: bool,
 ) -> tuple[np.ndarray, ...]:
     """Critical times, status, opening times and both sensitivities at level finite_n."""
-    from rich.console import Console
-    from rich.progress import track
-
     rows = []
-    lanes = track(
-        range(len(indicators)), "critical times", console=Console(stderr=True), disable=not progress, transient=True
-    )
-    for lane in lanes:
-        law = Manifold(manifolds.variances[lane], manifolds.multiplicities[lane])
-        indicator = jnp.asarray(indicators[lane])
-        at = setting(law, indicator, probe)
-        # The derivative of the setting with respect to the block's ln s.
-        swept = jax.tree.map(jnp.zeros_like, at)._replace(
-            variances=indicator * at.variances, probed_variance=at.probed_variance
-        )
-        value, status, slopes = quenched_lane(rule, at, swept, log_sizes)
-        rows.append((value, status, float(at.probed_variance), *slopes))
+    with bar(progress, "critical times", len(indicators)) as report:
+        for lane in range(len(indicators)):
+            law = Manifold(manifolds.variances[lane], manifolds.multiplicities[lane])
+            indicator = jnp.asarray(indicators[lane])
+            at = setting(law, indicator, probe)
+            # The derivative of the setting with respect to the block's ln s.
+            swept = jax.tree.map(jnp.zeros_like, at)._replace(
+                variances=indicator * at.variances, probed_variance=at.probed_variance
+            )
+            value, status, slopes = quenched_lane(rule, at, swept, log_sizes)
+            rows.append((value, status, float(at.probed_variance), *slopes))
+            report(lane + 1)
     value, status, probed, swept_slope, probe_slope = (np.array(column) for column in zip(*rows, strict=True))
     opening = np.asarray(jax.vmap(opening_time)(jnp.asarray(probed)))
     return value, status, opening, swept_slope, probe_slope
@@ -219,7 +213,8 @@ def _sensitivities(
     return -swept / slope, -probed / slope
 
 
-def _status_attributes() -> dict[str, object]:
+def status_attributes() -> dict[str, object]:
+    """Attributes of a variable that holds values of `Status`."""
     return {
         "long_name": "how the solver ended",
         "flag_values": np.array(list(Status), dtype=np.int8),

@@ -97,12 +97,14 @@ def gibbs(
     Args:
         x: probes, (dims,) or (probes, dims).
         data: samples: an array, (samples, dims); the path of a .npy file, which is memory-mapped;
-            or an iterable of such arrays. float32 data are read as they are and summed in float64.
+            or an iterable of such arrays. float32 data are read as they are and summed in float64: the
+            result is that of the stored numbers, whose coordinates are off by up to 2^-24 of themselves.
         noise_variance: noise variances t, of any shape, in squared units of the data.
         directions: v, (dims,) or (probes, dims); broadcast against x.
         chunk_size: samples read at once; by default 32 MB of them.
         checkpoint: a .npz file for the running sums. It is written about every ten seconds and when
-            interrupted; a call with the same arguments goes on from it, and removes it at the end.
+            interrupted; a call with the same arguments goes on from it, and removes it at the end. Every
+            process of several writes one of its own, its number before the suffix.
         mesh: one-dimensional mesh of devices, of one or several processes, that share the samples.
         progress: show a progress bar on stderr.
 
@@ -114,9 +116,7 @@ def gibbs(
             noise variance that is not positive, or a file that is no table of real numbers.
     """
     given = _Given.of(x, noise_variance, directions)
-    sums = _sums(given, data, 0, Options(chunk_size, checkpoint, mesh, progress))
-    fields = _gibbs(given.probes, sums)
-    return Gibbs(*(field.reshape(given.shape) for field in fields))
+    return _shaped_gibbs(given, _sums(given, data, 0, Options(chunk_size, checkpoint, mesh, progress)))
 
 
 def denoiser(
@@ -154,9 +154,7 @@ def score(
 
     Arguments and errors as for `gibbs`.
     """
-    given = _Given.of(x, noise_variance, directions)
-    sums = _sums(given, data, given.dims, Options(chunk_size, checkpoint, mesh, progress))
-    return _score_of(given.probes, sums).reshape(*given.shape, given.dims)
+    return gibbs_and_score(x, data, noise_variance, directions, Options(chunk_size, checkpoint, mesh, progress))[1]
 
 
 def jacobian(
@@ -165,6 +163,8 @@ def jacobian(
     noise_variance: Numbers,
     *,
     chunk_size: int | None = None,
+    checkpoint: str | Path | None = None,
+    mesh: Mesh | None = None,
     progress: bool = False,
 ) -> Float[Array, "..."]:
     """Jacobian of the empirical score: shape noise_variance.shape + probes + (dims, dims).
@@ -172,12 +172,7 @@ def jacobian(
     Takes two passes, the second over the samples relative to their Gibbs average, so that
     nothing cancels; `data` must be an array or a file. Arguments and errors as for `gibbs`.
     """
-    given, options = _Given.of(x, noise_variance, None), Options(chunk_size, progress=progress)
-    zero = jnp.zeros((*given.flat_shape, given.dims, given.dims))
-    spread = _resolved(given, data, options)
-    covariances = fold(_covariance_tile, _add, spread, zero, data, given.dims, given.tile, options)
-    times = given.probes.times[:, None, None, None]
-    return _jacobian(times, covariances, jnp.eye(given.dims)[None, None]).reshape(*given.shape, given.dims, given.dims)
+    return gibbs_and_jacobian(x, data, noise_variance, Options(chunk_size, checkpoint, mesh, progress))[1]
 
 
 def jacobian_operator(
@@ -186,6 +181,7 @@ def jacobian_operator(
     noise_variance: Numbers,
     *,
     chunk_size: int | None = None,
+    mesh: Mesh | None = None,
     progress: bool = False,
 ) -> Callable[[Numbers], Float[Array, "..."]]:
     """The Jacobian of the empirical score as a function v -> J v, for dimensions too many for the matrix.
@@ -193,8 +189,8 @@ def jacobian_operator(
     v broadcasts to noise_variance.shape + probes + (dims,), the shape of the result. Every
     application is one pass over the samples. Arguments and errors as for `jacobian`.
     """
-    given, options = _Given.of(x, noise_variance, None), Options(chunk_size, progress=progress)
-    spread = _resolved(given, data, options)
+    given, options = _Given.of(x, noise_variance, None), Options(chunk_size, None, mesh, progress)
+    spread = _spread(given, _first_pass(given, data, options))
 
     def apply(v: Numbers) -> Float[Array, "..."]:
         shape = (*given.shape, given.dims)
@@ -204,6 +200,31 @@ def jacobian_operator(
         return _jacobian(given.probes.times[:, None, None], products, vectors).reshape(shape)
 
     return apply
+
+
+def gibbs_and_score(
+    x: Numbers, data: Samples, noise_variance: Numbers, directions: Numbers | None, options: Options
+) -> tuple[Gibbs, Float[Array, "..."]]:
+    """`gibbs` and `score` in one pass."""
+    given = _Given.of(x, noise_variance, directions)
+    sums = _sums(given, data, given.dims, options)
+    return _shaped_gibbs(given, sums), _score_of(given.probes, sums).reshape(*given.shape, given.dims)
+
+
+def gibbs_and_jacobian(
+    x: Numbers, data: Samples, noise_variance: Numbers, options: Options
+) -> tuple[Gibbs, Float[Array, "..."]]:
+    """`gibbs` and `jacobian` in two passes."""
+    given = _Given.of(x, noise_variance, None)
+    sums = _first_pass(given, data, options)
+    if options.checkpoint is not None:
+        # Of its own name: an interrupted second pass is not taken for a foreign first one.
+        options = options._replace(checkpoint=Path(options.checkpoint).with_suffix(".second.npz"))
+    zero = jnp.zeros((*given.flat_shape, given.dims, given.dims))
+    covariances = fold(_covariance_tile, _add, _spread(given, sums), zero, data, given.dims, given.tile, options)
+    times = given.probes.times[:, None, None, None]
+    matrices = _jacobian(times, covariances, jnp.eye(given.dims)[None, None])
+    return _shaped_gibbs(given, sums), matrices.reshape(*given.shape, given.dims, given.dims)
 
 
 class _Given(NamedTuple):
@@ -323,6 +344,10 @@ def _merge(probes: _Probes, one: _Sums, other: _Sums) -> _Sums:
     )
 
 
+def _shaped_gibbs(given: _Given, sums: _Sums) -> Gibbs:
+    return Gibbs(*(field.reshape(given.shape) for field in _gibbs(given.probes, sums)))
+
+
 @jax.jit
 def _gibbs(probes: _Probes, sums: _Sums) -> tuple[Array, ...]:
     log_partition = _log_partition(probes.times[:, None], sums.total, sums.nearest)
@@ -356,10 +381,13 @@ class _Spread(NamedTuple):
         return weights / self.total[:, :, None]
 
 
-def _resolved(given: _Given, data: Samples, options: Options) -> _Spread:
+def _first_pass(given: _Given, data: Samples, options: Options) -> _Sums:
     if not isinstance(data, (np.ndarray, jax.Array, list, tuple, str, Path)):
         raise InputError("a Jacobian takes two passes over the data; give an array or a .npy file, not chunks")
-    sums = _sums(given, data, given.dims, options)
+    return _sums(given, data, given.dims, options)
+
+
+def _spread(given: _Given, sums: _Sums) -> _Spread:
     return _Spread(given.probes, sums.nearest, sums.total, sums.weighted / sums.total[:, :, None])
 
 

@@ -1,6 +1,6 @@
 """The data's law: a centered Gaussian given by its covariance spectrum."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import jax
@@ -13,6 +13,8 @@ from numerics.lowering import lower
 from numerics.solution import Numbers
 from numerics.status import InputError
 from theory.symbols import d, s, s_v
+
+_PART = 1 << 22  # numbers of a data set that are worked on at once
 
 _sphere_variance = lower("sphere_variance", (s_v, s, d))
 
@@ -71,10 +73,13 @@ class Manifold:
         rows = check_data(data)
         if num_blocks is not None and num_blocks < 1:
             raise InputError(f"num_blocks is {num_blocks}; it must be at least 1")
-        if center:
-            rows = rows - rows.mean(axis=0)
         num_samples, ambient_dim = rows.shape
-        singular = np.linalg.svd(rows / np.sqrt(num_samples), compute_uv=False)
+        mean = rows.mean(axis=0, dtype=float) if center else np.zeros(ambient_dim)
+        # The triangular factor has the singular values of the rows, and takes them part by part.
+        triangle = np.zeros((0, ambient_dim))
+        for part in parts(rows):
+            triangle = np.linalg.qr(np.concatenate([triangle, (part - mean) / np.sqrt(num_samples)]), mode="r")
+        singular = np.linalg.svd(triangle, compute_uv=False)
         if not singular.max(initial=0.0) < np.sqrt(np.finfo(float).max):
             raise InputError("the data are too large for their variances to be finite; rescale them")
         spectrum = np.zeros(ambient_dim)
@@ -116,6 +121,14 @@ class Manifold:
         directions = np.repeat(np.arange(self.num_blocks), np.asarray(self.multiplicities, dtype=int))
         return jnp.sqrt(self.variances)[directions]
 
+    def record(self) -> dict[str, object]:
+        """What the provenance of a result says of the law."""
+        return {
+            "variances": np.asarray(self.variances).tolist(),
+            "multiplicities": np.asarray(self.multiplicities, dtype=int).tolist(),
+            "normalized": self.normalized,
+        }
+
     def sample(self, key: Array, num_samples: int) -> Float[Array, "samples dims"]:
         """Independent samples, the blocks' directions in order along the coordinate axes."""
         scale = self.axis_deviations()
@@ -124,18 +137,32 @@ class Manifold:
 
 
 def check_data(data: Numbers) -> Float[np.ndarray, "samples dims"]:
-    """The data as a float64 matrix.
+    """The data as a matrix of float64, or float32 if they are; a mapped file stays mapped.
 
     Raises:
         InputError: if they are not a finite two-dimensional array of numbers with at least two rows.
     """
-    array = as_table(data)
+    array = floats(as_table(data))
     if len(array) < 2:
         raise InputError(f"the data have {len(array)} row(s); a covariance needs at least two samples")
-    bad = np.flatnonzero(~np.isfinite(array).all(axis=1))
+    bad = np.concatenate([~np.isfinite(part).all(axis=1) for part in parts(array)]).nonzero()[0]
     if len(bad):
         raise InputError(f"row {bad[0]} of the data holds NaN or infinity; remove or impute such rows ({len(bad)})")
-    return array.astype(float)
+    return array
+
+
+def parts(table: np.ndarray) -> Iterator[Float[np.ndarray, "rows dims"]]:
+    """The table in float64, so many rows at a time that their copies stay small."""
+    dims = table.shape[1]
+    # At least as many rows as columns: fewer would make every factorization mostly of what is known.
+    rows = max(dims, _PART // dims)
+    for first in range(0, len(table), rows):
+        yield table[first : first + rows].astype(float)
+
+
+def floats(table: np.ndarray) -> np.ndarray:
+    """The table as it is if it is of float32 or float64, else as float64."""
+    return table if table.dtype in (np.float32, np.float64) else table.astype(float)
 
 
 def as_table(data: Numbers) -> np.ndarray:

@@ -6,8 +6,7 @@ is merged once, at the end. The fold's state is all there is to save and to go o
 
 import io
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache, partial
 from hashlib import sha256
 from pathlib import Path
@@ -20,8 +19,8 @@ from jaxtyping import Array
 
 from numerics.data import UNREADABLE
 from numerics.files import write_whole
-from numerics.manifold import as_table
-from numerics.solution import Numbers
+from numerics.manifold import as_table, floats
+from numerics.progress import bar
 from numerics.status import InputError
 
 # An array, the path of a .npy file, or chunks of samples.
@@ -81,11 +80,9 @@ def fold(
     saved = None if options.checkpoint is None else _Checkpoint(options.checkpoint, context, source, rows)
     reached = (0, state)
     if saved is not None:
-        if jax.process_count() > 1:
-            raise InputError("a checkpoint is for one process; leave it out where several share the samples")
         reached = saved.load(state, everywhere)
     try:
-        with _bar(options.progress, source) as report:
+        with bar(options.progress, "samples", len(source) if _sized(source) else None) as report:
             report(reached[0])
             for first, chunk in _chunks(source, rows, reached[0], dims):
                 # Of a mapped file, each process reads its own share only.
@@ -102,15 +99,17 @@ def fold(
                 report(reached[0])
                 if saved is not None:
                     saved.keep(*reached)
+        if reached[0] == 0:
+            raise InputError("the data are empty; a Gibbs average needs at least one sample")
+        # Here processes meet, and here it shows if one is gone.
+        total = jax.block_until_ready(_merged(merge, mesh, context, reached[1]))
     except BaseException:
         if saved is not None and reached[0] > 0:
             saved.keep(*reached, now=True)
         raise
-    if reached[0] == 0:
-        raise InputError("the data are empty; a Gibbs average needs at least one sample")
     if saved is not None:
         saved.remove()
-    return _merged(merge, mesh, context, reached[1])
+    return total
 
 
 @partial(jax.jit, static_argnums=(0, 1))
@@ -171,17 +170,12 @@ def _open(data: Samples) -> np.ndarray | Iterable[np.ndarray]:
         if not isinstance(array, np.ndarray):
             array.close()
             raise InputError(f"{str(data)!r} is an archive of several arrays; samples are read from a .npy file")
-        return _checked(array)
+        return floats(as_table(array))
     if isinstance(data, (np.ndarray, jax.Array, list, tuple)):
-        return _checked(data)
+        return floats(as_table(data))
     if not isinstance(data, Iterable):
         raise InputError(f"the data are of type {type(data).__name__}; give an array, a .npy file or chunks")
     return data
-
-
-def _checked(data: Numbers) -> np.ndarray:
-    array = as_table(data)
-    return array if array.dtype in (np.float32, np.float64) else array.astype(float)
 
 
 def _chunks(
@@ -192,7 +186,7 @@ def _chunks(
     first = start if _sized(source) else 0
     waiting: list[np.ndarray] = []
     for part in parts:
-        array = part if _sized(source) else _checked(part)
+        array = part if _sized(source) else floats(as_table(part))
         if array.shape[1] != dims:
             raise InputError(f"the data have {array.shape[1]} dimensions but the probes {dims}")
         waiting.append(array)
@@ -216,14 +210,29 @@ def _finite(samples: np.ndarray, first: int) -> np.ndarray:
     return samples
 
 
+def checkpoint_path(path: str | Path) -> Path:
+    """The path of a checkpoint.
+
+    Raises:
+        InputError: if it does not name a .npz file.
+    """
+    if Path(path).suffix != ".npz":
+        raise InputError(f"the checkpoint {str(path)!r} must be a .npz file")
+    return Path(path)
+
+
 class _Checkpoint:
-    """The state of an unfinished pass, in a file that is either whole or not there."""
+    """The state of an unfinished pass, in a file that is either whole or not there.
+
+    Of several processes each has a file of its own, with its part of the state.
+    """
 
     def __init__(self, path: str | Path, context: object, source: object, rows: int) -> None:
-        self.path = Path(path)
-        if self.path.suffix != ".npz":
-            raise InputError(f"the checkpoint {str(path)!r} must be a .npz file")
-        digest = sha256(str((rows, source.shape if _sized(source) else "chunks")).encode())
+        self.path = checkpoint_path(path)
+        processes = jax.process_count()
+        if processes > 1:
+            self.path = self.path.with_suffix(f".{jax.process_index()}.npz")
+        digest = sha256(str((rows, processes, source.shape if _sized(source) else "chunks")).encode())
         for leaf in jax.tree.leaves(context):
             digest.update(np.asarray(leaf).tobytes())
         if _sized(source):
@@ -246,15 +255,21 @@ class _Checkpoint:
                 values = [saved[f"leaf_{place}"] for place in range(len(leaves))]
         except (KeyError, *UNREADABLE) as error:
             raise InputError(f"the checkpoint {str(self.path)!r} is damaged; remove it to start anew") from error
-        if fingerprint != self.fingerprint or any(a.shape != b.shape for a, b in zip(values, leaves, strict=True)):
+        if fingerprint != self.fingerprint or any(
+            value.shape != _own_part(leaf).shape for value, leaf in zip(values, leaves, strict=True)
+        ):
             raise InputError(f"the checkpoint {str(self.path)!r} belongs to another pass; remove it or name another")
-        return done, jax.tree.unflatten(tree, [jax.device_put(value, sharding) for value in values])
+        parts = (
+            jax.make_array_from_process_local_data(sharding, value, leaf.shape)
+            for value, leaf in zip(values, leaves, strict=True)
+        )
+        return done, jax.tree.unflatten(tree, list(parts))
 
     def keep(self, done: int, state: object, now: bool = False) -> None:
         """Save, if it is time."""
         if not now and time.monotonic() - self.saved_at < _SAVE_EVERY:
             return
-        fields = {f"leaf_{place}": np.asarray(leaf) for place, leaf in enumerate(jax.tree.leaves(state))}
+        fields = {f"leaf_{place}": _own_part(leaf) for place, leaf in enumerate(jax.tree.leaves(state))}
         fields |= {"fingerprint": np.array(self.fingerprint), "done": np.array(done)}
         buffer = io.BytesIO()
         np.savez(buffer, allow_pickle=False, **fields)
@@ -265,15 +280,8 @@ class _Checkpoint:
         self.path.unlink(missing_ok=True)
 
 
-@contextmanager
-def _bar(shown: bool, source: object) -> Generator[Callable[[int], None]]:
-    """Gives a function that is told the number of samples done."""
-    if not shown:
-        yield lambda done: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("samples", total=len(source) if _sized(source) else None)
-        yield lambda done: bar.update(task, completed=done)
+def _own_part(leaf: Array) -> np.ndarray:
+    """The part of an array that lies on this process's devices, which share its first axis, a row each."""
+    shards = sorted(leaf.addressable_shards, key=lambda shard: shard.index[0].start or 0)
+    # Of an array without elements every device may hold all rows.
+    return np.concatenate([np.asarray(shard.data) for shard in shards])[: len(shards)]

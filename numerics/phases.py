@@ -7,11 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from numerics.criteria import find_criterion, opening_time, setting
+from numerics.criteria import Criterion, find_criterion, opening_time, setting
 from numerics.critical import as_log_sizes, as_noise_variances
 from numerics.finite_n import quenched
 from numerics.manifold import Manifold
 from numerics.probe import Probe
+from numerics.progress import bar
 from numerics.solution import Numbers
 
 PHASES = ("unresolved", "generalizing", "memorized", "unknown")
@@ -39,12 +40,15 @@ def phase(
     """
     times = as_noise_variances(noise_variance)
     log_sizes = as_log_sizes(num_samples, log_num_samples)
-    balance = _log_signal_to_noise(manifold, block, times, log_sizes, theory, probe)
-    opening = float(opening_time(jnp.dot(manifold.indicator(block), manifold.variances)))
-    open_ = np.broadcast_to(_outer(np.asarray(times) < opening, log_sizes), balance.shape)
+    rule = find_criterion(theory, "signal_to_noise", manifold.normalized)
+    flat = np.asarray(times).ravel()
+    open_ = flat < float(opening_time(jnp.dot(manifold.indicator(block), manifold.variances)))
+    balance = np.full(flat.shape + log_sizes.shape, np.nan)
+    if open_.any():  # elsewhere it does not matter
+        balance[open_] = _log_signal_to_noise(manifold, block, flat[open_], log_sizes, rule, probe)
     words = np.where(balance > 0, PHASES[1], np.where(np.isnan(balance), PHASES[3], PHASES[2]))
-    known = _outer(np.asarray(times) > 0, log_sizes)
-    return np.where(open_ | ~known, words, PHASES[0])
+    words[(flat > 0) & ~open_] = PHASES[0]
+    return words.reshape(times.shape + log_sizes.shape)
 
 
 def resolved_dimension(
@@ -55,44 +59,43 @@ def resolved_dimension(
     log_num_samples: Numbers | None = None,
     theory: str,
     probe: Probe = Probe.along(),
+    progress: bool = False,
 ) -> Float[np.ndarray, "..."]:
     """D(t, N), the number of directions that are open and whose signal-to-noise ratio exceeds one.
 
-    Shape: noise variances + sizes; NaN where the phase of some block is unknown.
+    Shape: noise variances + sizes; NaN where the phase of some block is unknown. `progress` shows a
+    progress bar over the blocks on stderr.
 
     Raises:
         InputError: as `phase`.
     """
     total = 0.0
-    for block, count in enumerate(np.asarray(manifold.multiplicities)):
-        words = phase(
-            manifold,
-            block,
-            noise_variance=noise_variance,
-            num_samples=num_samples,
-            log_num_samples=log_num_samples,
-            theory=theory,
-            probe=probe,
-        )
-        total = total + np.where(words == "unknown", np.nan, count * (words == "generalizing"))
+    counts = np.asarray(manifold.multiplicities)
+    with bar(progress, "resolved dimension", len(counts)) as report:
+        for block, count in enumerate(counts):
+            words = phase(
+                manifold,
+                block,
+                noise_variance=noise_variance,
+                num_samples=num_samples,
+                log_num_samples=log_num_samples,
+                theory=theory,
+                probe=probe,
+            )
+            total = total + np.where(words == "unknown", np.nan, count * (words == "generalizing"))
+            report(block + 1)
     return np.asarray(total)
 
 
 def _log_signal_to_noise(
-    manifold: Manifold, block: int | np.integer, times: Array | np.ndarray, log_sizes: Array | np.ndarray, theory: str,
+    manifold: Manifold, block: int | np.integer, times: np.ndarray, log_sizes: Array | np.ndarray, rule: Criterion,
     probe: Probe,
 ) -> np.ndarray:  # fmt: skip
     """ln R of shape noise variances + sizes."""
-    rule = find_criterion(theory, "signal_to_noise", manifold.normalized)
-    if theory == "finite_n":
+    if rule.level == "finite_n":
         ratio = quenched(manifold, block, noise_variance=times, log_num_samples=log_sizes, probe=probe)
         with np.errstate(divide="ignore"):
             return np.log(np.asarray(ratio.signal_to_noise))
     at = setting(manifold, manifold.indicator(block), probe)
-    grid = jax.vmap(lambda t: jax.vmap(partial(rule.balance, at, t))(jnp.ravel(log_sizes)))(jnp.ravel(times))
-    return np.asarray(grid).reshape(np.shape(times) + np.shape(log_sizes))
-
-
-def _outer(of_times: np.ndarray, log_sizes: Array | np.ndarray) -> np.ndarray:
-    """An array over noise variances with an axis of length one for every axis of the sizes."""
-    return of_times.reshape(of_times.shape + (1,) * np.ndim(log_sizes))
+    grid = jax.vmap(lambda t: jax.vmap(partial(rule.balance, at, t))(jnp.ravel(log_sizes)))(jnp.asarray(times))
+    return np.asarray(grid).reshape(times.shape + log_sizes.shape)

@@ -79,6 +79,10 @@ class Probe:
             self.amplitude,
         )
 
+    def record(self) -> dict[str, object]:
+        """What the provenance of a result says of the probe."""
+        return {"kind": self.kind, "amplitude": float(self.amplitude)}
+
     def coordinate(self, noise_variance: Array, probed_variance: Array, multiplicities: Array) -> Float[Array, ""]:
         """Squared coordinate along the probed direction."""
         return _coordinate[self.kind](noise_variance, probed_variance, multiplicities, self.amplitude)

@@ -5,6 +5,7 @@ from functools import cache
 from hashlib import sha256
 from importlib.metadata import version
 
+import numpy as np
 import sympy as sp
 
 import theory
@@ -28,6 +29,11 @@ def provenance(inputs: dict[str, object]) -> str:
 def described(long_name: str, units: str) -> dict[str, str]:
     """Attributes of a variable of a result."""
     return {"long_name": long_name, "units": units}
+
+
+def digest(data: np.ndarray) -> str:
+    """SHA-256 of an array's numbers."""
+    return sha256(np.ascontiguousarray(data).data).hexdigest()
 
 
 @cache

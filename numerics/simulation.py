@@ -73,13 +73,11 @@ def theory_versus_simulation(
         np.sqrt(max(float(np.mean(deviation**4)) - variance**2, 0.0)) / root,
     ]
     prediction = [float(getattr(predicted, name)) for name in OBSERVABLES]
-    inputs = {
-        "variances": np.asarray(manifold.variances).tolist(),
-        "multiplicities": np.asarray(manifold.multiplicities).tolist(),
+    inputs = manifold.record() | {
         "block": int(block),
         "noise_variance": float(noise_variance),
         "num_samples": float(count),
-        "probe": {"kind": probe.kind, "amplitude": float(probe.amplitude)},
+        "probe": probe.record(),
         "num_datasets": num_datasets,
         "key": np.asarray(jax.random.key_data(key)).tolist(),
     }

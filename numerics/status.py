@@ -29,3 +29,7 @@ _SENTENCES = {
     Status.INVALID: "The input of this lane is not valid: sizes must be finite and at least 2, variances and noise "
     "variances finite and not negative.",
 }
+
+
+class PeerError(InputError):
+    """Another process that shares the work is gone."""

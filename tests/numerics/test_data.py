@@ -41,9 +41,14 @@ def test_files(tmp_path):
         "named.csv",
     ):
         found = load_data(str(tmp_path / name))
-        assert found.dtype == np.float64
+        assert found.dtype == (np.float32 if name == "rows.npy" else np.float64)
         np.testing.assert_array_equal(found, ROWS)
     np.testing.assert_array_equal(load_data(str(tmp_path / "two.npz:other")), ROWS + 1)
+
+
+def test_a_npy_file_stays_in_its_file(tmp_path):
+    np.save(tmp_path / "rows.npy", ROWS)
+    assert isinstance(load_data(str(tmp_path / "rows.npy")).base, np.memmap)
 
 
 def _write_bad_files(folder):

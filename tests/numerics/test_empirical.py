@@ -135,6 +135,23 @@ def test_float32_data_are_summed_in_float64():
     assert relative(score(PROBES, small, TIMES), np.asarray(exact)).max() < 1e-12
 
 
+def test_storing_in_float32_costs_what_moving_the_data_does():
+    """The documented error: that of the score at data moved by 2^-24 of their coordinates, nothing else."""
+    data, small = DATA * 3, (DATA * 3).astype(np.float32)
+    times = np.array([0.1, 1.0, 10.0])
+    moved = small.astype(float) - data
+    assert np.abs(moved / data).max() <= 2.0**-24
+    exact, stored = score(PROBES, data, times), score(PROBES, small, times)
+    change = jax.jvp(lambda y: jax.vmap(lambda t: score_of(PROBES, y, t))(times), (data,), (moved,))[1]
+    np.testing.assert_allclose(stored - exact, change, rtol=1e-3, atol=1e-6 * np.abs(change).max())
+
+
+def score_of(probes, data, time):
+    """The score, written out."""
+    weights = jax.nn.softmax(-jnp.sum((probes[:, None, :] - data[None]) ** 2, axis=2) / (2 * time), axis=1)
+    return (weights @ data - probes) / time
+
+
 def test_an_interrupted_pass_goes_on(tmp_path):
     file = tmp_path / "sums.npz"
     expected = score(PROBES, DATA, TIMES, chunk_size=10)
@@ -195,6 +212,25 @@ def test_damaged_files(tmp_path):
     for name in ("cut.npy", "object.npy", "several.npz"):
         with pytest.raises(InputError, match=name):
             gibbs(PROBES, tmp_path / name, 0.1)
+
+
+@pytest.mark.parametrize("dies_at", [10, 90])  # the first pass, the second pass
+def test_an_interrupted_jacobian_goes_on(tmp_path, monkeypatch, dies_at):
+    file, seen = tmp_path / "sums.npz", []
+
+    def counted(samples, first):
+        seen.append(first)
+        if len(seen) == dies_at // 10 + 1:
+            raise KeyboardInterrupt
+        return samples
+
+    expected = jacobian(PROBES, DATA, TIMES, chunk_size=10)
+    monkeypatch.setattr("numerics.passes._finite", counted)
+    with pytest.raises(KeyboardInterrupt):
+        jacobian(PROBES, DATA, TIMES, chunk_size=10, checkpoint=file)
+    assert len(list(tmp_path.iterdir())) == 1
+    np.testing.assert_array_equal(jacobian(PROBES, DATA, TIMES, chunk_size=10, checkpoint=file), expected)
+    assert not list(tmp_path.iterdir())
 
 
 def test_directions_and_chunks_that_do_not_fit():

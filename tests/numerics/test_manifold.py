@@ -142,3 +142,13 @@ def test_samples_have_the_spectrum():
 def test_normalized_samples_lie_on_the_sphere():
     rows = Manifold([4.0, 0.25], [3, 2], normalized=True).sample(jax.random.key(1), 100)
     np.testing.assert_allclose(jnp.linalg.norm(rows, axis=1), 1.0, rtol=1e-14)
+
+
+def test_the_spectrum_is_taken_part_by_part(rng, monkeypatch):
+    data = (rng.normal(size=(1000, 6)) * np.geomspace(10, 1e-6, 6) + 100).astype(np.float32)
+    whole = Manifold.from_data(data)
+    monkeypatch.setattr("numerics.manifold._PART", 60)
+    np.testing.assert_allclose(Manifold.from_data(data).variances, whole.variances, rtol=1e-9)
+    centered = data.astype(float) - data.astype(float).mean(axis=0)
+    expected = np.linalg.svd(centered, compute_uv=False) ** 2 / 1000
+    np.testing.assert_allclose(whole.variances, expected, rtol=1e-9)

@@ -48,27 +48,29 @@ def start(code, *arguments, devices):
     )  # fmt: skip
 
 
-def finish(process):
+def finish_all(processes):
+    """What they print, once all have ended well; none is left running."""
     try:
-        out, err = process.communicate(timeout=200)
-    finally:
-        process.kill()
-    assert process.returncode == 0, err
-    return out
-
-
-def test_four_devices():
-    assert finish(start(DEVICES, 4, devices=4)).strip() == "equal"
-
-
-def test_two_processes():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
-    processes = [start(PROCESS, 4, address, number, devices=2) for number in range(2)]
-    try:
-        for process in processes:
-            assert "equal" in finish(process)
+        outputs = [process.communicate(timeout=200) for process in processes]
     finally:
         for process in processes:
             process.kill()
+    for process, (_, err) in zip(processes, outputs, strict=True):
+        assert process.returncode == 0, err
+    return [out for out, _ in outputs]
+
+
+def free_address():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{probe.getsockname()[1]}"
+
+
+def test_four_devices():
+    assert finish_all([start(DEVICES, 4, devices=4)]) == ["equal\n"]
+
+
+def test_two_processes():
+    address = free_address()
+    for out in finish_all([start(PROCESS, 4, address, number, devices=2) for number in range(2)]):
+        assert "equal" in out
