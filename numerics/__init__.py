@@ -15,6 +15,7 @@ if "jax" in sys.modules:
     sys.modules["jax"].config.update("jax_enable_x64", True)
 
 if TYPE_CHECKING:
+    from numerics.comparison import compare as compare
     from numerics.critical import critical_size as critical_size
     from numerics.critical import critical_time as critical_time
     from numerics.data import load_data as load_data
@@ -34,13 +35,17 @@ if TYPE_CHECKING:
     from numerics.phases import phase as phase
     from numerics.phases import resolved_dimension as resolved_dimension
     from numerics.probe import Probe as Probe
+    from numerics.replicates import measure_resolved_dimension as measure_resolved_dimension
     from numerics.simulation import theory_versus_simulation as theory_versus_simulation
     from numerics.solution import Transition as Transition
     from numerics.spectrum import EmpiricalScore as EmpiricalScore
     from numerics.spectrum import measure_spectrum as measure_spectrum
     from numerics.spectrum import predicted_spectrum as predicted_spectrum
+    from numerics.spectrum_figures import comparison_figure as comparison_figure
+    from numerics.spectrum_figures import spectrum_figure as spectrum_figure
     from numerics.status import InputError as InputError
     from numerics.status import Status as Status
+    from numerics.study import spectrum_study as spectrum_study
 
 _MODULE_OF = {
     "EmpiricalScore": "spectrum",
@@ -52,6 +57,8 @@ _MODULE_OF = {
     "Quenched": "finite_n",
     "Status": "status",
     "Transition": "solution",
+    "compare": "comparison",
+    "comparison_figure": "spectrum_figures",
     "critical_size": "critical",
     "critical_time": "critical",
     "denoiser": "empirical",
@@ -60,6 +67,7 @@ _MODULE_OF = {
     "jacobian_operator": "empirical",
     "load_data": "data",
     "lower": "lowering",
+    "measure_resolved_dimension": "replicates",
     "measure_spectrum": "spectrum",
     "phase": "phases",
     "phase_diagram": "diagram",
@@ -68,6 +76,8 @@ _MODULE_OF = {
     "quenched": "finite_n",
     "resolved_dimension": "phases",
     "score": "empirical",
+    "spectrum_figure": "spectrum_figures",
+    "spectrum_study": "study",
     "theory_versus_simulation": "simulation",
 }
 

@@ -28,10 +28,10 @@ STYLE: dict[Any, Any] = {
     "axes.linewidth": 0.6,
 }
 _FAINT = 0.3
-_MOST_LINES = 6  # more blocks than this are a colour scale
-_DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)))
+MOST_LINES = 6  # more blocks than this are a colour scale
+DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)))
 _COLOURS = "viridis"
-_UNITS = "data units$^2$"
+UNITS = "data units$^2$"
 
 
 def phase_diagram_figure(diagram: xr.Dataset) -> Figure:
@@ -48,7 +48,7 @@ def phase_diagram_figure(diagram: xr.Dataset) -> Figure:
         axes = above.add_subplot()
         draw_critical_times(axes, diagram)
         axes.set_title(f"{diagram_title(diagram)} (\N{BLACK RIGHT-POINTING TRIANGLE} opening times)", fontsize=8)
-        if diagram.sizes["block"] <= _MOST_LINES:
+        if diagram.sizes["block"] <= MOST_LINES:
             above.legend(loc="outside lower center", ncols=3, frameon=False, handlelength=2.0, columnspacing=1.0)
         draw_critical_time_map(below.add_subplot(), diagram)
     return figure
@@ -78,10 +78,10 @@ def figure_writers(figure: Figure, path: Path) -> dict[Path, Callable[[Path], ob
 def draw_critical_times(axes: Axes, diagram: xr.Dataset) -> None:
     """t_c against N, a line per block; opening times are triangles at the right and, for few blocks, thin lines."""
     sizes, variances = _sizes(diagram), diagram.block_variance.values
-    many = len(variances) > _MOST_LINES
+    many = len(variances) > MOST_LINES
     colours, scale = _block_colours(variances)
     for block, (variance, colour) in enumerate(zip(variances, colours, strict=True)):
-        dashes = "-" if many else _DASHES[block]
+        dashes = "-" if many else DASHES[block]
         plot = partial(axes.plot, sizes, color=colour, linestyle=dashes, linewidth=0.7 if many else 1.3)
         times, opening = diagram.critical_time.values[block], diagram.opening_time.values[block]
         outside = diagram.status.values[block] == Status.OUT_OF_VALIDITY
@@ -94,7 +94,7 @@ def draw_critical_times(axes: Axes, diagram: xr.Dataset) -> None:
         axes.plot([0.99], [opening], marker=5, color=colour, markersize=4, transform=axes.get_yaxis_transform())
     found = diagram.critical_time.values[np.isfinite(diagram.critical_time.values)]
     # Data without any variance have nothing to show on a logarithmic axis.
-    axes.set(yscale="log" if variances.any() else "linear", ylabel=f"critical time $t_c$ [{_UNITS}]")
+    axes.set(yscale="log" if variances.any() else "linear", ylabel=f"critical time $t_c$ [{UNITS}]")
     _label_sizes(axes, diagram)
     if many:
         # Blocks far below the critical times never open; their opening times would squeeze the curves.
@@ -108,7 +108,7 @@ def draw_critical_time_map(axes: Axes, diagram: xr.Dataset) -> None:
     times = diagram.critical_time_map.values.T
     found = times[np.isfinite(times)]
     norm = LogNorm(found.min(), found.max()) if len(found) and found.max() > found.min() else None
-    _draw_map(axes, diagram, times, norm, _COLOURS, f"$t_c$ of the swept block [{_UNITS}]")
+    _draw_map(axes, diagram, times, norm, _COLOURS, f"$t_c$ of the swept block [{UNITS}]")
     ratio = _opening_ratio(diagram)
     if len(found) and np.nanmin(ratio) < 1 < np.nanmax(ratio) and min(ratio.shape) > 1:
         line = axes.contour(
@@ -173,7 +173,7 @@ def _opening_ratio(diagram: xr.Dataset) -> np.ndarray:
 def _label_map(axes: Axes, diagram: xr.Dataset) -> None:
     _label_sizes(axes, diagram)
     axes.set(yscale="log")
-    axes.set_ylabel(f"local variance $s$ of block {diagram.attrs['swept_block']} [{_UNITS}]")
+    axes.set_ylabel(f"local variance $s$ of block {diagram.attrs['swept_block']} [{UNITS}]")
 
 
 def _drawable(diagram: xr.Dataset) -> bool:
@@ -195,15 +195,19 @@ def _label_sizes(axes: Axes, diagram: xr.Dataset) -> None:
         axes.set_xlim(sizes.min(), sizes.max())
 
 
+def shades(count: int) -> np.ndarray:
+    """So many colours from light to dark; the lightest end of the map is left out: it vanishes on white paper."""
+    return mpl.colormaps[_COLOURS](np.linspace(0.85, 0.0, count))
+
+
 def _block_colours(variances: np.ndarray) -> tuple[np.ndarray, ScalarMappable]:
     """One colour per block, dark for high variance; the colour scale of the logarithm of the variances."""
     positive = variances[variances > 0]
     low, high = (positive.min(), positive.max()) if len(positive) else (1.0, 1.0)
     norm = LogNorm(low, high) if high > low else Normalize(low, high)
-    # The light end of the map is left out: it vanishes on white paper.
-    colour_map = mpl.colors.ListedColormap(mpl.colormaps[_COLOURS](np.linspace(0.85, 0.0, 256)))
+    colour_map = mpl.colors.ListedColormap(shades(256))
     scale = ScalarMappable(norm, colour_map)
-    if len(variances) > _MOST_LINES:
+    if len(variances) > MOST_LINES:
         return scale.to_rgba(np.maximum(variances, low)), scale
     ranks = np.argsort(np.argsort(-variances))
     return colour_map(1.0 - ranks / max(len(variances) - 1, 1)), scale

@@ -2,26 +2,28 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
+from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
-from numerics.critical import as_noise_variances, positive_noise_variances
-from numerics.empirical import gibbs, jacobian
-from numerics.empirical import score as _empirical_score
+from numerics.critical import as_log_sizes, as_noise_variances, positive_noise_variances
+from numerics.empirical import Gibbs, gibbs_and_jacobian, gibbs_and_score
 from numerics.finite_n import quenched
 from numerics.lowering import lower
 from numerics.manifold import Manifold
-from numerics.passes import Samples
+from numerics.passes import Options, Samples, checkpoint_path
 from numerics.probe import Probe
 from numerics.provenance import described, provenance
 from numerics.solution import Numbers
 from numerics.status import InputError
-from theory.symbols import dims, quenched_variance, s_v, t
+from theory.symbols import Q_rest, condensed_excess, d, dims, k_2, log_N, q_v, quenched_variance, s, s_v, t, t_c
 
+PREDICTIONS = ("population", "finite_n", "published")
 PROTOCOLS = ("jacobian", "orthogonal_frame", "central_difference")
 # The least distance of neighbouring values of -tJ, which lie between 0 and 1, that counts as a gap.
 GAP_THRESHOLD = 0.1
@@ -30,19 +32,37 @@ Score = Callable[..., Array | np.ndarray]
 
 _population_eigenvalue = jnp.vectorize(lower("population_eigenvalue", (t, s_v)))
 _noisy_eigenvalue = jnp.vectorize(lower("noisy_eigenvalue", (t, s_v, dims, quenched_variance)))
+_published_value = lower("published_singular_value", (t, s_v, condensed_excess, s, d))
+_published_excess = lower("published_excess", (t, t_c))
+_published_time = lower("gaussian_critical_time", (k_2, log_N))
+_second_cumulant = lower("second_cumulant_probed", (s, d, Q_rest, s_v, q_v))
+_sphere_second_cumulant = lower("sphere_second_cumulant_probed", (s, Q_rest, s_v, q_v))
 
 
 @dataclass(frozen=True, eq=False)
 class EmpiricalScore:
     """The empirical score of a data set as a callable (x, t) -> score.
 
-    `measure_spectrum` knows it, and takes all noise variances in one pass over the samples.
+    `measure_spectrum` knows it, and takes all noise variances in one pass over the samples. `data` and
+    the options are those of `score`.
     """
 
     data: Samples
+    chunk_size: int | None = None
+    checkpoint: str | Path | None = None
+    mesh: Mesh | None = None
+    progress: bool = False
+
+    def __post_init__(self) -> None:
+        if self.checkpoint is not None:
+            checkpoint_path(self.checkpoint)
+
+    @property
+    def options(self) -> Options:
+        return Options(self.chunk_size, self.checkpoint, self.mesh, self.progress)
 
     def __call__(self, x: Numbers, noise_variance: Numbers) -> Float[Array, "..."]:
-        return _empirical_score(x, self.data, noise_variance)
+        return gibbs_and_score(x, self.data, noise_variance, None, self.options)[1]
 
 
 def measure_spectrum(
@@ -80,27 +100,23 @@ def measure_spectrum(
     """
     point = np.asarray(x0, dtype=float)
     times = np.atleast_1d(positive_noise_variances(noise_variance))
-    if protocol not in PROTOCOLS:
-        raise InputError(f"there is no protocol {protocol!r}; choose one of {', '.join(PROTOCOLS)}")
+    check_protocol(protocol, num_replicates)
     if point.ndim != 1 or not len(point) or not np.isfinite(point).all():
         raise InputError(f"x0 has shape {point.shape}; it must be one point of finite coordinates")
     if times.ndim != 1:
         raise InputError(f"the noise variances have shape {times.shape}; they must be a list")
-    if num_replicates < 1 or (num_replicates > 1 and protocol != "orthogonal_frame"):
-        raise InputError(
-            f"num_replicates is {num_replicates}; it must be at least 1, and more only for protocol 'orthogonal_frame'"
-        )
     if protocol == "jacobian":
-        matrices = -times[:, None, None] * _jacobians(score, point, times)
+        jacobians, weights = _jacobians(score, point, times)
+        matrices = -times[:, None, None] * jacobians
         values = np.linalg.eigvalsh(0.5 * (matrices + matrices.transpose(0, 2, 1)))[:, ::-1, None]
     else:
-        values = _frame_values(score, point, times, protocol, key, num_replicates)
+        values, weights = _frame_values(score, point, times, protocol, key, num_replicates)
     axes = ("noise_variance", "index", "replicate")
     data = xr.Dataset(
         {"singular_value": (axes, values, described("value of -tJ", "1"))}, _coordinates(times, len(point))
     )
-    if isinstance(score, EmpiricalScore):
-        participation = np.asarray(gibbs(point, score.data, times).participation)
+    if weights is not None:
+        participation = np.asarray(weights.participation)
         text = described("sum of the squared Gibbs weights at x0", "1")
         data = data.assign(participation=("noise_variance", participation, text))
     inputs = {
@@ -110,6 +126,20 @@ def measure_spectrum(
         "key": np.asarray(jax.random.key_data(key)).tolist(),
     }
     return _with_gaps(data.assign_attrs(provenance=provenance(inputs)))
+
+
+def check_protocol(protocol: str, num_replicates: int) -> None:
+    """Refuse what is no protocol, or replicates of one that draws nothing.
+
+    Raises:
+        InputError: for these.
+    """
+    if protocol not in PROTOCOLS:
+        raise InputError(f"there is no protocol {protocol!r}; choose one of {', '.join(PROTOCOLS)}")
+    if num_replicates < 1 or (num_replicates > 1 and protocol != "orthogonal_frame"):
+        raise InputError(
+            f"num_replicates is {num_replicates}; it must be at least 1, and more only for protocol 'orthogonal_frame'"
+        )
 
 
 def predicted_spectrum(
@@ -122,76 +152,104 @@ def predicted_spectrum(
 ) -> xr.Dataset:
     """The spectrum that `measure_spectrum` would find, on average over data sets.
 
-    Theories: `population`, the eigenvalues t/(t + s), without memorization; `finite_n`, these with
-    the exact variance of the score over data sets, as the rows of an orthogonal frame see it. The
-    latter is the root of a diagonal mean, to be compared with a mean over data sets and not with
-    sorted singular values. Its variables are those of `measure_spectrum`, without replicates.
+    Theories: `population`, the eigenvalues t/(t + s), without memorization, at every size;
+    `finite_n`, these with the exact variance of the score over data sets, as the rows of an
+    orthogonal frame see it; `published`, the formula of the public notebook of arXiv:2410.08727,
+    whose units do not balance, with the variances as they are before any normalization.
+    `finite_n` is the root of a diagonal mean, to be compared with a mean over data sets and not with
+    sorted singular values. The variables are those of `measure_spectrum`, without replicates, and
+    `block_value`, the value of every block in the manifold's order.
 
     Raises:
         InputError: for an unknown theory, or as `quenched`.
     """
     times = np.atleast_1d(np.asarray(as_noise_variances(noise_variance), dtype=float))
     counts = np.asarray(manifold.multiplicities, dtype=int)
+    if theory not in PREDICTIONS:
+        raise InputError(f"there is no predicted spectrum {theory!r}; choose one of {', '.join(PREDICTIONS)}")
+    inputs = manifold.record() | {"theory": theory}
     if theory == "population":
         values = _population_eigenvalue(times[:, None], manifold.variances[None, :])
-    elif theory == "finite_n":
-        columns = [
-            quenched(
-                manifold,
-                block,
-                noise_variance=times,
-                num_samples=num_samples,
-                log_num_samples=log_num_samples,
-                probe=Probe.random_direction(),
-            ).score_variance
-            for block in range(manifold.num_blocks)
-        ]
-        spread = jnp.stack(columns, axis=-1)
-        if spread.ndim != 2:
-            raise InputError("a predicted spectrum is for one data-set size")
-        values = _noisy_eigenvalue(times[:, None], manifold.variances[None, :], float(counts.sum()), spread)
     else:
-        raise InputError(f"there is no predicted spectrum {theory!r}; choose population or finite_n")
+        log_size = np.asarray(as_log_sizes(num_samples, log_num_samples), dtype=float)
+        if log_size.ndim:
+            raise InputError("a predicted spectrum is for one data-set size")
+        inputs["log_num_samples"] = float(log_size)
+        by_theory = _finite_n_values if theory == "finite_n" else _published_values
+        values = by_theory(manifold, jnp.asarray(times), jnp.asarray(log_size))
     spectra = -np.sort(-np.repeat(np.asarray(values), counts, axis=1), axis=1)
-    data = {"singular_value": (("noise_variance", "index"), spectra, described(f"value of -tJ, {theory}", "1"))}
-    inputs = {
-        "variances": np.asarray(manifold.variances).tolist(),
-        "multiplicities": counts.tolist(),
-        "theory": theory,
+    text = described(f"value of -tJ, {theory}", "1")
+    data = {
+        "singular_value": (("noise_variance", "index"), spectra, text),
+        "block_value": (("noise_variance", "block"), np.asarray(values), text),
     }
     return _with_gaps(xr.Dataset(data, _coordinates(times, counts.sum()), {"provenance": provenance(inputs)}))
 
 
-def _jacobians(score: Score, point: np.ndarray, times: np.ndarray) -> np.ndarray:
+def _finite_n_values(manifold: Manifold, times: Array, log_size: Array) -> Float[Array, "times blocks"]:
+    spread = [
+        quenched(
+            manifold, block, noise_variance=times, log_num_samples=log_size, probe=Probe.random_direction()
+        ).score_variance
+        for block in range(manifold.num_blocks)
+    ]
+    dims = jnp.sum(manifold.multiplicities)
+    return _noisy_eigenvalue(times[:, None], manifold.variances[None, :], dims, jnp.stack(spread, axis=-1))
+
+
+@jax.jit
+def _published_values(manifold: Manifold, times: Array, log_size: Array) -> Float[Array, "times blocks"]:
+    variances, counts = manifold.variances, manifold.multiplicities
+    nothing = jnp.zeros_like(variances)  # the probe sqrt(t) v has no length beside v
+
+    def value(time: Array, variance: Array) -> Array:
+        if manifold.normalized:
+            cumulant = _sphere_second_cumulant(variances, nothing, variance, time)
+        else:
+            cumulant = _second_cumulant(variances, counts, nothing, variance, time)
+        excess = _published_excess(time, _published_time(cumulant, log_size))
+        return _published_value(time, variance, jnp.maximum(excess, 0.0), variances, counts)
+
+    return jax.vmap(lambda time: jax.vmap(lambda variance: value(time, variance))(variances))(times)
+
+
+def _jacobians(score: Score, point: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, Gibbs | None]:
+    """Jacobians (times, dims, dims), and the weights at the point where there are any."""
     if isinstance(score, EmpiricalScore):
-        return np.asarray(jacobian(point, score.data, times))
+        weights, matrices = gibbs_and_jacobian(point, score.data, times, score.options)
+        return np.asarray(matrices), weights
     derivative = jax.jacfwd(lambda x, time: jnp.asarray(score(x[None, :], time))[0])
-    return np.stack([np.asarray(derivative(jnp.asarray(point), jnp.asarray(time))) for time in times])
+    return np.stack([np.asarray(derivative(jnp.asarray(point), jnp.asarray(time))) for time in times]), None
 
 
 def _frame_values(
     score: Score, point: np.ndarray, times: np.ndarray, protocol: str, key: Array, num_replicates: int
-) -> np.ndarray:
-    """Singular values (times, dims, replicates)."""
+) -> tuple[np.ndarray, Gibbs | None]:
+    """Singular values (times, dims, replicates), and the weights at the point where there are any."""
     size = len(point)
     if protocol == "orthogonal_frame":
         frames = np.asarray(jax.random.orthogonal(key, size, (num_replicates,)))
-        scores = _on_rays(score, point, frames.reshape(-1, size), times)
+        scores, weights = _on_rays(score, point, frames.reshape(-1, size), times)
         rows = np.sqrt(times)[:, None, None, None] * scores.reshape(len(times), num_replicates, size, size)
     else:
         axes = np.eye(size)
-        scores = _on_rays(score, point, np.concatenate([axes, -axes]), times)
+        scores, weights = _on_rays(score, point, np.concatenate([axes, -axes]), times)
         rows = 0.5 * np.sqrt(times)[:, None, None] * (scores[:, :size] - scores[:, size:])
         rows = rows[:, None]
-    return np.linalg.svd(rows, compute_uv=False).transpose(0, 2, 1)
+    return np.linalg.svd(rows, compute_uv=False).transpose(0, 2, 1), weights
 
 
-def _on_rays(score: Score, point: np.ndarray, directions: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """Scores (times, directions, dims) at x0 + sqrt(t) v."""
+def _on_rays(
+    score: Score, point: np.ndarray, directions: np.ndarray, times: np.ndarray
+) -> tuple[np.ndarray, Gibbs | None]:
+    """Scores (times, directions, dims) at x0 + sqrt(t) v, and the weights at x0 where there are any."""
     if isinstance(score, EmpiricalScore):
-        return np.asarray(_empirical_score(point, score.data, times, directions=directions))
+        # One more ray, of length zero, sees the weights at x0 in the same pass.
+        rays = np.concatenate([directions, np.zeros((1, len(point)))])
+        weights, scores = gibbs_and_score(point, score.data, times, rays, score.options)
+        return np.asarray(scores)[:, :-1], Gibbs(*(field[:, -1] for field in weights))
     points = point[None, None, :] + np.sqrt(times)[:, None, None] * directions[None]
-    return np.stack([np.asarray(score(rows, float(time))) for rows, time in zip(points, times, strict=True)])
+    return np.stack([np.asarray(score(rows, float(time))) for rows, time in zip(points, times, strict=True)]), None
 
 
 def _with_gaps(spectrum: xr.Dataset) -> xr.Dataset:

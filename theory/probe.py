@@ -144,12 +144,25 @@ def _gaussian_entropy(name: str, log_size: Equation, cumulant: sp.Expr) -> Equat
 
 
 second_cumulant_probed = single_out(second_cumulant)
-# On the sphere what the second cumulant has at the origin drops.
-_without_lengths = second_cumulant_probed.right - second_cumulant_probed.right.xreplace({Q_rest[b]: 0, q_v: 0})
+sphere_second_cumulant_probed = Equation(
+    name="sphere_second_cumulant_probed",
+    left=k_2,
+    right=sp.Sum(s[b] * Q_rest[b], (b, 1, B)) + q_v * s_v,
+    meaning="The same for data normalized to the unit sphere, whose lengths do not fluctuate.",
+    source=DERIVED,
+    steps=(
+        Step(
+            "What the second cumulant has at the origin drops.",
+            lambda: second_cumulant_probed.right - second_cumulant_probed.right.xreplace({Q_rest[b]: 0, q_v: 0}),
+        ),
+    ),
+)
 gaussian_entropy_probed = _gaussian_entropy(
     "gaussian_entropy_probed", gaussian_critical_log_size_probed, second_cumulant_probed.right
 )
-sphere_entropy_probed = _gaussian_entropy("sphere_entropy_probed", sphere_critical_log_size_probed, _without_lengths)
+sphere_entropy_probed = _gaussian_entropy(
+    "sphere_entropy_probed", sphere_critical_log_size_probed, sphere_second_cumulant_probed.right
+)
 
 CHAPTER = Chapter(
     name="probe",
@@ -162,6 +175,7 @@ CHAPTER = Chapter(
         entropy_probed,
         critical_log_size_probed,
         second_cumulant_probed,
+        sphere_second_cumulant_probed,
         gaussian_critical_log_size_probed,
         gaussian_entropy_probed,
         sphere_critical_log_size_probed,

@@ -138,6 +138,8 @@ empirical_score_v = sp.Symbol(r"\hat{s}_v", real=True)
 empirical_jacobian_vw = sp.Symbol(r"\hat{J}_{vw}", real=True)
 dims = sp.Symbol("d", positive=True)
 noisy_value = sp.Symbol(r"\rho_v^{N}", positive=True)
+condensed_excess = sp.Symbol(r"\Phi", nonnegative=True)
+published_value = sp.Symbol(r"\sigma_v", positive=True)
 
 mellin = _function("F")
 residue = _function(r"\rho")
@@ -260,6 +262,8 @@ NOTATION: tuple[Notation, ...] = (
     Notation(empirical_jacobian_vw, "its derivative along w", "`jacobian`"),
     Notation(dims, "number of dimensions", ""),
     Notation(noisy_value, "root mean square of t S along v, S the orthogonal-frame matrix", "`predicted_spectrum`"),
+    Notation(condensed_excess, "participation over t by the published theory", ""),
+    Notation(published_value, "published value of -tJ along v", "`predicted_spectrum`"),
 )
 
 

@@ -96,6 +96,9 @@ def points(draw) -> dict:
         symbols.ray_distance,
         symbols.weight_sum,
         symbols.dims,
+        symbols.k_2,
+        symbols.t_c,
+        symbols.condensed_excess,
     ):
         values[symbol] = draw(st.floats(0.01, 10.0))
     return values

@@ -72,12 +72,38 @@ def test_one_dimension_has_no_gap():
     assert measured.gap_dimension.values.ravel().tolist() == [0]
 
 
+@pytest.mark.parametrize("normalized", [True, False])
+def test_the_published_spectrum_is_that_of_its_notebook(normalized):
+    """The formula of the public notebook of arXiv:2410.08727, written out; normalized data have no trace term."""
+    variances, counts = np.array([1.0, 0.09, 1e-12]), [2, 5, 23]
+    manifold = Manifold(variances, counts, normalized=normalized)
+    times = np.linspace(0.005, 1, 50)
+    predicted = predicted_spectrum(manifold, noise_variance=times, num_samples=1000, theory="published")
+    s, t = np.repeat(variances, counts), times[:, None]
+    critical = np.sqrt(((not normalized) * np.sum(s**2) / 2 + t * s) / (2 * np.log(1000)))
+    excess = np.maximum(0, 1 / t - 1 / critical)
+    factor = np.sum(s / (t**2 * (t + s)), axis=1, keepdims=True)
+    expected = t * np.sqrt(1 / (t + s) ** 2 + (factor * excess) ** 2)
+    np.testing.assert_allclose(predicted.singular_value, -np.sort(-expected, axis=1), rtol=1e-12)
+
+
+def test_empirical_options_are_passed_on(tmp_path):
+    data = np.random.default_rng(0).normal(size=(50, 3))
+    plain = EmpiricalScore(data)
+    cut = EmpiricalScore(data, chunk_size=7, checkpoint=tmp_path / "sums.npz")
+    for protocol in ("jacobian", "central_difference"):
+        a, b = (measure_spectrum(s, np.zeros(3), [0.1], protocol=protocol, key=KEY) for s in (plain, cut))
+        np.testing.assert_allclose(a.singular_value, b.singular_value, rtol=1e-12)
+        assert a.participation.values == pytest.approx(b.participation.values, rel=1e-12)
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.slow  # 600 data sets
 def test_the_diagonal_mean_of_frames_is_the_predicted_one(default_manifold):
     """N = 1000, t = 0.1: means of t^2 (S^T S)_vv over data sets, frames and the directions of a block."""
     time, num_datasets, edges = 0.1, 600, [0, 2, 7]
     predicted = predicted_spectrum(default_manifold, noise_variance=[time], num_samples=1000, theory="finite_n")
-    expected = predicted.singular_value.values[0, [-1, -3, 0]] ** 2  # ascending with the variance of the block
+    expected = predicted.block_value.values[0] ** 2
     means = []
     for key in jax.random.split(jax.random.key(7), num_datasets):
         of_data, of_frame = jax.random.split(key)
@@ -104,6 +130,14 @@ def test_bad_input(changes, message):
         measure_spectrum(population_score, **arguments)
 
 
-def test_bad_theory():
-    with pytest.raises(InputError, match="no predicted spectrum"):
-        predicted_spectrum(Manifold([1.0], [2]), noise_variance=[0.1], theory="guess")
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"theory": "guess"}, "no predicted spectrum"),
+        ({"theory": "published", "num_samples": [10, 20]}, "for one data-set size"),
+        ({"theory": "finite_n"}, "exactly one of num_samples"),
+    ],
+)
+def test_bad_predictions(changes, message):
+    with pytest.raises(InputError, match=message):
+        predicted_spectrum(Manifold([1.0], [2]), noise_variance=[0.1], **changes)
