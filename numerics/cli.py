@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,11 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, CycloptsError, Parameter, Token
 
-from numerics.status import InputError, Status
+from numerics.status import InputError, PeerError, Status
 
 if TYPE_CHECKING:
     import numpy as np
     import xarray as xr
+    from jaxtyping import Array
 
     from numerics.manifold import Manifold
     from numerics.probe import Probe
@@ -38,6 +40,10 @@ _HEADINGS = {
     "noise_variance": "t",
     "critical_size": "critical N",
     "log_critical_size": "ln N",
+    "gap_dimension": "gap dimension",
+    "participation": "Y2",
+    "population_gap_dimension": "without memorization",
+    "resolved_dimension": "resolved D",
 }
 
 app = App(
@@ -100,7 +106,7 @@ class OutputOptions:
     """Print the table as JSON, alone on stdout."""
 
     seed: Whole = 0
-    """Seed of random draws, recorded with the results (this command draws nothing)."""
+    """Seed of random draws, recorded with the results (only spectrum draws)."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -109,7 +115,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         app(arguments, exit_on_error=False, print_error=False)
     except (InputError, CycloptsError) as error:
         sentence = " ".join(str(error).split()).rstrip(".").replace(". ", "; ")
-        print(f"geomem: {sentence}", file=sys.stderr)
+        print(f"geomem: {sentence}", file=sys.stderr, flush=True)
+        if isinstance(error, PeerError):
+            os._exit(2)  # else the runtime would wait for the lost process until it aborts
         raise SystemExit(2) from error
     except BrokenPipeError:
         raise SystemExit(1) from None
@@ -136,7 +144,7 @@ def phase_diagram(
     sizes
         Smallest and largest data-set size of the diagram, and how many.
     """
-    law, num_samples, record = _read_manifold(manifold)
+    law, num_samples, record, _ = _read_manifold(manifold)
     log_sizes = _log_sizes(sizes)
 
     import numpy as np
@@ -201,7 +209,7 @@ def critical_size(
     bad = [t for t in noise_variance if not 0 < t < math.inf]
     if bad:
         raise InputError(f"--noise-variance is {bad[0]:g}; it must be positive and finite")
-    law, _, record = _read_manifold(manifold)
+    law, _, record, _ = _read_manifold(manifold)
 
     from numerics.critical import critical_size as compute
     from numerics.files import output_folder, write_whole
@@ -230,20 +238,105 @@ def critical_size(
                 noise_variance, sizes.value, sizes.log_value, sizes.status, strict=True
             )
         ]
-    inputs = record | {
-        "variances": [float(variance) for variance in law.variances],
-        "multiplicities": [int(count) for count in law.multiplicities],
-        "block": block,
-        "noise_variance": list(noise_variance),
-        "criterion": question.criterion,
-        "theory": question.theory,
-        "probe": {"kind": point.kind, "amplitude": float(point.amplitude)},
-        "seed": output.seed,
-    }
+    inputs = (
+        record
+        | law.record()
+        | {
+            "block": block,
+            "noise_variance": list(noise_variance),
+            "criterion": question.criterion,
+            "theory": question.theory,
+            "probe": point.record(),
+            "seed": output.seed,
+        }
+    )
     document = {"rows": rows, "provenance": json.loads(provenance(inputs))}
     target = output_folder(output.out) / "critical_size.json"
     write_whole({target: lambda file: file.write_text(json.dumps(document, indent=1) + "\n")})
     _print_rows(rows, question.title, output.json)
+
+
+@app.command
+def spectrum(
+    *,
+    manifold: ManifoldInput = ManifoldInput(),
+    protocol: Literal["jacobian", "orthogonal_frame", "central_difference"] = "jacobian",
+    noise_variances: tuple[float, float, float] | None = None,
+    num_replicates: Whole = 1,
+    checkpoint: Path | None = None,
+    distributed: bool = False,
+    output: OutputOptions = OutputOptions(),
+) -> None:
+    """Spectrum of the empirical score's Jacobian at the mean of the data, beside the theory.
+
+    Writes spectrum.nc, .png and .pdf, and prints the dimension against the noise variance and the predicted
+    critical time of every block. Without --data the samples are drawn; of data, --num-samples are chosen.
+
+    Parameters
+    ----------
+    protocol
+        How the spectrum is taken.
+    noise_variances
+        Smallest and largest noise variance t, and how many [default: 25 from 1e-3 to 10 times the largest variance].
+    num_replicates
+        Random frames of protocol orthogonal_frame.
+    checkpoint
+        A .npz file for the running sums of a long pass, to go on from after an interruption.
+    distributed
+        Share the samples among the processes that srun or mpirun started.
+    """
+    from numerics.cluster import join_cluster, peers
+
+    mesh = join_cluster() if distributed else None
+
+    import jax
+    import numpy as np
+
+    from numerics.figures import figure_writers
+    from numerics.files import output_folder, write_whole
+    from numerics.provenance import provenance
+    from numerics.spectrum import EmpiricalScore, check_protocol
+    from numerics.spectrum_figures import spectrum_figure
+    from numerics.study import spectrum_study
+
+    leads = jax.process_index() == 0
+    law, num_samples, record, data = _read_manifold(manifold)
+    if num_samples != int(num_samples):
+        raise InputError(f"--num-samples is {num_samples:g}; samples are whole")
+    of_data, of_frames = jax.random.split(jax.random.key(output.seed))
+    samples = _samples(law, data, int(num_samples), of_data)
+    times = _noise_variances(noise_variances, np.asarray(law.variances))
+    check_protocol(protocol, num_replicates)
+    score = EmpiricalScore(samples, checkpoint=checkpoint, mesh=mesh, progress=leads)
+    folder = output_folder(output.out)
+
+    with peers():
+        study = spectrum_study(
+            score,
+            samples.mean(axis=0, dtype=float),
+            law,
+            noise_variance=times,
+            num_samples=int(num_samples),
+            protocol=protocol,
+            key=of_frames,
+            num_replicates=num_replicates,
+            progress=leads,
+        )
+    if not leads:
+        return
+    inputs = json.loads(study.attrs["provenance"])["inputs"] | record | {"seed": output.seed}
+    study.attrs["provenance"] = provenance(inputs)
+    name = folder / "spectrum"
+    write_whole(
+        {name.with_suffix(".nc"): lambda file: study.to_netcdf(file, engine="h5netcdf")}
+        | figure_writers(spectrum_figure(study), name)
+    )
+    dimensions = [_dimension_row(study.isel(noise_variance=place)) for place in range(len(times))]
+    blocks = [_block_row(law, index) | _time_row(study.isel(block=index)) for index in range(law.num_blocks)]
+    _print_table(dimensions, f"{protocol.replace('_', ' ')}, N = {num_samples:.6g}", output.json)
+    _print_table(blocks, "predicted losses: signal to noise, level finite_n", output.json)
+    if output.json:
+        print(_as_json({"dimensions": dimensions, "blocks": blocks}))
 
 
 @app.command
@@ -260,7 +353,7 @@ def derive(
     Parameters
     ----------
     chapter
-        One chapter only: partition, condensation, score, probe, finite_n or empirical.
+        One chapter only: partition, condensation, score, probe, finite_n, empirical or published.
     format
         Markdown with LaTeX formulas, or a LaTeX fragment.
     out
@@ -288,16 +381,16 @@ def derive(
     write_whole({output_folder(out) / f"derivation.{suffix}": lambda file: file.write_text(text + "\n")})
 
 
-def _read_manifold(given: ManifoldInput) -> "tuple[Manifold, float, dict[str, object]]":
-    """The law, the data-set size, and what of the input goes into the provenance."""
+def _read_manifold(given: ManifoldInput) -> "tuple[Manifold, float, dict[str, object], np.ndarray | None]":
+    """The law, the data-set size, what of the input goes into the provenance, and the data if there are any."""
     from numerics.manifold import Manifold
 
+    data = None
     if given.data is not None:
         if given.variances is not None or given.multiplicities is not None:
             raise InputError("give either --data or --variances with --multiplicities, not both")
-        from hashlib import sha256
-
         from numerics.data import load_data
+        from numerics.provenance import digest
 
         data = load_data(given.data)
         law = Manifold.from_data(data, num_blocks=given.num_blocks)
@@ -305,7 +398,7 @@ def _read_manifold(given: ManifoldInput) -> "tuple[Manifold, float, dict[str, ob
         record: dict[str, object] = {
             "data": given.data,
             "num_blocks": given.num_blocks,
-            "data_sha256": sha256(data.tobytes()).hexdigest(),
+            "data_sha256": digest(data),
         }
     else:
         if given.num_blocks is not None:
@@ -320,7 +413,7 @@ def _read_manifold(given: ManifoldInput) -> "tuple[Manifold, float, dict[str, ob
         record = {}
     if not (math.isfinite(num_samples) and num_samples >= 2):
         raise InputError(f"--num-samples is {num_samples:g}; it must be finite and at least 2")
-    return law, num_samples, record | {"num_samples": num_samples}
+    return law, num_samples, record | {"num_samples": num_samples}, data
 
 
 def _read_probe(text: str) -> "Probe":
@@ -353,6 +446,34 @@ def _log_sizes(sizes: tuple[float, float, float]) -> "np.ndarray":
     return np.linspace(math.log(low), math.log(high), int(count))
 
 
+def _noise_variances(given: tuple[float, float, float] | None, variances: "np.ndarray") -> "np.ndarray":
+    import numpy as np
+
+    largest = variances.max() or 1.0
+    low, high, count = (1e-3 * largest, 10 * largest, 25) if given is None else given
+    if not (0 < low < high < math.inf and count >= 2 and count == int(count)):
+        raise InputError(
+            f"--noise-variances {low:g} {high:g} {count:g} must be a positive noise variance, a larger one, and a "
+            "count of at least 2"
+        )
+    return np.geomspace(low, high, int(count))
+
+
+def _samples(law: "Manifold", data: "np.ndarray | None", num_samples: int, key: "Array") -> "np.ndarray":
+    """So many samples: drawn from the law, or chosen from the data, which are taken as they are if all are wanted."""
+    import jax
+    import numpy as np
+
+    if data is None:
+        return np.asarray(law.sample(key, num_samples))
+    if num_samples > len(data):
+        raise InputError(f"--num-samples is {num_samples}, but there are {len(data)} samples in the data")
+    if num_samples == len(data):
+        return data
+    chosen = jax.random.choice(key, len(data), (num_samples,), replace=False)
+    return data[np.sort(np.asarray(chosen, dtype=int))]
+
+
 def _swept_variances(variances: "np.ndarray", count: int) -> "np.ndarray":
     """Local variances of the map: the spectrum's range and a decade more on either side."""
     import numpy as np
@@ -383,6 +504,15 @@ def _time_row(at: "xr.Dataset") -> dict[str, object]:
     }
 
 
+def _dimension_row(at: "xr.Dataset") -> dict[str, object]:
+    """The study's row of one noise variance."""
+    row: dict[str, object] = {"noise_variance": float(at.noise_variance)}
+    row |= {"gap": float(at.gap.mean()), "gap_dimension": float(at.gap_dimension.mean())}
+    row |= {"participation": float(at.participation)}
+    row |= {"population_gap_dimension": int(at.population_gap_dimension)}
+    return row | {"resolved_dimension": _or_none(float(at.resolved_dimension))}
+
+
 def _or_none(value: float) -> float | None:
     """JSON has neither NaN nor infinity."""
     return value if math.isfinite(value) else None
@@ -394,6 +524,12 @@ def _as_json(document: object) -> str:
 
 def _print_rows(rows: list[dict[str, object]], title: str, as_json: bool) -> None:
     """The rows as a table on stdout; or as JSON there and the table on stderr."""
+    _print_table(rows, title, as_json)
+    if as_json:
+        print(_as_json(rows))
+
+
+def _print_table(rows: list[dict[str, object]], title: str, on_stderr: bool) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
@@ -403,12 +539,10 @@ def _print_rows(rows: list[dict[str, object]], title: str, as_json: bool) -> Non
         table.add_column(_HEADINGS.get(name, name), justify="right", no_wrap=True)
     for row in rows:
         table.add_row(*(_cell(name, value) for name, value in row.items()))
-    console = Console(stderr=as_json)
+    console = Console(stderr=on_stderr)
     # Wider than the screen rather than with numbers cut off.
     console.width = max(console.width, console.measure(table, options=console.options.update(max_width=1000)).maximum)
     console.print(table)
-    if as_json:
-        print(_as_json(rows))
 
 
 def _cell(name: str, value: object) -> str:

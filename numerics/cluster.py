@@ -1,0 +1,57 @@
+"""Several processes that share one pass, on JAX's own runtime."""
+
+import os
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+
+import jax
+from jax.sharding import AxisType, Mesh
+
+from numerics.status import InputError, PeerError
+
+
+def join_cluster() -> Mesh:
+    """Join the processes that a cluster environment started, as a mesh over all their devices.
+
+    Slurm and MPI are known to JAX, which reads addresses and ranks from their environment. Has to come
+    before any computation.
+
+    Raises:
+        InputError: if there is no such environment, or the processes do not find each other.
+    """
+    try:
+        jax.distributed.initialize()
+    except (ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split()).rstrip(".")
+        raise InputError(
+            f"no cluster was joined ({reason}); start every process by srun or mpirun, or leave --distributed out"
+        ) from error
+    return jax.make_mesh((jax.device_count(),), ("samples",), axis_types=(AxisType.Auto,))
+
+
+@contextmanager
+def peers() -> Generator[None]:
+    """Around work that is shared: says in one sentence that another process is gone, which JAX notices where results
+    meet, and keeps what the runtime has to say off the standard output.
+
+    Raises:
+        PeerError: if another process is gone.
+    """
+    if jax.process_count() == 1:
+        yield
+        return
+    sys.stdout.flush()
+    output = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    except jax.errors.JaxRuntimeError as error:
+        reason = " ".join(str(error).split())[:200].rstrip(".")
+        raise PeerError(
+            f"another of the {jax.process_count()} processes is gone ({reason}); no result was written, start all of "
+            "them again"
+        ) from error
+    finally:
+        os.dup2(output, 1)
+        os.close(output)
