@@ -72,6 +72,7 @@ def spectrum_figure(study: xr.Dataset) -> Figure:
         above.set(xscale="log", ylabel="values of $-tJ$")
         # Between samples that the measure tells apart the values of -tJ are far below zero.
         above.set_yscale("symlog", linthresh=1.0)
+        above.margins(y=0.08)
         gap = study.gap_dimension.mean("replicate")
         below.plot(
             times,

@@ -3,16 +3,21 @@
 Run with `pytest tests/benchmarks --benchmark-only -s`. Compilation is timed apart; ratios are printed.
 """
 
+import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
+import matplotlib as mpl
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from numerics import gibbs, score
+from numerics.figures import COLUMN_WIDTH, STYLE, save_figure
 
 
 def seconds(function, repeats=1) -> float:
@@ -139,6 +144,23 @@ def test_from_a_file(benchmark, tmp_path):
     for row in rows:
         print("\nN = {:.0e}: {:.2f} s, anonymous memory {:.2f} GB".format(*row), end="")
     benchmark.pedantic(lambda: None, rounds=1)
+    draw_times(rows, Path(os.environ.get("GEOMEM_FIGURES", tmp_path)) / "pass_over_a_file")
     assert rows[-1][2] < 1.5
     # Linear in N, with room for a file system that is slow the first time.
     assert rows[2][1] < 20 * rows[1][1]
+
+
+def draw_times(rows, path):
+    """Time against N, with a line through the largest N and the origin."""
+    sizes, elapsed, _ = map(np.array, zip(*rows, strict=True))
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(COLUMN_WIDTH, 2.4), layout="constrained")
+        axes = figure.subplots()
+        axes.plot(
+            sizes, elapsed[-1] * sizes / sizes[-1], color="0.5", linestyle="--", linewidth=1, label="linear in $N$"
+        )
+        axes.plot(sizes, elapsed, "ko", markersize=4, label="8 probes, 10 noise variances, $d = 64$")
+        axes.set(xscale="log", yscale="log", xlabel="number of samples $N$", ylabel="time of a pass [s]")
+        axes.legend(frameon=False)
+    save_figure(figure, path)
+    print(f"\n{path.with_suffix('.png')}", end="")
