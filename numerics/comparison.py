@@ -60,7 +60,7 @@ def compare(measured: xr.Dataset, predicted: xr.Dataset) -> xr.Dataset:
 
     residual = value.values - at_shift(0.0)
     # What is known exactly agrees, or is infinitely far off.
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         z = np.where((residual == 0) & (error.values == 0), 0.0, residual / error.values)
     weights = _weights(error.values)
     shift, shift_error = _shift(at_shift, value.values, weights, float(np.ptp(nodes)))
@@ -117,8 +117,9 @@ def _shift(at_shift, value: np.ndarray, weights: np.ndarray, span: float) -> tup
     """Best shift of the predicted curve in ln t, and the standard error that the weights give it."""
 
     def misfit(shift: float) -> float:
-        pulls = np.where(weights > 0, weights * (value - at_shift(shift)), 0.0)
-        return float(np.nansum(pulls**2))
+        with np.errstate(over="ignore"):  # an error bar that is next to nothing
+            pulls = np.where(weights > 0, weights * (value - at_shift(shift)), 0.0)
+            return float(np.nansum(pulls**2))
 
     if span == 0:
         return np.nan, np.nan
@@ -126,7 +127,8 @@ def _shift(at_shift, value: np.ndarray, weights: np.ndarray, span: float) -> tup
     misfits = np.array([misfit(float(shift)) for shift in tried])
     best = int(np.argmin(misfits))
     step = float(tried[1] - tried[0])
-    found = minimize_scalar(misfit, bounds=(tried[best] - step, tried[best] + step), method="bounded")
+    bounds = (tried[best] - step, tried[best] + step)
+    found = minimize_scalar(misfit, bounds=bounds, method="bounded", options={"xatol": 1e-9})
     shift, least = min(
         (float(found.x), float(found.fun)), (float(tried[best]), float(misfits[best])), key=itemgetter(1)
     )

@@ -42,6 +42,7 @@ def measure_resolved_dimension(
     range of t. From a manifold data sets are drawn. Of given data as many disjoint subsets are taken as
     there are, then again of another permutation; signal and noise are estimated within a permutation,
     whose subsets are independent, so that neither is biased by the samples that permutations share.
+    Criterion: arXiv:2410.08727, section 5.
 
     Args:
         source: a manifold, or a data set, (samples, dims).
@@ -89,7 +90,8 @@ def measure_resolved_dimension(
             ratio, error = law.estimate(along, jax.random.fold_in(key, place), size, count)
             resolved = np.sum(opens & (ratio > 1), axis=1)
             # Resamples so few in number leave every chance above one half of one of them.
-            chance = ndtr((ratio - 1) / error).clip(0.5 / _RESAMPLES, 1 - 0.5 / _RESAMPLES)
+            with np.errstate(divide="ignore", invalid="ignore"):  # what does not vary is certain
+                chance = ndtr((ratio - 1) / error).clip(0.5 / _RESAMPLES, 1 - 0.5 / _RESAMPLES)
             spread = np.sqrt(np.sum(opens * chance * (1 - chance), axis=1))
             columns.append((resolved.astype(float), spread, ratio, error))
     value, error, ratio, ratio_error = (np.stack(column, axis=1) for column in zip(*columns, strict=True))
@@ -142,9 +144,10 @@ def _law_of(source: Manifold | Numbers) -> _Law:
     pool = check_data(source)
     center = pool.mean(axis=0, dtype=float)
     _, singular, directions = np.linalg.svd(pool - center, full_matrices=False)
-    variances, record = singular**2 / len(pool), {"data_sha256": digest(pool)}
+    record: dict[str, object] = {"data_sha256": digest(pool)}
     largest = (len(pool) - -(-len(pool) // _PARTS)) // 2
-    return _Law(center, directions, variances, partial(_of_subsets, pool), 1 + _PARTS, largest, {**record})
+    estimate = partial(_of_subsets, pool)
+    return _Law(center, directions, singular**2 / len(pool), estimate, 1 + _PARTS, largest, record)
 
 
 def _of_draws(manifold: Manifold, along: Along, key: Array, size: int, count: int) -> tuple[np.ndarray, np.ndarray]:

@@ -167,6 +167,8 @@ def predicted_spectrum(
     counts = np.asarray(manifold.multiplicities, dtype=int)
     if theory not in PREDICTIONS:
         raise InputError(f"there is no predicted spectrum {theory!r}; choose one of {', '.join(PREDICTIONS)}")
+    if theory == "population" and manifold.normalized:
+        raise InputError("theory 'population' does not know normalized data; use a manifold with normalized=False")
     inputs = manifold.record() | {"theory": theory}
     if theory == "population":
         values = _population_eigenvalue(times[:, None], manifold.variances[None, :])

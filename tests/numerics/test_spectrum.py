@@ -136,8 +136,9 @@ def test_bad_input(changes, message):
         ({"theory": "guess"}, "no predicted spectrum"),
         ({"theory": "published", "num_samples": [10, 20]}, "for one data-set size"),
         ({"theory": "finite_n"}, "exactly one of num_samples"),
+        ({"theory": "population", "manifold": Manifold([1.0], [2], normalized=True)}, "normalized data"),
     ],
 )
 def test_bad_predictions(changes, message):
     with pytest.raises(InputError, match=message):
-        predicted_spectrum(Manifold([1.0], [2]), noise_variance=[0.1], **changes)
+        predicted_spectrum(changes.pop("manifold", Manifold([1.0], [2])), noise_variance=[0.1], **changes)
