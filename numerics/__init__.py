@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from numerics.figures import phase_diagram_figure as phase_diagram_figure
     from numerics.finite_n import Quenched as Quenched
     from numerics.finite_n import quenched as quenched
+    from numerics.laws import RandomManifold as RandomManifold
     from numerics.lowering import LoweringError as LoweringError
     from numerics.lowering import lower as lower
     from numerics.manifold import Manifold as Manifold
@@ -46,6 +47,9 @@ if TYPE_CHECKING:
     from numerics.status import InputError as InputError
     from numerics.status import Status as Status
     from numerics.study import spectrum_study as spectrum_study
+    from numerics.trajectories import TrajectoryTimes as TrajectoryTimes
+    from numerics.trajectories import dominance_radius as dominance_radius
+    from numerics.trajectories import trajectory_times as trajectory_times
 
 _MODULE_OF = {
     "EmpiricalScore": "spectrum",
@@ -55,13 +59,16 @@ _MODULE_OF = {
     "Manifold": "manifold",
     "Probe": "probe",
     "Quenched": "finite_n",
+    "RandomManifold": "laws",
     "Status": "status",
+    "TrajectoryTimes": "trajectories",
     "Transition": "solution",
     "compare": "comparison",
     "comparison_figure": "spectrum_figures",
     "critical_size": "critical",
     "critical_time": "critical",
     "denoiser": "empirical",
+    "dominance_radius": "trajectories",
     "gibbs": "empirical",
     "jacobian": "empirical",
     "jacobian_operator": "empirical",
@@ -79,6 +86,7 @@ _MODULE_OF = {
     "spectrum_figure": "spectrum_figures",
     "spectrum_study": "study",
     "theory_versus_simulation": "simulation",
+    "trajectory_times": "trajectories",
 }
 
 

@@ -353,7 +353,8 @@ def derive(
     Parameters
     ----------
     chapter
-        One chapter only: partition, condensation, score, probe, finite_n, empirical or published.
+        One chapter only: partition, condensation, score, probe, finite_n, empirical, published, trajectories or
+        random_manifold.
     format
         Markdown with LaTeX formulas, or a LaTeX fragment.
     out

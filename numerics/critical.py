@@ -164,7 +164,7 @@ def search_window(
         InputError: if the window is not a pair 0 < lower < upper < infinity.
     """
     if window is None:
-        return _default_window(manifold), DEFAULT_CELLS
+        return spectrum_window(jnp.max(manifold.block_variances()))
     lower, upper = window
     if not 0 < lower < upper < math.inf:
         raise InputError(f"the window {window} must be two noise variances, 0 < lower < upper < infinity")
@@ -172,12 +172,10 @@ def search_window(
     return jnp.asarray(ends), math.ceil((ends[1] - ends[0]) / _SPACING)
 
 
-@jax.jit
-def _default_window(manifold: Manifold) -> Float[Array, " ends"]:
-    largest = jnp.max(manifold.block_variances())
+def spectrum_window(largest: Float[Array, ""]) -> tuple[Float[Array, " ends"], int]:
+    """The default search for a spectrum whose largest variance is this."""
     # A manifold without variance has no scale and no transition; any window shows that.
-    scale = jnp.where(largest > 0, largest, 1.0)
-    return jnp.log(scale) + np.log(_WINDOW)
+    return jnp.log(jnp.where(largest > 0, largest, 1.0)) + np.log(_WINDOW), DEFAULT_CELLS
 
 
 @partial(jax.jit, static_argnames="num_cells")
@@ -192,7 +190,7 @@ def solve_times(
     times = jnp.exp(crossing.point)
     residual = jax.vmap(partial(rule.balance, at))(times, log_sizes)
     in_validity = jax.vmap(partial(rule.valid, at))(times, log_sizes)
-    status = _status(valid, crossing.found, residual, log_sizes, in_validity)
+    status = status_of(valid, crossing.found, residual, log_sizes, in_validity)
     return transition(
         crossing.point, status, residual, jnp.exp(crossing.lower), jnp.exp(crossing.upper), crossing.iterations
     )
@@ -208,7 +206,7 @@ def _solve_sizes(rule: Criterion, at: Setting, noise_variances: Float[Array, " l
     log_sizes = jnp.where(exists, log_sizes, 0.0)
     residual = jax.vmap(partial(rule.balance, at))(times, log_sizes)
     in_validity = jax.vmap(partial(rule.valid, at))(times, log_sizes)
-    status = _status(valid, exists, residual, log_sizes, in_validity)
+    status = status_of(valid, exists, residual, log_sizes, in_validity)
     sizes = jnp.exp(log_sizes)
     return transition(log_sizes, status, residual, sizes, sizes, jnp.zeros(log_sizes.shape, dtype=int))
 
@@ -220,7 +218,8 @@ def _is_spectrum(at: Setting) -> Bool[Array, ""]:
     return (variances & multiplicities).all()
 
 
-def _status(valid: Array, found: Array, residual: Array, log_sizes: Array, in_validity: Array) -> Array:
+def status_of(valid: Array, found: Array, residual: Array, log_sizes: Array, in_validity: Array) -> Array:
+    """How every lane ended."""
     tolerance = _RESIDUAL_TOLERANCE * jnp.maximum(jnp.abs(log_sizes), 1.0)
     solved = jnp.where(in_validity, Status.CONVERGED, Status.OUT_OF_VALIDITY)
     status = jnp.where(jnp.abs(residual) <= tolerance, solved, Status.NOT_CONVERGED)

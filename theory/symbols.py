@@ -141,6 +141,23 @@ noisy_value = sp.Symbol(r"\rho_v^{N}", positive=True)
 condensed_excess = sp.Symbol(r"\Phi", nonnegative=True)
 published_value = sp.Symbol(r"\sigma_v", positive=True)
 
+# Typical trajectories, and random manifolds.
+log_N_collapse = sp.Symbol(r"\ln{N_C}", real=True)
+log_N_onset = sp.Symbol(r"\ln{N_O}", real=True)
+log_N_held_out = sp.Symbol(r"\ln{N_D}", real=True)
+half_signal = sp.Symbol("A", positive=True)
+t_ratio = sp.Symbol("t_G/t_D", positive=True)
+dominance = sp.Symbol("r_y", real=True)
+alpha = sp.Symbol("alpha", positive=True)
+w = sp.IndexedBase("w", positive=True)
+G = sp.Symbol("G", positive=True)
+G_prime = sp.Symbol("G'", negative=True)
+latent_sum = _function("R")
+latent_slope = sp.Symbol("R'", real=True)
+resolvent_balance = sp.Symbol("G/G_t - 1", real=True)
+companion = sp.Symbol("x", real=True)
+bulk_map = sp.Symbol("z(x)", real=True)
+
 mellin = _function("F")
 residue = _function(r"\rho")
 mean_g = _function(r"\mu_g")
@@ -264,6 +281,21 @@ NOTATION: tuple[Notation, ...] = (
     Notation(noisy_value, "root mean square of t S along v, S the orthogonal-frame matrix", "`predicted_spectrum`"),
     Notation(condensed_excess, "participation over t by the published theory", ""),
     Notation(published_value, "published value of -tJ along v", "`predicted_spectrum`"),
+    Notation(log_N_collapse, "size at which noised training points condense, L", "`trajectory_times`"),
+    Notation(log_N_onset, "size at which a training point outweighs the rest where it lies, L + A", ""),
+    Notation(log_N_held_out, "size at which fresh points condense, L - B", ""),
+    Notation(half_signal, "half the sum of s/(t + s) over the directions", ""),
+    Notation(t_ratio, "generalization time over held-out condensation time", ""),
+    Notation(dominance, "squared distance, in t per direction, up to which a training point dominates", ""),
+    Notation(alpha, "latent dimensions per dimension", "`latent_ratio`"),
+    Notation(w[b], "share of the latent dimensions that have the variance of block b", "`weights`"),
+    Notation(G, "resolvent of a random manifold, mean of 1/(t + s) over its spectrum", ""),
+    Notation(G_prime, "its slope in t", ""),
+    Notation(latent_sum(G), "what the latent variables add to t in the balance of the resolvent", ""),
+    Notation(latent_slope, "its slope", ""),
+    Notation(resolvent_balance, "balance that vanishes at the resolvent", ""),
+    Notation(companion, "resolvent outside the spectrum", ""),
+    Notation(bulk_map, "place on the real axis that has it, an edge of a bulk where it is stationary", "`bulk_edges`"),
 )
 
 

@@ -13,7 +13,8 @@ from sympy.codegen.cfunctions import expm1, log1p
 import numerics.criteria
 import numerics.diagram
 import numerics.empirical
-import numerics.spectrum  # noqa: F401 (lowers equations, as those above)
+import numerics.spectrum
+import numerics.trajectories  # noqa: F401 (lowers equations, as those above)
 import theory
 from numerics.lowering import REGISTRY, LoweringError, lower, lower_equation, rewrite_for_accuracy
 from theory import symbols
@@ -99,8 +100,16 @@ def points(draw) -> dict:
         symbols.k_2,
         symbols.t_c,
         symbols.condensed_excess,
+        symbols.alpha,
+        symbols.G,
+        symbols.half_signal,
+        symbols.log_N_collapse,
+        symbols.log_N_onset,
+        symbols.companion,
     ):
         values[symbol] = draw(st.floats(0.01, 10.0))
+    values[symbols.G_prime] = -draw(st.floats(0.01, 10.0))
+    values[symbols.w] = [0.2, 0.3, 0.5]
     return values
 
 

@@ -25,6 +25,7 @@ _STATED = {
     "random_energy", "score_mean", "mellin_exponent", "mellin_residue", "centered_mean", "weight_density",
     "participation_density", "log_partition_density", "mean_density", "second_moment_density", "squared_mean_density",
     "planted_density", "planted_offset", "quenched_score_mean", "quenched_score_variance", "quenched_second_moment",
+    "resolvent", "random_collapse_log_size",
 }  # fmt: skip
 
 

@@ -1,0 +1,131 @@
+"""Times of typical trajectories: closed forms, the published table, drawn matrices, and the empirical score."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from numerics import InputError, Manifold, RandomManifold, Status, dominance_radius, gibbs, trajectory_times
+from numerics.laws import resolvent_at
+from numerics.trajectories import _sizes
+
+NAMES = ("collapse", "onset", "held_out", "generalization")
+
+
+def values(times):
+    return np.array([np.asarray(getattr(times, name).value) for name in NAMES])
+
+
+@pytest.mark.parametrize(
+    ("latent_ratio", "log_size", "expected"),
+    [(0.1, 1.0, (1.49721, 3.68936, 1.32012, 0.12973)), (0.5, 0.5, (0.98102, 2.23882, 0.71784, 0.30384))],
+)
+def test_random_manifolds_have_the_known_times(latent_ratio, log_size, expected):
+    """ln N is per latent dimension in the table, per dimension here."""
+    law = RandomManifold([1.0], [1.0], latent_ratio=latent_ratio)
+    times = trajectory_times(law, log_num_samples=log_size * latent_ratio)
+    np.testing.assert_allclose(values(times), expected, atol=5.1e-6)
+    assert all(int(getattr(times, name).status) == Status.CONVERGED for name in NAMES)
+    assert int(times.speciation.status) == Status.NO_TRANSITION
+
+
+def test_one_block_in_closed_form():
+    sizes = np.array([[10.0, 1e3], [1e6, 1e12]])
+    times = trajectory_times(Manifold([2.0], [7]), num_samples=sizes)
+    np.testing.assert_allclose(times.collapse.value, 2.0 / (sizes ** (2 / 7) - 1), rtol=1e-12)
+    held_out = np.asarray(times.held_out.value)
+    np.testing.assert_allclose(
+        times.generalization.value, held_out * (1 - (held_out / (held_out + 2)) ** 2), rtol=1e-12
+    )
+
+
+@pytest.mark.parametrize("latent_ratio", [0.3, 1.7])
+def test_one_bulk_has_the_marchenko_pastur_edges(latent_ratio):
+    edges = RandomManifold([2.0], [1.0], latent_ratio).bulk_edges()
+    np.testing.assert_allclose(edges, 2 * (1 + np.array([-1, 1]) / np.sqrt(latent_ratio)) ** 2, rtol=1e-10)
+
+
+def test_two_bulks_have_four_edges():
+    edges = RandomManifold([0.4, 0.036], [0.5, 0.5], latent_ratio=0.4).bulk_edges()
+    np.testing.assert_allclose(edges, [0.01758, 0.15772, 0.32708, 2.11362], atol=5.1e-6)
+
+
+def test_spectral_sums_are_those_of_drawn_matrices():
+    """Two variances, 16 matrices in 500 dimensions: means within their standard errors."""
+    variances, weights, ratio, dims = np.array([1.0, 0.1]), np.array([0.25, 0.75]), 0.4, 500
+    latent = int(ratio * dims)
+    scale = np.sqrt(np.repeat(variances, (weights * latent).astype(int)) / latent)
+    rng = np.random.default_rng(0)
+    spectra = [np.linalg.svd(rng.normal(size=(dims, latent)) * scale, compute_uv=False) ** 2 for _ in range(16)]
+    spectra = np.pad(spectra, ((0, 0), (0, dims - latent)))
+    law = RandomManifold(variances, weights, ratio)
+    for time in (0.01, 0.3, 10.0):
+        number, slope = resolvent_at(law, jnp.array(time))
+        found = [number, slope, *_sizes(law, jnp.array(time))]
+        drawn = []
+        for spectrum in spectra:
+            *sums, shrunk = _sizes(Manifold(spectrum, np.ones(dims)), jnp.array(time))
+            means = np.mean(1 / (time + spectrum)), -np.mean(1 / (time + spectrum) ** 2)
+            drawn.append([*means, *(float(one) / dims for one in sums), float(shrunk)])
+        z = (np.mean(drawn, axis=0) - np.array(found)) / (np.std(drawn, axis=0, ddof=1) / np.sqrt(16))
+        assert np.abs(z).max() < 4.5
+
+
+@settings(max_examples=20, deadline=None, derandomize=True)
+@given(
+    exponents=st.lists(st.floats(-4, 2), min_size=3, max_size=3), log_size=st.floats(0.7, 60),
+)  # fmt: skip
+def test_the_formulas_keep_their_order(exponents, log_size):
+    times = trajectory_times(Manifold(10.0 ** np.array(exponents), [1, 5, 20]), log_num_samples=log_size)
+    collapse, onset, held_out, generalization = values(times)
+    assert generalization < held_out < collapse < onset
+    assert max(abs(float(getattr(times, name).residual)) for name in NAMES) < 1e-9 * log_size
+
+
+def test_dominance_is_one_at_collapse_and_none_at_onset(default_manifold):
+    times = trajectory_times(default_manifold, num_samples=1000)
+    for time, expected in ((times.collapse, 1.0), (times.onset, 0.0)):
+        radius = dominance_radius(default_manifold, noise_variance=time.value, num_samples=1000)
+        assert float(radius) == pytest.approx(expected, abs=1e-9)
+    law = RandomManifold([1.0], [1.0], 0.5)
+    at_collapse = trajectory_times(law, log_num_samples=[0.25, 0.5]).collapse.value
+    radii = dominance_radius(law, noise_variance=at_collapse, log_num_samples=[0.25, 0.5])
+    assert radii.shape == (2, 2)
+    np.testing.assert_allclose(np.diag(radii), 1.0, atol=1e-9)
+
+
+@pytest.mark.slow  # 20 000 samples in 60 dimensions
+def test_a_training_point_outweighs_the_rest_at_onset():
+    """The median time at which a sample's own weight is one half, where it lies, within 2 % of the formula."""
+    law = Manifold([1.0], [60])
+    onset = float(trajectory_times(law, num_samples=20_000).onset.value)
+    data = np.asarray(law.sample(jax.random.key(0), 20_000))
+    times = onset * np.linspace(0.9, 1.1, 21)
+    own = -np.median(gibbs(data[:200], data, times).log_partition, axis=1)  # its energy is zero
+    measured = np.interp(-np.log(0.5), -own, times)
+    assert measured == pytest.approx(onset, rel=0.02)
+
+
+def test_lanes_without_an_answer():
+    times = trajectory_times(Manifold([0.0], [3]), num_samples=[10.0, np.nan])
+    assert times.collapse.status.tolist() == [Status.NO_TRANSITION, Status.INVALID]
+    assert np.isnan(times.generalization.value).all()
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: RandomManifold([1.0, 2.0], [1.0], 0.5), "2 variances but 1 weights"),
+        (lambda: RandomManifold([-1.0], [1.0], 0.5), "must be finite and not negative"),
+        (lambda: RandomManifold([1.0], [0.5], 0.5), "add to one"),
+        (lambda: RandomManifold([1.0], [1.0], 0), "latent_ratio is 0"),
+        (lambda: trajectory_times(RandomManifold([1.0], [1.0], 0.5), num_samples=10), "per dimension"),
+        (lambda: trajectory_times(RandomManifold([1.0], [1.0], 0.5), log_num_samples=-1.0), "is -1"),
+        (lambda: trajectory_times(Manifold([1.0], [2], normalized=True), num_samples=10), "normalized data"),
+    ],
+)
+def test_bad_input(call, message):
+    with pytest.raises(InputError, match=message):
+        call()

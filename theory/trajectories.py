@@ -1,0 +1,162 @@
+r"""Typical trajectories of the reverse process: when they collapse onto samples, and what comes before and after.
+
+Every time is where an explicit size, falling in t, equals the data set's. With
+$L = \frac{1}{2}\sum_b d_b \ln(1 + s_b/t)$, $A = \frac{1}{2}\sum_b d_b s_b/(t + s_b)$ and
+$B = \frac{1}{2}\sum_b d_b s_b t/(t + s_b)^2$ the sizes are $L + A$ (onset), $L$ (collapse) and $L - B$ (held-out
+condensation). As $A, B > 0$, at every size $t_D < t_C < t_O$; the generalization time is below $t_D$.
+"""
+
+import sympy as sp
+
+from theory.condensation import critical_log_size
+from theory.derivation import DERIVED, Chapter, Equation, Step, merge_sums
+from theory.partition import generating_function, generating_function_slope, tidy
+from theory.symbols import (
+    B,
+    Q,
+    b,
+    d,
+    dominance,
+    half_signal,
+    lam,
+    log_N,
+    log_N_collapse,
+    log_N_held_out,
+    log_N_onset,
+    r,
+    s,
+    t,
+    t_ratio,
+)
+
+_DR = "arXiv:2402.18491"
+_MH = "arXiv:2502.09578"
+
+
+def _at_length(equation: Equation, length: sp.Expr) -> sp.Expr:
+    """The right side at tilt 1 and a probe of this squared length in block b."""
+    return equation.right.subs(lam, 1).xreplace({Q[b]: length})
+
+
+def _summand(expression: sp.Expr) -> sp.Expr:
+    return merge_sums(expression)[0]
+
+
+collapse_log_size = Equation(
+    name="collapse_log_size",
+    left=log_N_collapse,
+    right=sp.Sum(d[b] * sp.log((s[b] + t) / t) / 2, (b, 1, B)),
+    meaning="Size at which the empirical score condenses at noised training points: L, the mutual information of y and "
+    "x_t in nats. Collapse is where it falls to $\\ln N$.",
+    source=_DR + " and " + _MH,
+    steps=(
+        Step(
+            "The critical size at the lengths of a noised point, $Q_b = d_b(s_b + t)$.",
+            lambda: tidy(_at_length(critical_log_size, d[b] * (s[b] + t))),
+        ),
+    ),
+)
+
+onset_half_signal = Equation(
+    name="onset_half_signal",
+    left=half_signal,
+    right=sp.Sum(d[b] * s[b] / (2 * (s[b] + t)), (b, 1, B)),
+    meaning="A: by how much more than at a noised training point the sample's own weight leads at the training point.",
+    source=DERIVED,
+    steps=(
+        Step(
+            "Minus the part of K(1) that the length $Q_b = d_b s_b$ of a training point brings.",
+            lambda: _at_length(generating_function, sp.S.Zero) - _at_length(generating_function, d[b] * s[b]),
+        ),
+    ),
+)
+
+onset_log_size = Equation(
+    name="onset_log_size",
+    left=log_N_onset,
+    right=sp.Sum(d[b] * (sp.log((s[b] + t) / t) + s[b] / (s[b] + t)) / 2, (b, 1, B)),
+    meaning="Size at which, at a training point, its own weight is that of all others, L + A. Onset of attraction is "
+    "where it falls to $\\ln N$.",
+    source=DERIVED,
+    steps=(
+        Step("Its own weight is 1; the others' sum is $N e^{K(1)}$ at $Q_b = d_b s_b$, as long as they are liquid."),
+        Step("Equate and solve for $\\ln N$.", lambda: -_at_length(generating_function, d[b] * s[b])),
+    ),
+)
+
+held_out_log_size = Equation(
+    name="held_out_log_size",
+    left=log_N_held_out,
+    right=sp.Sum(d[b] * (sp.log((s[b] + t) / t) - s[b] * t / (s[b] + t) ** 2) / 2, (b, 1, B)),
+    meaning="Size at which the measure condenses at fresh points of the data's law, L - B.",
+    source=DERIVED,
+    steps=(
+        Step(
+            "The critical size at $Q_b = d_b s_b$, no sample being planted there.",
+            lambda: tidy(_at_length(critical_log_size, d[b] * s[b])),
+        ),
+    ),
+)
+
+generalization_ratio = Equation(
+    name="generalization_ratio",
+    left=t_ratio,
+    right=sp.Sum(d[b] * s[b] * (s[b] + 2 * t) / (s[b] + t) ** 2, (b, 1, B)) / sp.Sum(d[b], (b, 1, B)),
+    meaning="Generalization time over the held-out condensation time t, for many directions: the noise variance at "
+    "which the noised training set is closest to the data's law in Kullback-Leibler divergence.",
+    source=DERIVED,
+    steps=(
+        Step(
+            "In the condensed phase $\\ln p^{emp} = -E_{\\min}/t - (d/2) \\ln t$ up to constants; its mean over fresh "
+            "points is largest at $t = 2 E_{\\min}/d$, the mean squared distance to the nearest sample per dimension."
+        ),
+        Step(
+            "The least energy is that of tilt 1 where the measure condenses, $-t K'(1)$ at $Q_b = d_b s_b$; twice that "
+            "over t, from one block.",
+            lambda: sp.factor(-2 * _summand(_at_length(generating_function_slope, d[b] * s[b]))),
+        ),
+        Step(
+            "Over the number of directions.",
+            lambda: (
+                sp.Sum(sp.factor(-2 * _summand(_at_length(generating_function_slope, d[b] * s[b]))), (b, 1, B))
+                / sp.Sum(d[b], (b, 1, B))
+            ),
+        ),
+    ),
+)
+
+dominance_radius = Equation(
+    name="dominance_radius",
+    left=dominance,
+    right=(log_N_onset - log_N) / half_signal,
+    meaning="At $y^1 + \\sqrt{r t}\\,\\omega$ the weight of $y^1$ beats the rest for r below this. It is 1 at collapse "
+    "and 0 at onset. The basin of the probability flow is larger.",
+    source=DERIVED,
+    steps=(
+        Step(
+            "There $Q_b = d_b(s_b + r t)$ and its own weight is $e^{-r d/2}$: what r adds to the balance, one block's.",
+            lambda: sp.factor(
+                _summand(_at_length(generating_function, d[b] * (s[b] + r * t))).expand().coeff(r, 1) + d[b] / 2
+            ),
+        ),
+        Step(
+            "That is the summand of A; the balance is linear in r.",
+            lambda: sp.solve(log_N - log_N_onset + r * half_signal, r)[0],
+        ),
+    ),
+)
+
+CHAPTER = Chapter(
+    name="trajectories",
+    title="Typical trajectories",
+    introduction="When a sampler's trajectory commits to one training sample, when training points begin to attract, "
+    "and at which noise the training set is closest to the law behind it.",
+    equations=(
+        collapse_log_size,
+        onset_half_signal,
+        onset_log_size,
+        held_out_log_size,
+        generalization_ratio,
+        dominance_radius,
+    ),
+)
