@@ -353,7 +353,7 @@ def derive(
     Parameters
     ----------
     chapter
-        One chapter only: partition, condensation, score, probe, finite_n, empirical or published.
+        One chapter only: partition, condensation, score, probe, finite_n, empirical, published or schedules.
     format
         Markdown with LaTeX formulas, or a LaTeX fragment.
     out

@@ -4,7 +4,7 @@ Chapters in reading order; `equation(name)` finds one statement. This package is
 SymPy: numbers come out of it through `numerics.lowering`.
 """
 
-from theory import condensation, empirical, finite_n, partition, probe, published, score
+from theory import condensation, empirical, finite_n, partition, probe, published, schedules, score
 from theory.derivation import Chapter as Chapter
 from theory.derivation import DerivationError as DerivationError
 from theory.derivation import Equation as Equation
@@ -20,6 +20,7 @@ CHAPTERS: tuple[Chapter, ...] = (
     finite_n.CHAPTER,
     empirical.CHAPTER,
     published.CHAPTER,
+    schedules.CHAPTER,
 )
 EQUATIONS: dict[str, Equation] = {equation.name: equation for chapter in CHAPTERS for equation in chapter.equations}
 

@@ -141,6 +141,18 @@ noisy_value = sp.Symbol(r"\rho_v^{N}", positive=True)
 condensed_excess = sp.Symbol(r"\Phi", nonnegative=True)
 published_value = sp.Symbol(r"\sigma_v", positive=True)
 
+# Noise schedules: a noised sample a y + b omega on the clock tau.
+tau = sp.Symbol("tau", positive=True)
+omega = sp.Symbol("omega", real=True)
+scale = sp.Symbol(r"a_{\tau}", positive=True)
+noise_level = sp.Symbol(r"b_{\tau}", positive=True)
+sigma = sp.Symbol("sigma", positive=True)
+alphabar = sp.Symbol(r"\bar{\alpha}", positive=True)
+cosine_offset = sp.Symbol("s_0", positive=True)
+score_ratio = sp.Symbol("f_1", positive=True)
+jacobian_ratio = sp.Symbol("f_2", positive=True)
+log_density = _function(r"\ln{p}")
+
 mellin = _function("F")
 residue = _function(r"\rho")
 mean_g = _function(r"\mu_g")
@@ -264,6 +276,16 @@ NOTATION: tuple[Notation, ...] = (
     Notation(noisy_value, "root mean square of t S along v, S the orthogonal-frame matrix", "`predicted_spectrum`"),
     Notation(condensed_excess, "participation over t by the published theory", ""),
     Notation(published_value, "published value of -tJ along v", "`predicted_spectrum`"),
+    Notation(tau, "time of a noise schedule, on its own clock", "`time`"),
+    Notation(omega, "standard normal noise along v", ""),
+    Notation(scale, "what a schedule multiplies the data by", ""),
+    Notation(noise_level, "what it multiplies the noise by", ""),
+    Notation(sigma, "noise level sqrt(t), the clock of EDM", "`VarianceExploding`"),
+    Notation(alphabar, "squared scale of a variance-preserving schedule", "`Discrete.alphabar`"),
+    Notation(cosine_offset, "offset at the start of the cosine schedule", ""),
+    Notation(score_ratio, "score of a schedule at x over the variance-exploding one at x/a", "`score_factor`"),
+    Notation(jacobian_ratio, "the same of their Jacobians", "`jacobian_factor`"),
+    Notation(log_density(x_v), "log-density of the noised data", ""),
 )
 
 
