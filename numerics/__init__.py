@@ -37,6 +37,11 @@ if TYPE_CHECKING:
     from numerics.phases import resolved_dimension as resolved_dimension
     from numerics.probe import Probe as Probe
     from numerics.replicates import measure_resolved_dimension as measure_resolved_dimension
+    from numerics.schedule import Discrete as Discrete
+    from numerics.schedule import FlowMatching as FlowMatching
+    from numerics.schedule import OrnsteinUhlenbeck as OrnsteinUhlenbeck
+    from numerics.schedule import VarianceExploding as VarianceExploding
+    from numerics.schedule import schedule_from_json as schedule_from_json
     from numerics.simulation import theory_versus_simulation as theory_versus_simulation
     from numerics.solution import Transition as Transition
     from numerics.spectrum import EmpiricalScore as EmpiricalScore
@@ -52,17 +57,21 @@ if TYPE_CHECKING:
     from numerics.trajectories import trajectory_times as trajectory_times
 
 _MODULE_OF = {
+    "Discrete": "schedule",
     "EmpiricalScore": "spectrum",
+    "FlowMatching": "schedule",
     "Gibbs": "empirical",
     "InputError": "status",
     "LoweringError": "lowering",
     "Manifold": "manifold",
+    "OrnsteinUhlenbeck": "schedule",
     "Probe": "probe",
     "Quenched": "finite_n",
     "RandomManifold": "laws",
     "Status": "status",
     "TrajectoryTimes": "trajectories",
     "Transition": "solution",
+    "VarianceExploding": "schedule",
     "compare": "comparison",
     "comparison_figure": "spectrum_figures",
     "critical_size": "critical",
@@ -82,6 +91,7 @@ _MODULE_OF = {
     "predicted_spectrum": "spectrum",
     "quenched": "finite_n",
     "resolved_dimension": "phases",
+    "schedule_from_json": "schedule",
     "score": "empirical",
     "spectrum_figure": "spectrum_figures",
     "spectrum_study": "study",

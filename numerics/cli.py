@@ -353,8 +353,8 @@ def derive(
     Parameters
     ----------
     chapter
-        One chapter only: partition, condensation, score, probe, finite_n, empirical, published, trajectories or
-        random_manifold.
+        One chapter only: partition, condensation, score, probe, finite_n, empirical, published, trajectories,
+        random_manifold or schedules.
     format
         Markdown with LaTeX formulas, or a LaTeX fragment.
     out

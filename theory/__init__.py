@@ -12,6 +12,7 @@ from theory import (
     probe,
     published,
     random_manifold,
+    schedules,
     score,
     trajectories,
 )
@@ -32,6 +33,7 @@ CHAPTERS: tuple[Chapter, ...] = (
     published.CHAPTER,
     trajectories.CHAPTER,
     random_manifold.CHAPTER,
+    schedules.CHAPTER,
 )
 EQUATIONS: dict[str, Equation] = {equation.name: equation for chapter in CHAPTERS for equation in chapter.equations}
 

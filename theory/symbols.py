@@ -146,7 +146,7 @@ log_N_collapse = sp.Symbol(r"\ln{N_C}", real=True)
 log_N_onset = sp.Symbol(r"\ln{N_O}", real=True)
 log_N_held_out = sp.Symbol(r"\ln{N_D}", real=True)
 half_signal = sp.Symbol("A", positive=True)
-t_ratio = sp.Symbol("t_G/t_D", positive=True)
+t_ratio = sp.Symbol(r"\frac{t_G}{t_D}", positive=True)
 dominance = sp.Symbol("r_y", real=True)
 alpha = sp.Symbol("alpha", positive=True)
 w = sp.IndexedBase("w", positive=True)
@@ -154,9 +154,21 @@ G = sp.Symbol("G", positive=True)
 G_prime = sp.Symbol("G'", negative=True)
 latent_sum = _function("R")
 latent_slope = sp.Symbol("R'", real=True)
-resolvent_balance = sp.Symbol("G/G_t - 1", real=True)
+resolvent_balance = sp.Symbol(r"\mathcal{B}", real=True)
 companion = sp.Symbol("x", real=True)
 bulk_map = sp.Symbol("z(x)", real=True)
+
+# Noise schedules: a noised sample a y + b omega on the clock tau.
+tau = sp.Symbol("tau", positive=True)
+omega = sp.Symbol("omega", real=True)
+scale = sp.Symbol(r"a_{\tau}", positive=True)
+noise_level = sp.Symbol(r"b_{\tau}", positive=True)
+sigma = sp.Symbol("sigma", positive=True)
+alphabar = sp.Symbol(r"\bar{\alpha}", positive=True)
+cosine_offset = sp.Symbol("s_0", positive=True)
+score_ratio = sp.Symbol("f_1", positive=True)
+jacobian_ratio = sp.Symbol("f_2", positive=True)
+log_density = _function(r"\ln{p}")
 
 mellin = _function("F")
 residue = _function(r"\rho")
@@ -296,6 +308,16 @@ NOTATION: tuple[Notation, ...] = (
     Notation(resolvent_balance, "balance that vanishes at the resolvent", ""),
     Notation(companion, "resolvent outside the spectrum", ""),
     Notation(bulk_map, "place on the real axis that has it, an edge of a bulk where it is stationary", "`bulk_edges`"),
+    Notation(tau, "time of a noise schedule, on its own clock", "`time`"),
+    Notation(omega, "standard normal noise along v", ""),
+    Notation(scale, "what a schedule multiplies the data by", ""),
+    Notation(noise_level, "what it multiplies the noise by", ""),
+    Notation(sigma, "noise level sqrt(t), the clock of EDM", "`VarianceExploding`"),
+    Notation(alphabar, "squared scale of a variance-preserving schedule", "`Discrete.alphabar`"),
+    Notation(cosine_offset, "offset at the start of the cosine schedule", ""),
+    Notation(score_ratio, "score of a schedule at x over the variance-exploding one at x/a", "`score_factor`"),
+    Notation(jacobian_ratio, "the same of their Jacobians", "`jacobian_factor`"),
+    Notation(log_density(x_v), "log-density of the noised data", ""),
 )
 
 

@@ -13,6 +13,7 @@ from sympy.codegen.cfunctions import expm1, log1p
 import numerics.criteria
 import numerics.diagram
 import numerics.empirical
+import numerics.schedule
 import numerics.spectrum
 import numerics.trajectories  # noqa: F401 (lowers equations, as those above)
 import theory
@@ -110,6 +111,11 @@ def points(draw) -> dict:
         values[symbol] = draw(st.floats(0.01, 10.0))
     values[symbols.G_prime] = -draw(st.floats(0.01, 10.0))
     values[symbols.w] = [0.2, 0.3, 0.5]
+    for symbol in (symbols.tau, symbols.alphabar):
+        values[symbol] = draw(st.floats(0.01, 0.99))
+    for symbol in (symbols.scale, symbols.sigma):
+        values[symbol] = 10.0 ** draw(st.floats(-3, 3))
+    values[symbols.cosine_offset] = draw(st.floats(0.001, 0.1))
     return values
 
 
