@@ -230,19 +230,24 @@ times, size = cases["digits"][2][::2], 300
 center = digits.mean(axis=0)
 _, singular, directions = np.linalg.svd(digits - center, full_matrices=False)
 rays = np.concatenate([directions, -directions, np.zeros((1, 61))])
-rows = []
+groups = []  # of disjoint subsets, from one permutation each
 for each in jax.random.split(key, 20):
     order = np.asarray(jax.random.permutation(each, len(digits)))
+    rows = []
     for first in range(0, 5 * size, size):
         scores = np.asarray(score(center, digits[order[first : first + size]], times, directions=rays))
         ahead, back = (np.einsum("tvd,vd->tv", part, directions) for part in (scores[:, :61], scores[:, 61:122]))
         rows.append((ahead, 0.5 * (ahead - back), scores[:, 122] @ directions.T))
-signals, noise = np.mean(rows, axis=0), np.std(np.array(rows)[:, [0, 0, 2]], axis=0, ddof=1)
+    groups.append(rows)
+spread = np.var(groups, axis=1, ddof=1)
+# The squared mean of five subsets holds a fifth of their variance.
+squares = (np.mean(groups, axis=1) ** 2 - spread / 5).mean(axis=0)
+signals, noise = np.mean(groups, axis=(0, 1)), spread.mean(axis=0)[[0, 0, 2]]
 opens = times[:, None] < singular**2 / len(digits)
 names = ("as measured", "without what is even", "open directions with a signal at the mean itself")
 print("t:", times.round(1))
-for name, signal, deviation in zip(names, signals, noise, strict=True):
-    print(f"{name}, N = {size}:", (opens & (np.abs(signal) > deviation)).sum(axis=1))
+for name, square, variance in zip(names, squares, noise, strict=True):
+    print(f"{name}, N = {size}:", (opens & (square > variance)).sum(axis=1))
 print("finite_n:", found["digits"][1].value.sel(num_samples=size).interp(noise_variance=times).values.round(1))
 population = jnp.vectorize(lower("population_score", (t, s_v, x_v)))
 variances, place = singular[:8] ** 2 / len(digits), 4

@@ -28,6 +28,8 @@ def _whole_number(_type: type, tokens: Sequence[Token]) -> int:
     return int(tokens[0].value)
 
 
+_MOST_NUMBERS = 10**9  # of samples that are drawn, 8 GB
+
 Several = Parameter(consume_multiple=True)
 Whole = Annotated[int, Parameter(converter=_whole_number)]
 
@@ -283,7 +285,7 @@ def spectrum(
     checkpoint
         A .npz file for the running sums of a long pass, to go on from after an interruption.
     distributed
-        Share the samples among the processes that srun or mpirun started.
+        Share the samples among the processes that srun started.
     """
     from numerics.cluster import join_cluster, peers
 
@@ -303,6 +305,8 @@ def spectrum(
     law, num_samples, record, data = _read_manifold(manifold)
     if num_samples != int(num_samples):
         raise InputError(f"--num-samples is {num_samples:g}; samples are whole")
+    if not 0 <= output.seed < 2**63:
+        raise InputError(f"--seed is {output.seed}; it must be a whole number from 0 to 2^63 - 1")
     of_data, of_frames = jax.random.split(jax.random.key(output.seed))
     samples = _samples(law, data, int(num_samples), of_data)
     times = _noise_variances(noise_variances, np.asarray(law.variances))
@@ -439,7 +443,7 @@ def _log_sizes(sizes: tuple[float, float, float]) -> "np.ndarray":
     import numpy as np
 
     low, high, count = sizes
-    if not (2 <= low < high <= 1e300 and count >= 2 and count == int(count)):
+    if not (2 <= low < high <= 1e300 and 2 <= count < math.inf and count == int(count)):
         raise InputError(
             f"--sizes {low:g} {high:g} {count:g} must be a size of at least 2, a larger one up to 1e300, "
             "and a count of at least 2"
@@ -452,7 +456,7 @@ def _noise_variances(given: tuple[float, float, float] | None, variances: "np.nd
 
     largest = variances.max() or 1.0
     low, high, count = (1e-3 * largest, 10 * largest, 25) if given is None else given
-    if not (0 < low < high < math.inf and count >= 2 and count == int(count)):
+    if not (0 < low < high < math.inf and 2 <= count < math.inf and count == int(count)):
         raise InputError(
             f"--noise-variances {low:g} {high:g} {count:g} must be a positive noise variance, a larger one, and a "
             "count of at least 2"
@@ -466,6 +470,9 @@ def _samples(law: "Manifold", data: "np.ndarray | None", num_samples: int, key: 
     import numpy as np
 
     if data is None:
+        dims = int(np.sum(law.multiplicities))
+        if num_samples * dims > _MOST_NUMBERS:
+            raise InputError(f"--num-samples is {num_samples:g}; in {dims} dimensions too many to be drawn at once")
         return np.asarray(law.sample(key, num_samples))
     if num_samples > len(data):
         raise InputError(f"--num-samples is {num_samples}, but there are {len(data)} samples in the data")
@@ -507,11 +514,14 @@ def _time_row(at: "xr.Dataset") -> dict[str, object]:
 
 def _dimension_row(at: "xr.Dataset") -> dict[str, object]:
     """The study's row of one noise variance."""
-    row: dict[str, object] = {"noise_variance": float(at.noise_variance)}
-    row |= {"gap": float(at.gap.mean()), "gap_dimension": float(at.gap_dimension.mean())}
-    row |= {"participation": float(at.participation)}
-    row |= {"population_gap_dimension": int(at.population_gap_dimension)}
-    return row | {"resolved_dimension": _or_none(float(at.resolved_dimension))}
+    return {
+        "noise_variance": float(at.noise_variance),
+        "gap": float(at.gap.mean()),
+        "gap_dimension": float(at.gap_dimension.mean()),
+        "participation": float(at.participation),
+        "population_gap_dimension": int(at.population_gap_dimension),
+        "resolved_dimension": _or_none(float(at.resolved_dimension)),
+    }
 
 
 def _or_none(value: float) -> float | None:

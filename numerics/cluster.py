@@ -14,8 +14,8 @@ from numerics.status import InputError, PeerError
 def join_cluster() -> Mesh:
     """Join the processes that a cluster environment started, as a mesh over all their devices.
 
-    Slurm and MPI are known to JAX, which reads addresses and ranks from their environment. Has to come
-    before any computation.
+    JAX reads addresses and ranks from the environment of Slurm or of Open MPI up to version 4, and gives
+    every process one accelerator. Has to come before any computation.
 
     Raises:
         InputError: if there is no such environment, or the processes do not find each other.
@@ -25,7 +25,7 @@ def join_cluster() -> Mesh:
     except (ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split()).rstrip(".")
         raise InputError(
-            f"no cluster was joined ({reason}); start every process by srun or mpirun, or leave --distributed out"
+            f"no cluster was joined ({reason}); start every process by srun, or leave --distributed out"
         ) from error
     return jax.make_mesh((jax.device_count(),), ("samples",), axis_types=(AxisType.Auto,))
 

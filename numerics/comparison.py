@@ -47,6 +47,7 @@ def compare(measured: xr.Dataset, predicted: xr.Dataset) -> xr.Dataset:
             f"the measured curve has dimensions {_shape(value)}, the predicted one {_shape(expected)}; all but "
             f"{clock} must be the same"
         )
+    error = error.broadcast_like(value)
     value, error, expected = (one.transpose(clock, *others) for one in (value, error, expected))
     expected = expected.sortby(clock)
     for one in (value, expected):
@@ -56,13 +57,16 @@ def compare(measured: xr.Dataset, predicted: xr.Dataset) -> xr.Dataset:
     table = expected.values.reshape(len(nodes), -1)
 
     def at_shift(shift: float) -> np.ndarray:
-        return np.stack([np.interp(clocks - shift, nodes, column) for column in table.T], axis=1).reshape(value.shape)
+        columns = [_interpolated(clocks - shift, nodes, column) for column in table.T]
+        return np.stack(columns, axis=1).reshape(value.shape)
 
-    residual = value.values - at_shift(0.0)
+    # Beside a node that is unknown nothing is predicted.
+    known = np.stack([np.isfinite(np.interp(clocks, nodes, column)) for column in table.T], axis=1)
+    residual = np.where(known.reshape(value.shape), value.values - at_shift(0.0), np.nan)
     # What is known exactly agrees, or is infinitely far off.
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         z = np.where((residual == 0) & (error.values == 0), 0.0, residual / error.values)
-    weights = _weights(error.values)
+    weights = np.where(np.isnan(residual), 0.0, _weights(error.values))
     shift, shift_error = _shift(at_shift, value.values, weights, float(np.ptp(nodes)))
     judged = z[~np.isnan(z)]
     attributes = {
@@ -83,6 +87,12 @@ def compare(measured: xr.Dataset, predicted: xr.Dataset) -> xr.Dataset:
         value.coords,
         attributes,
     )
+
+
+def _interpolated(points: np.ndarray, nodes: np.ndarray, column: np.ndarray) -> np.ndarray:
+    """Interpolation between the nodes that are known."""
+    known = np.isfinite(column)
+    return np.interp(points, nodes[known], column[known]) if known.any() else np.full(points.shape, np.nan)
 
 
 def curve(data: xr.Dataset, name: str = "given") -> tuple[xr.DataArray, xr.DataArray]:
@@ -119,12 +129,12 @@ def _shift(at_shift, value: np.ndarray, weights: np.ndarray, span: float) -> tup
     def misfit(shift: float) -> float:
         with np.errstate(over="ignore"):  # an error bar that is next to nothing
             pulls = np.where(weights > 0, weights * (value - at_shift(shift)), 0.0)
-            return float(np.nansum(pulls**2))
+            return float(np.sum(pulls**2))
 
-    if span == 0:
-        return np.nan, np.nan
     tried = np.linspace(-_RANGE * span, _RANGE * span, _SCAN)
     misfits = np.array([misfit(float(shift)) for shift in tried])
+    if np.ptp(misfits) == 0:  # one time only, a flat curve, or nothing to judge by
+        return np.nan, np.nan
     best = int(np.argmin(misfits))
     step = float(tried[1] - tried[0])
     bounds = (tried[best] - step, tried[best] + step)

@@ -23,8 +23,8 @@ def load_data(source: str) -> Float[np.ndarray, "samples dims"]:
     """A data set by name or file: `digits`, FILE.npy, FILE.npz, FILE.npz:KEY or FILE.csv.
 
     `digits` is the set of 1797 handwritten digits that ships with scikit-learn, its
-    constant pixels dropped. A CSV file may start with one line of column names. A .npy file is mapped,
-    not read; its data may be larger than memory.
+    constant pixels dropped. A CSV file may start with one line of column names. A .npy file of
+    float32 or float64 is mapped, not read; its data may be larger than memory.
 
     Raises:
         InputError: if there is no such file, it cannot be read without unpickling, or it

@@ -74,12 +74,14 @@ class Manifold:
         if num_blocks is not None and num_blocks < 1:
             raise InputError(f"num_blocks is {num_blocks}; it must be at least 1")
         num_samples, ambient_dim = rows.shape
-        mean = rows.mean(axis=0, dtype=float) if center else np.zeros(ambient_dim)
         # The triangular factor has the singular values of the rows, and takes them part by part.
         triangle = np.zeros((0, ambient_dim))
-        for part in parts(rows):
-            triangle = np.linalg.qr(np.concatenate([triangle, (part - mean) / np.sqrt(num_samples)]), mode="r")
-        singular = np.linalg.svd(triangle, compute_uv=False)
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean = rows.mean(axis=0, dtype=float) if center else np.zeros(ambient_dim)
+            for part in parts(rows):
+                triangle = np.linalg.qr(np.concatenate([triangle, (part - mean) / np.sqrt(num_samples)]), mode="r")
+        finite = np.isfinite(triangle).all()
+        singular = np.linalg.svd(triangle, compute_uv=False) if finite else np.array([np.inf])
         if not singular.max(initial=0.0) < np.sqrt(np.finfo(float).max):
             raise InputError("the data are too large for their variances to be finite; rescale them")
         spectrum = np.zeros(ambient_dim)

@@ -11,7 +11,7 @@ import xarray as xr
 from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
-from numerics.critical import as_log_sizes, as_noise_variances, positive_noise_variances
+from numerics.critical import as_log_sizes, positive_noise_variances
 from numerics.empirical import Gibbs, gibbs_and_jacobian, gibbs_and_score
 from numerics.finite_n import quenched
 from numerics.lowering import lower
@@ -25,7 +25,7 @@ from theory.symbols import Q_rest, condensed_excess, d, dims, k_2, log_N, q_v, q
 
 PREDICTIONS = ("population", "finite_n", "published")
 PROTOCOLS = ("jacobian", "orthogonal_frame", "central_difference")
-# The least distance of neighbouring values of -tJ, which lie between 0 and 1, that counts as a gap.
+# The least distance of neighbouring values of -tJ that counts as a gap; without memorization they lie in 0 to 1.
 GAP_THRESHOLD = 0.1
 
 Score = Callable[..., Array | np.ndarray]
@@ -99,15 +99,13 @@ def measure_spectrum(
             protocol that draws nothing.
     """
     point = np.asarray(x0, dtype=float)
-    times = np.atleast_1d(positive_noise_variances(noise_variance))
+    times = _checked_times(noise_variance)
     check_protocol(protocol, num_replicates)
     if point.ndim != 1 or not len(point) or not np.isfinite(point).all():
         raise InputError(f"x0 has shape {point.shape}; it must be one point of finite coordinates")
-    if times.ndim != 1:
-        raise InputError(f"the noise variances have shape {times.shape}; they must be a list")
     if protocol == "jacobian":
         jacobians, weights = _jacobians(score, point, times)
-        matrices = -times[:, None, None] * jacobians
+        matrices = _finite(-times[:, None, None] * jacobians, times)
         values = np.linalg.eigvalsh(0.5 * (matrices + matrices.transpose(0, 2, 1)))[:, ::-1, None]
     else:
         values, weights = _frame_values(score, point, times, protocol, key, num_replicates)
@@ -163,7 +161,7 @@ def predicted_spectrum(
     Raises:
         InputError: for an unknown theory, or as `quenched`.
     """
-    times = np.atleast_1d(np.asarray(as_noise_variances(noise_variance), dtype=float))
+    times = _checked_times(noise_variance)
     counts = np.asarray(manifold.multiplicities, dtype=int)
     if theory not in PREDICTIONS:
         raise InputError(f"there is no predicted spectrum {theory!r}; choose one of {', '.join(PREDICTIONS)}")
@@ -215,6 +213,21 @@ def _published_values(manifold: Manifold, times: Array, log_size: Array) -> Floa
     return jax.vmap(lambda time: jax.vmap(lambda variance: value(time, variance))(variances))(times)
 
 
+def _checked_times(noise_variance: Numbers) -> Float[np.ndarray, " times"]:
+    times = np.atleast_1d(positive_noise_variances(noise_variance))
+    if times.ndim != 1:
+        raise InputError(f"the noise variances have shape {times.shape}; they must be a list")
+    return times
+
+
+def _finite(matrices: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """The matrices, one for every noise variance, if they are finite."""
+    finite = np.isfinite(matrices.reshape(len(times), -1)).all(axis=1)
+    if not finite.all():
+        raise InputError(f"the score is not finite around x0 at noise variance {times[np.argmin(finite)]:g}")
+    return matrices
+
+
 def _jacobians(score: Score, point: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, Gibbs | None]:
     """Jacobians (times, dims, dims), and the weights at the point where there are any."""
     if isinstance(score, EmpiricalScore):
@@ -238,7 +251,7 @@ def _frame_values(
         scores, weights = _on_rays(score, point, np.concatenate([axes, -axes]), times)
         rows = 0.5 * np.sqrt(times)[:, None, None] * (scores[:, :size] - scores[:, size:])
         rows = rows[:, None]
-    return np.linalg.svd(rows, compute_uv=False).transpose(0, 2, 1), weights
+    return np.linalg.svd(_finite(rows, times), compute_uv=False).transpose(0, 2, 1), weights
 
 
 def _on_rays(
@@ -263,7 +276,8 @@ def _with_gaps(spectrum: xr.Dataset) -> xr.Dataset:
         place = gap.astype(int)
     else:
         gaps = -values.diff("index", label="lower")
-        gap, place = gaps.max("index"), gaps.argmax("index")
+        # A spectrum that is not known has no gap.
+        gap, place = gaps.max("index"), gaps.fillna(-np.inf).argmax("index")
     known = gap >= GAP_THRESHOLD
     return spectrum.assign(
         gap=gap.assign_attrs(described("largest distance of neighbouring values", "1")),

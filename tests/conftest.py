@@ -18,3 +18,8 @@ def default_manifold() -> numerics.Manifold:
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(20241008)
+
+
+def pytest_collection_modifyitems(items):
+    """Notebooks first: handed out last, they would leave the other workers idle."""
+    items.sort(key=lambda item: "test_notebooks" not in item.nodeid)

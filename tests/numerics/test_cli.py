@@ -179,6 +179,9 @@ def test_spectrum_of_a_file(capsys, tmp_path, rng):
         (["--noise-variances", 0, 1, 5], "--noise-variances 0 1 5"),
         (["--num-replicates", 2], "only for protocol"),
         (["--num-samples", 10.5], "--num-samples is 10.5"),
+        (["--num-samples", 1e12], "too many to be drawn"),
+        (["--noise-variances", 0.1, 1, "inf"], "--noise-variances 0.1 1 inf"),
+        (["--seed", 2**64], "--seed is 18446744073709551616"),
         (["--data", "digits", "--num-samples", 2000], "there are 1797 samples"),
         (["--checkpoint", "sums.txt"], "must be a .npz file"),
         (["--distributed"], "no cluster was joined"),
@@ -237,6 +240,7 @@ def test_derive(capsys, tmp_path):
         (["--sizes", 1, 10, 5], "--sizes 1 10 5"),
         (["--sizes", 10, 5, 5], "--sizes 10 5 5"),
         (["--sizes", 10, 100, 1], "--sizes 10 100 1"),
+        (["--sizes", 10, 100, "inf"], "--sizes 10 100 inf"),
         (["--no-such-flag"], "no-such-flag"),
     ],
 )

@@ -54,6 +54,23 @@ def test_no_error_bars_no_z():
     assert found.attrs["log_time_shift"] == pytest.approx(np.log(2), abs=0.01)
 
 
+def test_what_is_not_predicted_is_not_judged():
+    """Left of t = 0.5 the prediction is unknown: neither the shift nor its error look there."""
+    fine = np.geomspace(1e-3, 100, 4000)
+    prediction = np.where(fine > 0.5, smooth(fine), np.nan)
+    found = compare(data(smooth(TIMES * np.exp(-0.3)), 0.01), data(prediction, times=fine))
+    assert np.isnan(found.z.values[TIMES < 0.5]).all()
+    assert found.attrs["log_time_shift"] == pytest.approx(0.3, abs=1e-3)
+    nothing = compare(data(smooth(TIMES), 0.01), data(np.full(40, np.nan)))
+    flat = compare(data(np.ones(40), 0.1), data(np.ones(40)))
+    assert np.isnan([nothing.attrs["log_time_shift"], flat.attrs["log_time_shift"]]).all()
+
+
+def test_one_error_bar_for_all():
+    found = compare(data(smooth(TIMES)).assign(error=0.1), data(smooth(TIMES) + 0.1))
+    np.testing.assert_allclose(found.z, -1.0)
+
+
 def test_what_is_known_exactly_agrees_or_does_not():
     value = smooth(TIMES)
     found = compare(data(value + np.where(np.arange(40) == 3, 1e-3, 0.0), 0.0), data(value))

@@ -116,6 +116,7 @@ def test_grouping_keeps_trace_and_order(rng, num_blocks):
         (np.array([[1 + 1j]]), "dtype complex128"),
         ([[1, 2], [3]], "rows differ in length"),
         (np.array([[1e200, 1.0], [-1e200, 0.0]]), "too large"),
+        (np.array([[1e308, 1.0], [-1e308, 0.0], [1e308, 1e308]]), "too large"),
     ],
 )
 def test_bad_data(data, message):

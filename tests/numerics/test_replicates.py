@@ -67,12 +67,22 @@ def test_subsets_of_gaussian_data_agree_with_the_law(default_manifold):
         assert float(np.abs(z).max()) < 4.5
 
 
+def test_directions_open_below_their_variance_only():
+    """t = s itself, of a variance whose root squared is not itself; and a range in which nothing opens."""
+    measured = measure_resolved_dimension(
+        Manifold([2.0, 0.1], [3, 2]), noise_variance=[2.0, 3.0], num_samples=50, num_replicates=8, key=KEY
+    )
+    assert (measured.value == 0).all()
+    assert (measured.error == 0).all()
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"noise_variance": [[0.1]]}, "must be a list"),
         ({"num_samples": 1}, "num_samples is 1"),
         ({"num_samples": 10.5}, "num_samples is 10.5"),
+        ({"num_samples": np.inf}, "num_samples is inf"),
         ({"num_replicates": 2}, "num_replicates is 2"),
         ({"num_replicates": [10, 10]}, "1 sizes but 2 num_replicates"),
         ({"source": np.zeros((30, 2)), "num_samples": 14}, "have at most 13"),

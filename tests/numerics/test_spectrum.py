@@ -67,6 +67,13 @@ def test_frames_are_orthonormal_and_differ():
     np.testing.assert_array_equal(again.singular_value, measured.singular_value)
 
 
+def test_an_unknown_spectrum_has_no_gap(default_manifold):
+    predicted = predicted_spectrum(default_manifold, noise_variance=[1e-5, 0.1], num_samples=1000, theory="finite_n")
+    assert np.isnan(predicted.singular_value[0]).all()
+    assert np.isnan(predicted.gap[0])
+    assert predicted.gap_dimension.values.tolist() == [0, 7]
+
+
 def test_one_dimension_has_no_gap():
     measured = measure_spectrum(lambda x, time: -x / time, [0.0], [0.1], protocol="central_difference", key=KEY)
     assert measured.gap_dimension.values.ravel().tolist() == [0]
@@ -122,12 +129,14 @@ def test_the_diagonal_mean_of_frames_is_the_predicted_one(default_manifold):
         ({"x0": np.zeros((2, 4))}, "must be one point"),
         ({"noise_variance": [0.1, -1.0]}, "positive, finite"),
         ({"num_replicates": 2}, "only for protocol"),
+        ({"score": lambda x, time: x * np.nan}, "not finite around x0 at noise variance 0.1"),
     ],
 )
 def test_bad_input(changes, message):
+    score = changes.pop("score", population_score)
     arguments = {"x0": np.zeros(4), "noise_variance": [0.1], "protocol": "jacobian", "key": KEY} | changes
     with pytest.raises(InputError, match=message):
-        measure_spectrum(population_score, **arguments)
+        measure_spectrum(score, **arguments)
 
 
 @pytest.mark.parametrize(
@@ -136,9 +145,10 @@ def test_bad_input(changes, message):
         ({"theory": "guess"}, "no predicted spectrum"),
         ({"theory": "published", "num_samples": [10, 20]}, "for one data-set size"),
         ({"theory": "finite_n"}, "exactly one of num_samples"),
+        ({"theory": "population", "noise_variance": [0.1, -0.5]}, "noise variance 1 is -0.5"),
         ({"theory": "population", "manifold": Manifold([1.0], [2], normalized=True)}, "normalized data"),
     ],
 )
 def test_bad_predictions(changes, message):
     with pytest.raises(InputError, match=message):
-        predicted_spectrum(changes.pop("manifold", Manifold([1.0], [2])), noise_variance=[0.1], **changes)
+        predicted_spectrum(changes.pop("manifold", Manifold([1.0], [2])), **{"noise_variance": [0.1]} | changes)
