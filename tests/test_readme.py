@@ -15,8 +15,10 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 
 
-def test_quickstart_prints_its_numbers():
-    code, printed = re.search(r"```python\n(.*?)```\n\n```text\n(.*?)```", README, re.DOTALL).groups()
+@pytest.mark.parametrize(
+    ("code", "printed"), re.findall(r"```python\n([^`]*)```\n\n```text\n([^`]*)```", README), ids=["first", "times"]
+)
+def test_examples_print_their_numbers(code, printed):
     output = io.StringIO()
     with contextlib.redirect_stdout(output):
         exec(code, {})
