@@ -16,7 +16,7 @@ def test_runs(notebook, tmp_path, monkeypatch):
     monkeypatch.setenv("GEOMEM_FIGURES", str(tmp_path))
     book = jupytext.read(notebook)
     book.cells.insert(0, nbformat.v4.new_code_cell("import warnings; warnings.simplefilter('error')"))
-    nbclient.NotebookClient(book, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    nbclient.NotebookClient(book, timeout=1200, resources={"metadata": {"path": str(tmp_path)}}).execute()
     shown = [output for cell in book.cells if cell.cell_type == "code" for output in cell.outputs]
     assert any("text/markdown" in output.get("data", {}) for output in shown)
     assert any("image/png" in output.get("data", {}) for output in shown)
