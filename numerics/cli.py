@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     import xarray as xr
     from jaxtyping import Array
+    from matplotlib.figure import Figure
 
     from numerics.manifold import Manifold
     from numerics.probe import Probe
@@ -153,9 +154,9 @@ def phase_diagram(
 
     from numerics.criteria import find_criterion
     from numerics.diagram import phase_diagram as compute
-    from numerics.figures import figure_writers, phase_diagram_figure
-    from numerics.files import output_folder, write_whole
-    from numerics.provenance import provenance
+    from numerics.figures import phase_diagram_figure
+    from numerics.files import output_folder
+    from numerics.provenance import extended
 
     # All input is looked at before the folder is made and anything is computed.
     point = _read_probe(question.probe)
@@ -175,14 +176,9 @@ def phase_diagram(
         progress=True,
     )
     diagram, at_size = solved.isel(num_samples=slice(None, -1)), solved.isel(num_samples=-1)
-    inputs = json.loads(solved.attrs["provenance"])["inputs"] | record | {"seed": output.seed}
-    diagram.attrs["provenance"] = provenance(inputs)
+    diagram.attrs["provenance"] = extended(solved.attrs["provenance"], record | {"seed": output.seed})
     rows = [_block_row(law, index) | _time_row(at_size.isel(block=index)) for index in range(law.num_blocks)]
-    name = folder / "phase_diagram"
-    write_whole(
-        {name.with_suffix(".nc"): lambda file: diagram.to_netcdf(file, engine="h5netcdf")}
-        | figure_writers(phase_diagram_figure(diagram), name)
-    )
+    _write(diagram, phase_diagram_figure(diagram), folder / "phase_diagram")
     _print_rows(rows, f"{question.title}, N = {num_samples:.6g}", output.json)
 
 
@@ -294,9 +290,8 @@ def spectrum(
     import jax
     import numpy as np
 
-    from numerics.figures import figure_writers
-    from numerics.files import output_folder, write_whole
-    from numerics.provenance import provenance
+    from numerics.files import output_folder
+    from numerics.provenance import extended
     from numerics.spectrum import EmpiricalScore, check_protocol
     from numerics.spectrum_figures import spectrum_figure
     from numerics.study import spectrum_study
@@ -328,13 +323,8 @@ def spectrum(
         )
     if not leads:
         return
-    inputs = json.loads(study.attrs["provenance"])["inputs"] | record | {"seed": output.seed}
-    study.attrs["provenance"] = provenance(inputs)
-    name = folder / "spectrum"
-    write_whole(
-        {name.with_suffix(".nc"): lambda file: study.to_netcdf(file, engine="h5netcdf")}
-        | figure_writers(spectrum_figure(study), name)
-    )
+    study.attrs["provenance"] = extended(study.attrs["provenance"], record | {"seed": output.seed})
+    _write(study, spectrum_figure(study), folder / "spectrum")
     dimensions = [_dimension_row(study.isel(noise_variance=place)) for place in range(len(times))]
     blocks = [_block_row(law, index) | _time_row(study.isel(block=index)) for index in range(law.num_blocks)]
     _print_table(dimensions, f"{protocol.replace('_', ' ')}, N = {num_samples:.6g}", output.json)
@@ -490,6 +480,17 @@ def _swept_variances(variances: "np.ndarray", count: int) -> "np.ndarray":
     if len(positive) == 0:
         return np.geomspace(0.1, 10, count)
     return np.geomspace(positive.min() / 10, positive.max() * 10, count)
+
+
+def _write(results: "xr.Dataset", figure: "Figure", name: Path) -> None:
+    """Results as NetCDF and their figure, all under one name, or nothing."""
+    from numerics.figures import figure_writers
+    from numerics.files import write_whole
+
+    write_whole(
+        {name.with_suffix(".nc"): lambda file: results.to_netcdf(file, engine="h5netcdf")}
+        | figure_writers(figure, name)
+    )
 
 
 def _block_row(law: "Manifold", index: int) -> dict[str, object]:

@@ -155,6 +155,18 @@ def positive_noise_variances(values: Numbers) -> Float[np.ndarray, "..."]:
     return times
 
 
+def listed_noise_variances(values: Numbers) -> Float[np.ndarray, " times"]:
+    """The same for a list of them, or a single one.
+
+    Raises:
+        InputError: as there, and if they are no list.
+    """
+    times = np.atleast_1d(positive_noise_variances(values))
+    if times.ndim != 1:
+        raise InputError(f"the noise variances have shape {times.shape}; they must be a list")
+    return times
+
+
 def search_window(
     manifold: Manifold, window: tuple[float | int, float | int] | None
 ) -> tuple[Float[Array, " ends"], int]:

@@ -13,12 +13,10 @@ from numerics.critical import as_log_sizes, search_window, solve_times
 from numerics.manifold import Manifold, float_array
 from numerics.probe import Probe
 from numerics.progress import bar
-from numerics.provenance import described, provenance
+from numerics.provenance import SQUARED, described, provenance
 from numerics.solution import Numbers, Transition
 from numerics.status import InputError, Status
 from numerics.transitions import quenched_lane
-
-_SQUARED = "squared units of the data"
 
 
 def phase_diagram(
@@ -94,18 +92,18 @@ def phase_diagram(
 
     time_text = f"critical noise variance by {criterion}, level {theory}"
     data = {
-        "critical_time": (("block", "num_samples"), times[blocks], described(time_text, _SQUARED)),
-        "opening_time": ("block", opening[blocks], described("noise variance below which a block is open", _SQUARED)),
+        "critical_time": (("block", "num_samples"), times[blocks], described(time_text, SQUARED)),
+        "opening_time": ("block", opening[blocks], described("noise variance below which a block is open", SQUARED)),
         "status": (("block", "num_samples"), status[blocks], status_attributes()),
         "critical_time_map": (
             ("num_samples", "local_variance"),
             times[swept_lanes].T,
-            described(f"{time_text}, of the swept block", _SQUARED),
+            described(f"{time_text}, of the swept block", SQUARED),
         ),
         "opening_time_map": (
             "local_variance",
             opening[swept_lanes],
-            described("noise variance below which the swept block is open", _SQUARED),
+            described("noise variance below which the swept block is open", SQUARED),
         ),
         "status_map": (("num_samples", "local_variance"), status[swept_lanes].T, status_attributes()),
         "sensitivity_swept": (
@@ -130,14 +128,14 @@ def phase_diagram(
     }
     coordinates = {
         "block": ("block", np.arange(manifold.num_blocks), described("block of directions of one variance", "1")),
-        "block_variance": ("block", np.asarray(manifold.variances), described("local variance", _SQUARED)),
+        "block_variance": ("block", np.asarray(manifold.variances), described("local variance", SQUARED)),
         "multiplicity": ("block", np.asarray(manifold.multiplicities), described("number of directions", "1")),
         "num_samples": ("num_samples", sizes, described("number of training samples", "1")),
         "log_num_samples": ("num_samples", np.asarray(log_sizes), described("ln N", "1")),
         "local_variance": (
             "local_variance",
             swept_values,
-            described(f"local variance of the swept block {block}", _SQUARED),
+            described(f"local variance of the swept block {block}", SQUARED),
         ),
     }
     inputs = manifold.record() | {

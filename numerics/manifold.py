@@ -144,7 +144,7 @@ def check_data(data: Numbers) -> Float[np.ndarray, "samples dims"]:
     Raises:
         InputError: if they are not a finite two-dimensional array of numbers with at least two rows.
     """
-    array = floats(as_table(data))
+    array = as_table(data)
     if len(array) < 2:
         raise InputError(f"the data have {len(array)} row(s); a covariance needs at least two samples")
     bad = np.concatenate([~np.isfinite(part).all(axis=1) for part in parts(array)]).nonzero()[0]
@@ -162,13 +162,8 @@ def parts(table: np.ndarray) -> Iterator[Float[np.ndarray, "rows dims"]]:
         yield table[first : first + rows].astype(float)
 
 
-def floats(table: np.ndarray) -> np.ndarray:
-    """The table as it is if it is of float32 or float64, else as float64."""
-    return table if table.dtype in (np.float32, np.float64) else table.astype(float)
-
-
 def as_table(data: Numbers) -> np.ndarray:
-    """The data as they are, known to be a table of real numbers; a mapped file stays mapped.
+    """The data as a table of float64, or float32 if they are; a mapped file stays mapped.
 
     Raises:
         InputError: if they are none.
@@ -181,7 +176,7 @@ def as_table(data: Numbers) -> np.ndarray:
         raise InputError(f"the data have dtype {array.dtype}; they must be real numbers")
     if array.ndim != 2 or array.shape[1] == 0:
         raise InputError(f"the data have shape {array.shape}; they must be a table of samples by dimensions")
-    return array
+    return array if array.dtype in (np.float32, np.float64) else array.astype(float)
 
 
 def _group(spectrum: np.ndarray, num_blocks: int | None) -> tuple[np.ndarray, np.ndarray]:

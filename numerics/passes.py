@@ -19,7 +19,7 @@ from jaxtyping import Array
 
 from numerics.data import UNREADABLE
 from numerics.files import write_whole
-from numerics.manifold import as_table, floats
+from numerics.manifold import as_table
 from numerics.progress import bar
 from numerics.status import InputError
 
@@ -170,9 +170,9 @@ def _open(data: Samples) -> np.ndarray | Iterable[np.ndarray]:
         if not isinstance(array, np.ndarray):
             array.close()
             raise InputError(f"{str(data)!r} is an archive of several arrays; samples are read from a .npy file")
-        return floats(as_table(array))
+        return as_table(array)
     if isinstance(data, (np.ndarray, jax.Array, list, tuple)):
-        return floats(as_table(data))
+        return as_table(data)
     if not isinstance(data, Iterable):
         raise InputError(f"the data are of type {type(data).__name__}; give an array, a .npy file or chunks")
     return data
@@ -186,7 +186,7 @@ def _chunks(
     first = start if _sized(source) else 0
     waiting: list[np.ndarray] = []
     for part in parts:
-        array = part if _sized(source) else floats(as_table(part))
+        array = part if _sized(source) else as_table(part)
         if array.shape[1] != dims:
             raise InputError(f"the data have {array.shape[1]} dimensions but the probes {dims}")
         waiting.append(array)

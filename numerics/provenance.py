@@ -5,10 +5,14 @@ from functools import cache
 from hashlib import sha256
 from importlib.metadata import version
 
+import jax
 import numpy as np
 import sympy as sp
+from jaxtyping import Array
 
 import theory
+
+SQUARED = "squared units of the data"
 
 _PACKAGES = ("geomem", "jax", "jaxlib", "numpy", "scipy", "sympy", "xarray")
 
@@ -26,9 +30,19 @@ def provenance(inputs: dict[str, object]) -> str:
     )
 
 
+def extended(record: str, inputs: dict[str, object]) -> str:
+    """The record of `provenance` with more inputs."""
+    return provenance(json.loads(record)["inputs"] | inputs)
+
+
 def described(long_name: str, units: str) -> dict[str, str]:
     """Attributes of a variable of a result."""
     return {"long_name": long_name, "units": units}
+
+
+def key_record(key: Array) -> list[int]:
+    """What a record says of a key for random draws."""
+    return np.asarray(jax.random.key_data(key)).tolist()
 
 
 def digest(data: np.ndarray) -> str:

@@ -12,11 +12,11 @@ from jaxtyping import Array, Float
 from scipy.special import ndtr
 
 from numerics.criteria import opening_time
-from numerics.critical import positive_noise_variances
+from numerics.critical import listed_noise_variances
 from numerics.empirical import score
 from numerics.manifold import Manifold, check_data, float_array
 from numerics.progress import bar
-from numerics.provenance import described, digest, provenance
+from numerics.provenance import SQUARED, described, digest, key_record, provenance
 from numerics.solution import Numbers
 from numerics.status import InputError
 
@@ -64,9 +64,7 @@ def measure_resolved_dimension(
     Raises:
         InputError: for a data set, noise variances, sizes or numbers of replicates that are none.
     """
-    times = np.atleast_1d(positive_noise_variances(noise_variance))
-    if times.ndim != 1:
-        raise InputError(f"the noise variances have shape {times.shape}; they must be a list")
+    times = listed_noise_variances(noise_variance)
     law = _law_of(source)
     sizes, repeats = _whole(num_samples, "num_samples", 2), _whole(num_replicates, "num_replicates", 8)
     if repeats.size not in (1, sizes.size):
@@ -103,7 +101,7 @@ def measure_resolved_dimension(
     record = law.record | {
         "num_samples": sizes.tolist(),
         "num_replicates": counts.tolist(),
-        "key": np.asarray(jax.random.key_data(key)).tolist(),
+        "key": key_record(key),
     }
     return xr.Dataset(
         {
@@ -113,9 +111,9 @@ def measure_resolved_dimension(
             "signal_to_noise_error": ((*over, "direction"), ratio_error, described("its standard error", "1")),
         },
         {
-            "noise_variance": ("noise_variance", times, described("noise variance", "squared units of the data")),
+            "noise_variance": ("noise_variance", times, described("noise variance", SQUARED)),
             "num_samples": ("num_samples", sizes, described("number of training samples", "1")),
-            "local_variance": ("direction", variances, described("local variance", "squared units of the data")),
+            "local_variance": ("direction", variances, described("local variance", SQUARED)),
         },
         {"observable": "resolved dimension", "provenance": provenance(record)},
     )

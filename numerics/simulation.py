@@ -13,7 +13,7 @@ from numerics.criteria import setting
 from numerics.finite_n import quenched
 from numerics.manifold import Manifold
 from numerics.probe import Probe
-from numerics.provenance import provenance
+from numerics.provenance import key_record, provenance
 from numerics.solution import Numbers
 from numerics.status import InputError
 
@@ -79,7 +79,7 @@ def theory_versus_simulation(
         "num_samples": float(count),
         "probe": probe.record(),
         "num_datasets": num_datasets,
-        "key": np.asarray(jax.random.key_data(key)).tolist(),
+        "key": key_record(key),
     }
     with np.errstate(divide="ignore", invalid="ignore"):
         z = (np.array(value) - np.array(prediction)) / np.array(error)

@@ -11,14 +11,14 @@ import xarray as xr
 from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
-from numerics.critical import as_log_sizes, positive_noise_variances
+from numerics.critical import as_log_sizes, listed_noise_variances
 from numerics.empirical import Gibbs, gibbs_and_jacobian, gibbs_and_score
 from numerics.finite_n import quenched
 from numerics.lowering import lower
 from numerics.manifold import Manifold
 from numerics.passes import Options, Samples, checkpoint_path
 from numerics.probe import Probe
-from numerics.provenance import described, provenance
+from numerics.provenance import SQUARED, described, key_record, provenance
 from numerics.solution import Numbers
 from numerics.status import InputError
 from theory.symbols import Q_rest, condensed_excess, d, dims, k_2, log_N, q_v, quenched_variance, s, s_v, t, t_c
@@ -99,7 +99,7 @@ def measure_spectrum(
             protocol that draws nothing.
     """
     point = np.asarray(x0, dtype=float)
-    times = _checked_times(noise_variance)
+    times = listed_noise_variances(noise_variance)
     check_protocol(protocol, num_replicates)
     if point.ndim != 1 or not len(point) or not np.isfinite(point).all():
         raise InputError(f"x0 has shape {point.shape}; it must be one point of finite coordinates")
@@ -121,7 +121,7 @@ def measure_spectrum(
         "protocol": protocol,
         "x0": point.tolist(),
         "num_replicates": num_replicates,
-        "key": np.asarray(jax.random.key_data(key)).tolist(),
+        "key": key_record(key),
     }
     return _with_gaps(data.assign_attrs(provenance=provenance(inputs)))
 
@@ -161,7 +161,7 @@ def predicted_spectrum(
     Raises:
         InputError: for an unknown theory, or as `quenched`.
     """
-    times = _checked_times(noise_variance)
+    times = listed_noise_variances(noise_variance)
     counts = np.asarray(manifold.multiplicities, dtype=int)
     if theory not in PREDICTIONS:
         raise InputError(f"there is no predicted spectrum {theory!r}; choose one of {', '.join(PREDICTIONS)}")
@@ -211,13 +211,6 @@ def _published_values(manifold: Manifold, times: Array, log_size: Array) -> Floa
         return _published_value(time, variance, jnp.maximum(excess, 0.0), variances, counts)
 
     return jax.vmap(lambda time: jax.vmap(lambda variance: value(time, variance))(variances))(times)
-
-
-def _checked_times(noise_variance: Numbers) -> Float[np.ndarray, " times"]:
-    times = np.atleast_1d(positive_noise_variances(noise_variance))
-    if times.ndim != 1:
-        raise InputError(f"the noise variances have shape {times.shape}; they must be a list")
-    return times
 
 
 def _finite(matrices: np.ndarray, times: np.ndarray) -> np.ndarray:
@@ -290,6 +283,6 @@ def _with_gaps(spectrum: xr.Dataset) -> xr.Dataset:
 
 def _coordinates(times: np.ndarray, size: int | np.integer) -> dict[str, object]:
     return {
-        "noise_variance": ("noise_variance", times, described("noise variance", "squared units of the data")),
+        "noise_variance": ("noise_variance", times, described("noise variance", SQUARED)),
         "index": ("index", np.arange(size), described("place in the spectrum, largest first", "1")),
     }

@@ -39,13 +39,12 @@ def draw_curves(axes: Axes, measured: xr.Dataset, predicted: xr.Dataset) -> None
     """The predicted curve as lines, the measured one as points with error bars, one of each per value beside time."""
     value, error = curve(measured, "measured")
     expected, _ = curve(predicted, "predicted")
-    columns = list(_columns(value))
+    columns = _columns(value)
     few = len(columns) <= MOST_LINES
     clock = _clock(value)
     rows = zip(_styles(value), columns, _columns(error), _columns(expected), strict=True)
     for place, (style, points, errors, line) in enumerate(rows):
         axes.plot(line[clock], line, color=style["color"], linestyle=DASHES[place] if few else "-", linewidth=1.0)
-        # Fewer points than nodes of the line, each with its error bar.
         bars = None if np.isnan(errors).all() else errors.values
         label = _label(points, value) if few else None
         axes.errorbar(

@@ -1,7 +1,5 @@
 """What the command `spectrum` works out: a measured spectrum, and beside it what the theory says of the same data."""
 
-import json
-
 import jax
 import numpy as np
 import xarray as xr
@@ -13,11 +11,9 @@ from numerics.diagram import status_attributes
 from numerics.manifold import Manifold
 from numerics.phases import resolved_dimension
 from numerics.progress import bar
-from numerics.provenance import described, provenance
+from numerics.provenance import SQUARED, described, extended
 from numerics.solution import Numbers
 from numerics.spectrum import Score, measure_spectrum, predicted_spectrum
-
-_SQUARED = "squared units of the data"
 
 
 def spectrum_study(
@@ -58,7 +54,6 @@ def spectrum_study(
             report(block + 1)
     variances = manifold.block_variances()
     measured = measure_spectrum(score, x0, noise_variance, protocol=protocol, key=key, num_replicates=num_replicates)
-    inputs = json.loads(measured.attrs["provenance"])["inputs"] | manifold.record() | {"num_samples": num_samples}
     over = "noise_variance"
     critical_text = "critical noise variance by signal_to_noise, level finite_n"
     opening_text = "noise variance below which a block is open"
@@ -66,16 +61,18 @@ def spectrum_study(
         "population_value": ((over, "index"), population.singular_value, described("value without memorization", "1")),
         "population_gap_dimension": (over, population.gap_dimension, described("the same without memorization", "1")),
         "resolved_dimension": (over, resolved, described("resolved dimension, level finite_n", "1")),
-        "critical_time": ("block", np.array(times), described(critical_text, _SQUARED)),
-        "opening_time": ("block", np.asarray(jax.vmap(opening_time)(variances)), described(opening_text, _SQUARED)),
+        "critical_time": ("block", np.array(times), described(critical_text, SQUARED)),
+        "opening_time": ("block", np.asarray(jax.vmap(opening_time)(variances)), described(opening_text, SQUARED)),
         "status": ("block", np.array(status, dtype=np.int8), status_attributes()),
     }
     blocks = {
-        "block_variance": ("block", np.asarray(variances), described("local variance", _SQUARED)),
+        "block_variance": ("block", np.asarray(variances), described("local variance", SQUARED)),
         "multiplicity": ("block", np.asarray(manifold.multiplicities), described("number of directions", "1")),
     }
     return (
         measured.assign({name: (dims, np.asarray(values), text) for name, (dims, values, text) in predictions.items()})
         .assign_coords(blocks)
-        .assign_attrs(provenance=provenance(inputs))
+        .assign_attrs(
+            provenance=extended(measured.attrs["provenance"], manifold.record() | {"num_samples": num_samples})
+        )
     )

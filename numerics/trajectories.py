@@ -147,11 +147,10 @@ def _solve(law: Law, log_sizes: Float[Array, " sizes"]) -> TrajectoryTimes:
         return transition(crossing.point, status, -residual, *ends, crossing.iterations)
 
     held_out = where("held_out")
-    shrunk = jnp.log(jax.vmap(lambda time: _sizes(law, time).ratio)(jnp.nan_to_num(held_out.value, nan=1.0)))
-    factor = jnp.exp(shrunk)
+    factor = jax.vmap(lambda time: _sizes(law, time).ratio)(jnp.nan_to_num(held_out.value, nan=1.0))
     generalization = held_out._replace(
         value=held_out.value * factor,
-        log_value=held_out.log_value + shrunk,
+        log_value=held_out.log_value + jnp.log(factor),
         lower=held_out.lower * factor,
         upper=held_out.upper * factor,
     )

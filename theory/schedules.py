@@ -111,7 +111,7 @@ def _schedule(
             source=source,
             steps=(
                 Step("The noised sample along v.", lambda: noised),
-                Step("Its coefficient of the data.", lambda: sp.diff(noised, y_v)),
+                Step("Its coefficient of the data.", lambda: a),
             ),
         ),
         noise_variance=Equation(
