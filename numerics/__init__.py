@@ -26,13 +26,20 @@ if TYPE_CHECKING:
     from numerics.empirical import jacobian as jacobian
     from numerics.empirical import jacobian_operator as jacobian_operator
     from numerics.empirical import score as score
+    from numerics.entropy import collapse_time as collapse_time
+    from numerics.entropy import excess_entropy as excess_entropy
+    from numerics.entropy import expected_collapse_probability as expected_collapse_probability
+    from numerics.entropy import expected_excess_entropy as expected_excess_entropy
     from numerics.figures import phase_diagram_figure as phase_diagram_figure
     from numerics.finite_n import Quenched as Quenched
     from numerics.finite_n import quenched as quenched
+    from numerics.generalization import generalization_time as generalization_time
+    from numerics.laws import GaussianMixture as GaussianMixture
     from numerics.laws import RandomManifold as RandomManifold
     from numerics.lowering import LoweringError as LoweringError
     from numerics.lowering import lower as lower
     from numerics.manifold import Manifold as Manifold
+    from numerics.mixture import cloning_curve as cloning_curve
     from numerics.phases import phase as phase
     from numerics.phases import resolved_dimension as resolved_dimension
     from numerics.probe import Probe as Probe
@@ -60,6 +67,7 @@ _MODULE_OF = {
     "Discrete": "schedule",
     "EmpiricalScore": "spectrum",
     "FlowMatching": "schedule",
+    "GaussianMixture": "laws",
     "Gibbs": "empirical",
     "InputError": "status",
     "LoweringError": "lowering",
@@ -72,12 +80,18 @@ _MODULE_OF = {
     "TrajectoryTimes": "trajectories",
     "Transition": "solution",
     "VarianceExploding": "schedule",
+    "cloning_curve": "mixture",
+    "collapse_time": "entropy",
     "compare": "comparison",
     "comparison_figure": "spectrum_figures",
     "critical_size": "critical",
     "critical_time": "critical",
     "denoiser": "empirical",
     "dominance_radius": "trajectories",
+    "excess_entropy": "entropy",
+    "expected_collapse_probability": "entropy",
+    "expected_excess_entropy": "entropy",
+    "generalization_time": "generalization",
     "gibbs": "empirical",
     "jacobian": "empirical",
     "jacobian_operator": "empirical",

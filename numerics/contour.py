@@ -191,9 +191,10 @@ def _exactness(law: Law, vertex: Array, bend: Array, step: Array, lowest: Array,
     return jnp.minimum(*sides)
 
 
-# What is averaged over one sample, as (power of u v, factor g). The first ones share a line at every xi.
-_INTEGRANDS = ((0, one), (1, one), (1, centered), (1, centered_squared), (2, one), (2, centered_squared))
-_NUM_FIRST = 4
+# What is averaged over one sample, as (power of u v, factor g). Powers 0 and 1, which come first, share a line.
+Integrands = tuple[tuple[int, Factor], ...]
+_INTEGRANDS: Integrands = ((0, one), (1, one), (1, centered), (1, centered_squared), (2, one), (2, centered_squared))
+_OF_WEIGHTS: Integrands = ((0, one), (1, one), (2, one))
 
 
 class Averages(NamedTuple):
@@ -209,31 +210,58 @@ class Averages(NamedTuple):
 
 def single_sample_averages(law: Law, reference: Float[Array, ""], points: Float[Array, " points"]) -> Averages:
     """The averages at every xi of `points`."""
+    near_one, rows = _integrals(law, reference, points, _INTEGRANDS)
+    phi, *others = rows
+    return Averages(_log_phi(near_one, phi), *others)
+
+
+class WeightAverages(NamedTuple):
+    """Single-sample averages of Boltzmann weights alone, at every xi; of a mixture they add."""
+
+    psi: Float[Array, " points"]  # 1 - E exp(-u v)
+    m1: Float[Array, " points"]  # E u v exp(-u v)
+    m2: Float[Array, " points"]  # E (u v)^2 exp(-u v)
+
+
+def weight_averages(law: Law, points: Float[Array, " points"]) -> WeightAverages:
+    """The averages of weights alone at every xi of `points`."""
+    near_one, (phi, m1, m2) = _integrals(law, jnp.array(0.0), points, _OF_WEIGHTS)
+    return WeightAverages(jnp.where(near_one, -phi, 1.0 - phi), m1, m2)
+
+
+def _log_phi(near_one: Bool[Array, " points"], phi: Float[Array, " points"]) -> Float[Array, " points"]:
+    """ln phi from phi, or from phi - 1 where it is near one."""
+    return jnp.where(
+        near_one,
+        jnp.log1p(jnp.where(near_one, phi, 0.0)),
+        jnp.log(jnp.where(near_one, 1.0, jnp.maximum(phi, 1e-300))),
+    )
+
+
+def _integrals(
+    law: Law, reference: Array, points: Array, integrands: Integrands
+) -> tuple[Bool[Array, " points"], Float[Array, "integrands points"]]:
+    """The averages of the integrands at every xi, the first one less 1 where it is near that."""
     lines = lines_of(law)
+    first = sum(power < 2 for power, _ in integrands)
     # phi right of the pole at 0, phi - 1 left of it; on the same lines the first power, which has no pole there.
     chosen, near_one = _choose(law, lines, points, 0)
     chosen_2, _ = _choose(law, lines, points, 2)
     used = jnp.zeros(len(lines.vertex), dtype=bool).at[chosen].set(True).at[chosen_2].set(True)
-    rows, scales = _integrands_on(law, reference, lines, used)
+    rows, scales = _integrands_on(law, reference, lines, used, integrands)
 
     def at_point(at: tuple[Array, Array, Array]) -> Array:
         point, line, line_2 = at
-        first = _sum_over(lines, rows[:, :_NUM_FIRST], scales, point, line)
-        return jnp.append(first, _sum_over(lines, rows[:, _NUM_FIRST:], scales, point, line_2))
+        of_first = _sum_over(lines, rows[:, :first], scales, point, line)
+        return jnp.append(of_first, _sum_over(lines, rows[:, first:], scales, point, line_2))
 
     # Loops, not batches: a batched sum would compute what is per line again for every point that picks the line.
     integrals = jax.lax.map(at_point, (points, chosen, chosen_2))
     residues = [
         _passed_residues(law, reference, lines.vertex[chosen if power < 2 else chosen_2], points, power, factor)
-        for power, factor in _INTEGRANDS
+        for power, factor in integrands
     ]
-    phi, m1, m1g, m1gg, m2, m2gg = integrals.T + jnp.stack(residues)
-    log_phi = jnp.where(
-        near_one,
-        jnp.log1p(jnp.where(near_one, phi, 0.0)),
-        jnp.log(jnp.where(near_one, 1.0, jnp.maximum(phi, 1e-300))),
-    )
-    return Averages(log_phi, m1, m1g, m1gg, m2, m2gg)
+    return near_one, integrals.T + jnp.stack(residues)
 
 
 def _choose(law: Law, lines: Lines, points: Array, power: int) -> tuple[Array, Array]:
@@ -248,7 +276,7 @@ def _choose(law: Law, lines: Lines, points: Array, power: int) -> tuple[Array, A
 
 
 def _integrands_on(
-    law: Law, reference: Float[Array, ""], lines: Lines, used: Bool[Array, " lines"]
+    law: Law, reference: Float[Array, ""], lines: Lines, used: Bool[Array, " lines"], integrands: Integrands
 ) -> tuple[Complex[Array, "lines integrands nodes"], Float[Array, " lines"]]:
     """The integrands at xi = 0 on every line that is used, times the measure, and the logarithms of their scales."""
 
@@ -258,12 +286,12 @@ def _integrands_on(
         weighted = weight * jnp.exp(transform - scale.astype(complex))
         rows = [
             weighted * _power(power, nodes) * jax.vmap(partial(factor, law, reference))(-nodes)
-            for power, factor in _INTEGRANDS
+            for power, factor in integrands
         ]
         return jnp.stack(rows), scale
 
     def nothing(nodes: Array, weight: Array) -> tuple[Array, Array]:
-        return jnp.zeros((len(_INTEGRANDS), len(nodes)), dtype=complex), jnp.array(0.0)
+        return jnp.zeros((len(integrands), len(nodes)), dtype=complex), jnp.array(0.0)
 
     return jax.lax.map(lambda line: jax.lax.cond(line[0], along, nothing, *line[1:]), (used, lines.z, lines.weight))
 

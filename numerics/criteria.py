@@ -22,10 +22,10 @@ THEORIES = ("gaussian_rem", "rem", "finite_n")
 CRITERIA = ("condensation", "participation", "signal_to_noise")
 
 # The critical tilt that each criterion of the Gibbs measure asks for: Y2 = 1 - lambda_c.
-_TILT = {"condensation": 1.0, "participation": 0.5}
+TILTS = {"condensation": 1.0, "participation": 0.5}
 
 # The leading order of the signal-to-noise ratio holds where the squared weights, of tilt 2, are liquid.
-_VALID_TILT = 2.0
+VALID_TILT = 2.0
 
 _gibbs = (lam, t, s, d, Q_rest, s_v, q_v)
 _score = (t, s, d, Q_rest, s_v, q_v)
@@ -78,7 +78,7 @@ class Criterion:
     def log_size(self, at: Setting, noise_variance: Float[Array, ""]) -> Float[Array, ""]:
         """ln N_c: the direction is resolved for larger N."""
         if self.name != "signal_to_noise":
-            return _log_size[self.level](_TILT[self.name], *self._arguments(at, noise_variance))
+            return _log_size[self.level](TILTS[self.name], *self._arguments(at, noise_variance))
         arguments, silent, quiet = self._safe_arguments(at, noise_variance)
         return jnp.where(silent, jnp.inf, jnp.where(quiet, -jnp.inf, _signal_to_noise_log_size(*arguments)))
 
@@ -87,7 +87,7 @@ class Criterion:
     ) -> Float[Array, ""]:
         """The entropy at the criterion's tilt, or ln R: zero at the transition, positive where resolved."""
         if self.name != "signal_to_noise":
-            return _entropy[self.level](log_num_samples, _TILT[self.name], *self._arguments(at, noise_variance))
+            return _entropy[self.level](log_num_samples, TILTS[self.name], *self._arguments(at, noise_variance))
         arguments, silent, quiet = self._safe_arguments(at, noise_variance)
         ratio = _log_signal_to_noise(log_num_samples, *arguments)
         return jnp.where(silent, -jnp.inf, jnp.where(quiet, jnp.inf, ratio))
@@ -98,7 +98,7 @@ class Criterion:
         """Whether the level's equation holds there: lambda_c > 2 for the leading-order signal-to-noise ratio."""
         if self.name != "signal_to_noise":
             return jnp.array(True)
-        entropy = _entropy[self.level](log_num_samples, _VALID_TILT, *self._arguments(at, noise_variance))
+        entropy = _entropy[self.level](log_num_samples, VALID_TILT, *self._arguments(at, noise_variance))
         return entropy >= 0
 
     def _arguments(self, at: Setting, noise_variance: Array) -> tuple[Array, ...]:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +12,9 @@ from jax.core import Tracer
 from jaxtyping import Array, Bool, Float
 
 from numerics.criteria import Criterion, Setting, find_criterion, setting
+from numerics.laws import GaussianMixture
 from numerics.manifold import Manifold, float_array
+from numerics.mixture_criteria import MixtureCriterion, MixtureSetting, find_mixture_criterion, mixture_setting
 from numerics.probe import Probe
 from numerics.roots import first_crossing
 from numerics.solution import Numbers, Transition
@@ -31,7 +34,7 @@ SMALLEST_LOG_SIZE = math.log(2) * (1 - 1e-15)
 
 
 def critical_time(
-    manifold: Manifold,
+    manifold: Manifold | GaussianMixture,
     block: int | np.integer,
     *,
     num_samples: Numbers | None = None,
@@ -44,7 +47,8 @@ def critical_time(
     """Noise variance at which a direction of `block` is lost, for every data-set size.
 
     Args:
-        manifold: the data's law.
+        manifold: the data's law. Of a `GaussianMixture` the first direction of the block is probed, from
+            the origin of its coordinates, at level `rem`.
         block: the block that holds the probed direction, from 0.
         num_samples: data-set sizes N of any shape; give this or `log_num_samples` = ln N.
         criterion: `condensation`, `participation` or `signal_to_noise`.
@@ -66,11 +70,10 @@ def critical_time(
             theory does not have, a single size below 2, or a window that is no interval.
             In a batch of sizes, a bad one gives NaN with status INVALID.
     """
-    rule = find_criterion(theory, criterion, manifold.normalized)
-    at = setting(manifold, manifold.indicator(block), probe)
+    rule, at = _rule_and_setting(manifold, block, criterion, theory, probe)
     log_sizes = as_log_sizes(num_samples, log_num_samples)
     limits, num_cells = search_window(manifold, window)
-    if rule.level == "finite_n":
+    if isinstance(rule, Criterion) and isinstance(at, Setting) and rule.level == "finite_n":
         from numerics.transitions import quenched_times  # which needs this module's leading order
 
         flat = quenched_times(rule, at, np.ravel(np.asarray(log_sizes)), window)
@@ -80,7 +83,7 @@ def critical_time(
 
 
 def critical_size(
-    manifold: Manifold,
+    manifold: Manifold | GaussianMixture,
     block: int | np.integer,
     *,
     noise_variance: Numbers,
@@ -99,16 +102,23 @@ def critical_size(
         InputError: as `critical_time`, and for a single noise variance that is not
             positive and finite.
     """
-    rule = find_criterion(theory, criterion, manifold.normalized)
-    at = setting(manifold, manifold.indicator(block), probe)
+    rule, at = _rule_and_setting(manifold, block, criterion, theory, probe)
     values = as_noise_variances(noise_variance)
-    if rule.level == "finite_n":
+    if isinstance(rule, Criterion) and isinstance(at, Setting) and rule.level == "finite_n":
         from numerics.transitions import quenched_sizes
 
         flat = quenched_sizes(rule, at, np.ravel(np.asarray(values)))
     else:
         flat = _solve_sizes(rule, at, values.ravel())
     return jax.tree.map(lambda field: field.reshape(values.shape), flat)
+
+
+def _rule_and_setting(
+    law: Manifold | GaussianMixture, block: int | np.integer, criterion: str, theory: str, probe: Probe
+) -> tuple[Criterion | MixtureCriterion, Setting | MixtureSetting]:
+    if isinstance(law, GaussianMixture):
+        return find_mixture_criterion(theory, criterion, probe), mixture_setting(law, block, probe)
+    return find_criterion(theory, criterion, law.normalized), setting(law, law.indicator(block), probe)
 
 
 def as_log_sizes(
@@ -168,7 +178,7 @@ def listed_noise_variances(values: Numbers) -> Float[np.ndarray, " times"]:
 
 
 def search_window(
-    manifold: Manifold, window: tuple[float | int, float | int] | None
+    manifold: Manifold | GaussianMixture, window: tuple[float | int, float | int] | None
 ) -> tuple[Float[Array, " ends"], int]:
     """Ends of the search in ln t and the number of cells of its scan.
 
@@ -176,7 +186,8 @@ def search_window(
         InputError: if the window is not a pair 0 < lower < upper < infinity.
     """
     if window is None:
-        return spectrum_window(jnp.max(manifold.block_variances()))
+        mixture = isinstance(manifold, GaussianMixture)
+        return spectrum_window(manifold.largest_variance if mixture else jnp.max(manifold.block_variances()))
     lower, upper = window
     if not 0 < lower < upper < math.inf:
         raise InputError(f"the window {window} must be two noise variances, 0 < lower < upper < infinity")
@@ -192,7 +203,11 @@ def spectrum_window(largest: Float[Array, ""]) -> tuple[Float[Array, " ends"], i
 
 @partial(jax.jit, static_argnames="num_cells")
 def solve_times(
-    rule: Criterion, at: Setting, log_sizes: Float[Array, " lanes"], limits: Float[Array, " ends"], num_cells: int
+    rule: Criterion | MixtureCriterion,
+    at: Any,  # noqa: ANN401 (the rule's own setting)
+    log_sizes: Float[Array, " lanes"],
+    limits: Float[Array, " ends"],
+    num_cells: int,
 ) -> Transition:
     """`critical_time` for one setting and many sizes."""
     valid = jnp.isfinite(log_sizes) & (log_sizes >= SMALLEST_LOG_SIZE) & _is_spectrum(at)
@@ -209,7 +224,11 @@ def solve_times(
 
 
 @jax.jit
-def _solve_sizes(rule: Criterion, at: Setting, noise_variances: Float[Array, " lanes"]) -> Transition:
+def _solve_sizes(
+    rule: Criterion | MixtureCriterion,
+    at: Any,  # noqa: ANN401 (the rule's own setting)
+    noise_variances: Float[Array, " lanes"],
+) -> Transition:
     """`critical_size` for one setting and many noise variances."""
     valid = jnp.isfinite(noise_variances) & (noise_variances > 0) & _is_spectrum(at)
     times = jnp.where(valid, noise_variances, 1.0)
@@ -223,7 +242,7 @@ def _solve_sizes(rule: Criterion, at: Setting, noise_variances: Float[Array, " l
     return transition(log_sizes, status, residual, sizes, sizes, jnp.zeros(log_sizes.shape, dtype=int))
 
 
-def _is_spectrum(at: Setting) -> Bool[Array, ""]:
+def _is_spectrum(at: Setting | MixtureSetting) -> Bool[Array, ""]:
     """Whether the spectrum is one, for what was traced when the manifold was made."""
     variances = jnp.isfinite(at.variances) & (at.variances >= 0)
     multiplicities = (at.multiplicities >= 1) & (at.multiplicities == jnp.round(at.multiplicities))

@@ -98,7 +98,7 @@ class Quenched(NamedTuple):
     status: Int8[Array, "..."]
 
 
-class _Saddles(NamedTuple):
+class Saddles(NamedTuple):
     """Saddle points of the transform's integrand between its poles at -1 and 0, rising in xi."""
 
     tilt: Float[Array, " saddles"]  # minus the saddle point; the local power of u in 1 - phi
@@ -210,7 +210,7 @@ def _quenched_law(law: Law, log_sizes: Float[Array, " sizes"], log_planted: Floa
     """One table of single-sample averages, and the sums of every size over it; differentiable in forward mode."""
     usable = jnp.isfinite(log_sizes) & (log_sizes > 0)
     sizes = jnp.where(usable, log_sizes, np.log(2.0))
-    saddles = _saddles(jax.lax.stop_gradient(law))
+    saddles = saddles_of(jax.lax.stop_gradient(law))
     deep = _tilt_of_size(saddles, sizes) < _SMALLEST_TILT
     # Sizes that condense too deeply do not stretch the table of the others.
     largest = jnp.max(sizes)
@@ -274,33 +274,34 @@ def _saddle_table(law: Law, vertex: Float[Array, " saddles"]) -> tuple[Array, Ar
     return xi_, action, action - 0.5 * jnp.log(2.0 * np.pi * curvature)
 
 
-def _saddles(law: Law) -> _Saddles:
+def saddles_of(law: Law) -> Saddles:
     tilt = jax.nn.sigmoid(jnp.linspace(14.0, -14.0, 800))
-    return _Saddles(tilt, *_saddle_table(law, -tilt))
+    return Saddles(tilt, *_saddle_table(law, -tilt))
 
 
-def _tilt_of_size(saddles: _Saddles, log_size: Float[Array, "..."]) -> Float[Array, "..."]:
+def _tilt_of_size(saddles: Saddles, log_size: Float[Array, "..."]) -> Float[Array, "..."]:
     """Tilt at which 1 - phi = 1/N: min(1, lambda_c) up to logarithms."""
     return jnp.interp(-log_size, saddles.log_psi, saddles.tilt)
 
 
-def _nodes(
-    law: Law, saddles: _Saddles, sizes: Float[Array, " ends"], log_planted: Float[Array, ""]
+def nodes_of(
+    law: Law, saddles: Saddles, sizes: Float[Array, " ends"], log_planted: Float[Array, " ends"]
 ) -> tuple[Float[Array, " nodes"], Float[Array, " nodes"]]:
     """Nodes in xi and their weights, uniform in a coordinate whose slope in xi is tilt + floor.
 
+    They serve every size, and every weight of a planted sample, between the ends, the least first.
     1 - phi varies on the scale of one over the tilt, and phi, in its tail, on that of one over the floor.
     """
     smallest, largest = sizes[0], sizes[1]
-    planted = log_planted > -jnp.inf
+    planted = log_planted[0] > -jnp.inf
     spread = jnp.sqrt(jnp.sum(jnp.where(law.variances > 0, law.multiplicities, 0.0)) / 2)
     # The planted sample's factor exp(-u w) varies on the scale of one.
     floor = jnp.where(planted, 1.0, jnp.minimum(1.0, law.branch_point / (1.0 + spread)))
 
     low = jnp.interp(-largest - _TAIL, saddles.log_psi, saddles.xi)
     high = _upper_end(law, saddles, smallest)
-    low = jnp.where(planted, jnp.minimum(low, -log_planted - _TAIL), low)
-    high = jnp.where(planted, jnp.minimum(high, -log_planted + np.log(_TAIL)), high)
+    low = jnp.where(planted, jnp.minimum(low, -log_planted[1] - _TAIL), low)
+    high = jnp.where(planted, jnp.minimum(high, -log_planted[0] + np.log(_TAIL)), high)
 
     coordinate = saddles.action + floor * saddles.xi
     ends = jnp.interp(jnp.stack([low, high]), saddles.xi, coordinate)
@@ -321,7 +322,7 @@ def _nodes(
     return points, (wanted[1] - wanted[0]) / (tilt + floor)
 
 
-def _upper_end(law: Law, saddles: _Saddles, log_size: Float[Array, ""]) -> Float[Array, ""]:
+def _upper_end(law: Law, saddles: Saddles, log_size: Float[Array, ""]) -> Float[Array, ""]:
     """xi at which phi^(N - 1) has vanished."""
     others = jnp.maximum(jnp.exp(log_size) - 1.0, 1.0)
     needed = 1.3 * _TAIL / others  # -ln phi there; the margin is for the error of the saddle-point estimate
@@ -333,9 +334,11 @@ def _upper_end(law: Law, saddles: _Saddles, log_size: Float[Array, ""]) -> Float
     return jnp.where(needed > 0.2, jnp.maximum(by_psi, by_phi), by_psi)
 
 
-def _table(law: Law, saddles: _Saddles, sizes: Float[Array, " ends"], log_planted: Float[Array, ""]) -> _Table:
+def _table(law: Law, saddles: Saddles, sizes: Float[Array, " ends"], log_planted: Float[Array, ""]) -> _Table:
     # The integrals do not depend on where their nodes are.
-    points, weight = jax.lax.stop_gradient(_nodes(jax.lax.stop_gradient(law), saddles, sizes, log_planted))
+    points, weight = jax.lax.stop_gradient(
+        nodes_of(jax.lax.stop_gradient(law), saddles, sizes, jnp.stack([log_planted, log_planted]))
+    )
     # Where a planted sample outweighs the others, the Gibbs average of y_v is near its coordinate, else near m(1).
     dominates = log_planted > -jnp.interp(-sizes[1], saddles.log_psi, saddles.xi)
     posterior = _tilted_mean(1.0, law.time, law.probed_variance, law.coordinate)

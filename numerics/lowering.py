@@ -22,7 +22,7 @@ from jaxtyping import Array
 from sympy.codegen.cfunctions import expm1, log1p
 
 import theory
-from theory.symbols import B
+from theory.symbols import B, C
 
 Argument = sp.Symbol | sp.IndexedBase
 
@@ -115,7 +115,7 @@ def lower(name: str, arguments: Sequence[Argument]) -> LoweredEquation:
     Raises:
         LoweringError: if the right side holds a function that is not in the table
             (named in the message), a symbol that is not an argument, or a sum that
-            does not run over the blocks.
+            does not run over the blocks or classes.
     """
     if name in REGISTRY:
         if REGISTRY[name].arguments != tuple(arguments):
@@ -187,8 +187,8 @@ def _refuse_unknown(name: str, node: sp.Basic, bound: set[sp.Basic], index: set[
         if node.base not in bound or len(node.indices) != 1 or node.indices[0] not in index:
             raise LoweringError(f"{name}: {node} needs {node.base} as an argument and the index of the sum around it")
     elif isinstance(node, sp.Sum):
-        if len(node.limits) != 1 or tuple(node.limits[0][1:]) != (1, B):
-            raise LoweringError(f"{name}: the sum {node} does not run over the blocks 1 to {B}")
+        if len(node.limits) != 1 or tuple(node.limits[0][1:]) not in ((1, B), (1, C)):
+            raise LoweringError(f"{name}: the sum {node} does not run over the blocks 1 to {B} or classes 1 to {C}")
         _refuse_unknown(name, node.function, bound, {node.limits[0][0]})
     elif isinstance(node, sp.Pow) or type(node) in _FUNCTIONS:
         for argument in node.args:

@@ -13,15 +13,29 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from numerics.critical import as_log_sizes, as_noise_variances, spectrum_window, status_of, transition
-from numerics.laws import RandomManifold, resolvent_at
+from numerics.laws import GaussianMixture, RandomManifold, resolvent_at
 from numerics.lowering import lower
 from numerics.manifold import Manifold
+from numerics.mixture import class_terms
 from numerics.roots import first_crossing
 from numerics.solution import Numbers, Transition
 from numerics.status import InputError, Status
-from theory.symbols import G, G_prime, alpha, d, half_signal, log_N, log_N_collapse, log_N_onset, s, t, w
+from theory.symbols import (
+    G,
+    G_prime,
+    alpha,
+    d,
+    half_signal,
+    largest_eigenvalue,
+    log_N,
+    log_N_collapse,
+    log_N_onset,
+    s,
+    t,
+    w,
+)
 
-Law = Manifold | RandomManifold
+Law = Manifold | GaussianMixture | RandomManifold
 
 _collapse = lower("collapse_log_size", (t, s, d))
 _onset = lower("onset_log_size", (t, s, d))
@@ -32,6 +46,7 @@ _random_collapse = lower("random_collapse_log_size", (t, G, alpha, s, w))
 _random_half_signal = lower("random_half_signal", (t, G))
 _random_held_out = lower("random_held_out_log_size", (t, G, G_prime, log_N_collapse))
 _random_ratio = lower("random_generalization_ratio", (t, G_prime))
+_speciation = lower("speciation_time", (largest_eigenvalue,))
 _radius = lower("dominance_radius", (log_N, log_N_onset, half_signal))
 
 
@@ -40,7 +55,8 @@ class TrajectoryTimes(NamedTuple):
 
     `onset`: a training point begins to outweigh the rest where it lies; `collapse`: so does it at its noised
     points; `held_out`: the measure condenses at fresh points; `generalization`: the noised training set is
-    closest to the law; `speciation`: trajectories choose a class, NO_TRANSITION without classes.
+    closest to the law; `speciation`: trajectories choose a class, NO_TRANSITION without classes (for a mixture
+    in units of the variance within classes).
     """
 
     collapse: Transition
@@ -69,7 +85,9 @@ def trajectory_times(
     and d = 60, and only there: at finite N it may exceed the collapse time.
 
     Args:
-        law: the data's law. For a `RandomManifold` sizes are per dimension: `log_num_samples` is ln N/d.
+        law: the data's law. For a `RandomManifold` sizes are per dimension: `log_num_samples` is ln N/d. Of a
+            `GaussianMixture` the classes' information is averaged exactly, over three classes or more by
+            quasi-random points (to about 1e-4 nats).
         num_samples: data-set sizes N of any shape; give this or `log_num_samples`.
 
     Returns:
@@ -78,7 +96,7 @@ def trajectory_times(
     Raises:
         InputError: for normalized data, or as `critical_time`.
     """
-    log_sizes = _log_sizes(law, num_samples, log_num_samples)
+    log_sizes = checked_log_sizes(law, num_samples, log_num_samples)
     shape = np.shape(log_sizes)
     times = _solve(law, jnp.ravel(jnp.asarray(log_sizes)))
     return jax.tree.map(lambda field: field.reshape(shape), times)
@@ -99,16 +117,23 @@ def dominance_radius(
     Raises:
         InputError: as `trajectory_times`.
     """
-    log_sizes = _log_sizes(law, num_samples, log_num_samples)
+    if isinstance(law, GaussianMixture):
+        raise InputError("the dominance radius of a mixture is not known; take that of its manifold")
+    log_sizes = checked_log_sizes(law, num_samples, log_num_samples)
     times = as_noise_variances(noise_variance)
     rows = jax.vmap(partial(_sizes, law))(jnp.ravel(jnp.asarray(times)))
     each = jax.vmap(lambda onset, signal: jax.vmap(lambda size: _radius(size, onset, signal))(jnp.ravel(log_sizes)))
     return each(rows.onset, rows.half_signal).reshape(np.shape(times) + np.shape(log_sizes))
 
 
-def _log_sizes(law: Law, num_samples: Numbers | None, log_num_samples: Numbers | None) -> Array | np.ndarray:
-    if isinstance(law, Manifold):
-        if law.normalized:
+def checked_log_sizes(law: Law, num_samples: Numbers | None, log_num_samples: Numbers | None) -> Array | np.ndarray:
+    """ln N, or for a random manifold ln N/d.
+
+    Raises:
+        InputError: for normalized data, or sizes that are none.
+    """
+    if not isinstance(law, RandomManifold):
+        if isinstance(law, Manifold) and law.normalized:
             raise InputError("trajectories of normalized data are not known; use a manifold with normalized=False")
         return as_log_sizes(num_samples, log_num_samples)
     if num_samples is not None or log_num_samples is None:
@@ -119,10 +144,26 @@ def _log_sizes(law: Law, num_samples: Numbers | None, log_num_samples: Numbers |
     return sizes
 
 
+@jax.jit
+def collapse_log_sizes(law: Law, times: Float[Array, " times"]) -> Float[Array, " times"]:
+    """The mutual information of a sample and its noised point at every noise variance, per dimension as ln N is."""
+    return jax.vmap(lambda time: _sizes(law, time).collapse)(times)
+
+
 def _sizes(law: Law, time: Float[Array, ""]) -> _Sizes:
     if isinstance(law, Manifold):
         spectrum = (time, law.variances, law.multiplicities)
         return _Sizes(*(each(*spectrum) for each in (_collapse, _onset, _held_out, _half_signal, _ratio)))
+    if isinstance(law, GaussianMixture):
+        # K of the mixture is that of a probe's own class and the classes' excess, in every size.
+        own, terms = _sizes(law.manifold, time), class_terms(law, time)
+        return _Sizes(
+            collapse=own.collapse - terms.noised,
+            onset=own.onset - terms.fresh,
+            held_out=own.held_out - terms.fresh + terms.fresh_slope,
+            half_signal=own.half_signal,
+            ratio=own.ratio - 2.0 * terms.fresh_slope / jnp.sum(law.manifold.multiplicities),
+        )
     number, slope = resolvent_at(law, time)
     collapse = _random_collapse(time, number, law.latent_ratio, law.variances, law.weights)
     signal = _random_half_signal(time, number)
@@ -132,8 +173,7 @@ def _sizes(law: Law, time: Float[Array, ""]) -> _Sizes:
 
 @jax.jit
 def _solve(law: Law, log_sizes: Float[Array, " sizes"]) -> TrajectoryTimes:
-    largest = jnp.max(law.variances) if isinstance(law, Manifold) else law.largest_variance()
-    limits, num_cells = spectrum_window(largest)
+    limits, num_cells = spectrum_window(_largest_variance(law))
 
     def where(name: str) -> Transition:
         def size(log_time: Array) -> Array:
@@ -154,7 +194,21 @@ def _solve(law: Law, log_sizes: Float[Array, " sizes"]) -> TrajectoryTimes:
         lower=held_out.lower * factor,
         upper=held_out.upper * factor,
     )
-    nothing = jnp.full(log_sizes.shape, jnp.nan)
-    none = jnp.full(log_sizes.shape, Status.NO_TRANSITION, dtype=jnp.int8)
-    no_class = transition(nothing, none, nothing, nothing, nothing, jnp.zeros(log_sizes.shape, dtype=int))
-    return TrajectoryTimes(where("collapse"), where("onset"), held_out, generalization, no_class)
+    return TrajectoryTimes(where("collapse"), where("onset"), held_out, generalization, _speciate(law, log_sizes))
+
+
+def _largest_variance(law: Law) -> Float[Array, ""]:
+    return jnp.max(law.variances) if isinstance(law, Manifold) else law.largest_variance
+
+
+def _speciate(law: Law, log_sizes: Float[Array, " sizes"]) -> Transition:
+    """Where trajectories choose a class, which does not depend on the size."""
+    shape = log_sizes.shape
+    time = jnp.array(0.0)
+    if isinstance(law, GaussianMixture) and law.num_classes > 1:
+        time = _speciation(law.largest_variance)
+    found = time > 0
+    log_value = jnp.broadcast_to(jnp.log(jnp.where(found, time, 1.0)), shape)
+    status = jnp.full(shape, jnp.where(found, Status.CONVERGED, Status.NO_TRANSITION), dtype=jnp.int8)
+    value = jnp.exp(log_value)
+    return transition(log_value, status, jnp.zeros(shape), value, value, jnp.zeros(shape, dtype=int))

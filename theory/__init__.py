@@ -8,6 +8,7 @@ from theory import (
     condensation,
     empirical,
     finite_n,
+    mixture,
     partition,
     probe,
     published,
@@ -32,6 +33,7 @@ CHAPTERS: tuple[Chapter, ...] = (
     empirical.CHAPTER,
     published.CHAPTER,
     trajectories.CHAPTER,
+    mixture.CHAPTER,
     random_manifold.CHAPTER,
     schedules.CHAPTER,
 )

@@ -7,7 +7,7 @@ from typing import Any, cast
 import mpmath
 import sympy as sp
 
-from theory.symbols import B
+from theory.symbols import B, C
 
 # Symbols to numbers, indexed symbols to sequences of numbers.
 Values = Mapping[Any, Any]
@@ -30,9 +30,9 @@ def evaluate(expression: sp.Expr, values: Values, digits: int = 30) -> mpmath.mp
 
 
 def unroll(expression: sp.Expr, blocks: int) -> sp.Expr:
-    """The expression with its sums over blocks written out for so many blocks."""
+    """The expression with its sums over blocks or classes written out for so many blocks."""
     unrolled = expression.replace(
-        lambda node: isinstance(node, sp.Sum) and node.limits[0][2] == B,
+        lambda node: isinstance(node, sp.Sum) and node.limits[0][2] in (B, C),
         lambda node: sp.Add(*(node.function.subs(node.limits[0][0], index) for index in range(1, blocks + 1))),
     )
     return cast(sp.Expr, unrolled)

@@ -148,6 +148,9 @@ log_N_held_out = sp.Symbol(r"\ln{N_D}", real=True)
 half_signal = sp.Symbol("A", positive=True)
 t_ratio = sp.Symbol(r"\frac{t_G}{t_D}", positive=True)
 dominance = sp.Symbol("r_y", real=True)
+excess_entropy = sp.Symbol("f", real=True)
+log_own_weight = sp.Symbol(r"\ln{w_1/Z}", real=True)
+log_empirical_density = sp.Symbol(r"\ln{p^{emp}}", real=True)
 alpha = sp.Symbol("alpha", positive=True)
 w = sp.IndexedBase("w", positive=True)
 G = sp.Symbol("G", positive=True)
@@ -157,6 +160,34 @@ latent_slope = sp.Symbol("R'", real=True)
 resolvent_balance = sp.Symbol(r"\mathcal{B}", real=True)
 companion = sp.Symbol("x", real=True)
 bulk_map = sp.Symbol("z(x)", real=True)
+
+# Mixtures of Gaussians: classes i = 1 ... C of one covariance, seen from a class of reference.
+i = sp.Symbol("i", integer=True, positive=True)
+C = sp.Symbol("C", integer=True, positive=True)
+class_weight = sp.IndexedBase(r"\pi", positive=True)
+class_excess = sp.IndexedBase("h", real=True)
+class_excess_2 = sp.IndexedBase(r"h^{(2)}", real=True)
+class_log_size = sp.IndexedBase(r"\ell", real=True)
+class_mean = sp.IndexedBase(r"m^{(1)}", real=True)
+class_mean_2 = sp.IndexedBase(r"m^{(2)}", real=True)
+separation = sp.IndexedBase(r"\Delta^{2}", nonnegative=True)
+overlap = sp.IndexedBase(r"\Gamma", real=True)
+projection = sp.IndexedBase("P", real=True)
+x_variance = sp.IndexedBase("v", nonnegative=True)
+reference_K = sp.Symbol("K_{*}(1)", real=True)
+reference_K_2 = sp.Symbol("K_{*}(2)", real=True)
+reference_weight = sp.Symbol(r"\pi_{*}", positive=True)
+mixture_excess = sp.Symbol("H", real=True)
+excess_function = _function("h")
+mixture_log_size = sp.Symbol(r"\ln{N_c^{C}}", real=True)
+mixture_log_size_kept = sp.Symbol(r"\ln{N_c^{R,C}}", real=True)
+mixture_mean = sp.Symbol(r"\bar{m}", real=True)
+excess_mean = sp.Symbol(r"\overline{h_i}", real=True)
+excess_covariance = sp.Symbol(r"\overline{\delta{h_i}\,\delta{h_j}}", real=True)
+same_class = sp.Symbol(r"\phi", positive=True)
+largest_eigenvalue = sp.Symbol("Lambda", positive=True)
+t_speciation = sp.Symbol("t_S", positive=True)
+tilt_variance = sp.Symbol("p(2)", positive=True)
 
 # Noise schedules: a noised sample a y + b omega on the clock tau.
 tau = sp.Symbol("tau", positive=True)
@@ -299,6 +330,9 @@ NOTATION: tuple[Notation, ...] = (
     Notation(half_signal, "half the sum of s/(t + s) over the directions", ""),
     Notation(t_ratio, "generalization time over held-out condensation time", ""),
     Notation(dominance, "squared distance, in t per direction, up to which a training point dominates", ""),
+    Notation(excess_entropy, "excess entropy per dimension of the noised training set", "`excess_entropy`"),
+    Notation(log_own_weight, "logarithm of the Gibbs weight of a noised training point's own sample", ""),
+    Notation(log_empirical_density, "log-density of the noised training set", ""),
     Notation(alpha, "latent dimensions per dimension", "`latent_ratio`"),
     Notation(w[b], "share of the latent dimensions that have the variance of block b", "`weights`"),
     Notation(G, "resolvent of a random manifold, mean of 1/(t + s) over its spectrum", ""),
@@ -308,6 +342,31 @@ NOTATION: tuple[Notation, ...] = (
     Notation(resolvent_balance, "balance that vanishes at the resolvent", ""),
     Notation(companion, "resolvent outside the spectrum", ""),
     Notation(bulk_map, "place on the real axis that has it, an edge of a bulk where it is stationary", "`bulk_edges`"),
+    Notation(i, "a class of a mixture of Gaussians", ""),
+    Notation(C, "number of classes", ""),
+    Notation(class_weight[i], "share of the samples that belong to class i", "`GaussianMixture.weights`"),
+    Notation(class_excess[i], "K of class i less that of a class of reference, at the same probe", ""),
+    Notation(class_excess_2[i], "the same at tilt 2", ""),
+    Notation(class_log_size[i], "critical size of class i alone", ""),
+    Notation(class_mean[i], "posterior mean of y along v in class i", ""),
+    Notation(class_mean_2[i], "the same at tilt 2", ""),
+    Notation(separation[b], "squared distance between two classes' centers inside block b", ""),
+    Notation(overlap[b], "inner product inside block b of the vectors from the reference's center to two others", ""),
+    Notation(projection[b], "inner product inside block b of such a vector with the probe", ""),
+    Notation(x_variance[b], "variance per direction of block b of a random probe about its class's center", ""),
+    Notation(reference_K, "K of the class of reference at tilt 1", ""),
+    Notation(reference_K_2, "the same at tilt 2", ""),
+    Notation(reference_weight, "share of the class of reference", ""),
+    Notation(mixture_excess, "K of the mixture less that of the class of reference", ""),
+    Notation(mixture_log_size, "size at which the critical tilt of a mixture is lambda", "`critical_time`"),
+    Notation(mixture_log_size_kept, "size above which a direction of a mixture generalizes", "`critical_time`"),
+    Notation(mixture_mean, "posterior mean of y along v", ""),
+    Notation(tilt_variance, "variance of y along v under the law tilted by 2", ""),
+    Notation(excess_mean, "mean of the excess of class i over random probes of the class of reference", ""),
+    Notation(excess_covariance, "covariance of two classes' excesses over random probes", ""),
+    Notation(same_class, "probability that two clones end in the same class", "`cloning_curve`"),
+    Notation(largest_eigenvalue, "largest eigenvalue of the data's covariance", ""),
+    Notation(t_speciation, "noise variance of speciation", "`trajectory_times`"),
     Notation(tau, "time of a noise schedule, on its own clock", "`time`"),
     Notation(omega, "standard normal noise along v", ""),
     Notation(scale, "what a schedule multiplies the data by", ""),

@@ -13,21 +13,29 @@ from theory.derivation import DERIVED, Chapter, Equation, Step, merge_sums
 from theory.partition import generating_function, generating_function_slope, tidy
 from theory.symbols import (
     B,
+    N,
     Q,
+    Z,
     b,
     d,
+    dims,
     dominance,
     half_signal,
     lam,
+    log_a,
+    log_empirical_density,
     log_N,
     log_N_collapse,
     log_N_held_out,
     log_N_onset,
+    log_own_weight,
+    log_Z,
     r,
     s,
     t,
     t_ratio,
 )
+from theory.symbols import excess_entropy as excess
 
 _DR = "arXiv:2402.18491"
 _MH = "arXiv:2502.09578"
@@ -146,6 +154,59 @@ dominance_radius = Equation(
     ),
 )
 
+empirical_log_density = Equation(
+    name="empirical_log_density",
+    left=log_empirical_density,
+    right=log_Z - log_N - dims * sp.log(2 * sp.pi * t) / 2,
+    meaning="Log-density of the noised training set. Its mean over fresh points is largest at the generalization time.",
+    source=DERIVED,
+    steps=(
+        Step(
+            "A mixture of N Gaussians of variance t around the samples; $Z$ is the sum of their exponentials.",
+            lambda: sp.expand_log(sp.log(Z / N / (2 * sp.pi * t) ** (dims / 2)), force=True).subs(
+                {sp.log(Z): log_Z, sp.log(N): log_N}
+            ),
+        ),
+    ),
+)
+
+excess_entropy = Equation(
+    name="excess_entropy",
+    left=excess,
+    right=-log_own_weight / dims,
+    meaning="Excess entropy per dimension: how much the entropy of the noised training set exceeds that of N separate "
+    "Gaussians. It is the mean over noised training points of this, so it is positive at every finite N, also the "
+    "mean entropy of the Gibbs weights.",
+    source=_DR + ", as a control variate " + DERIVED,
+    steps=(
+        Step(
+            "The published form, $\\ln N/d + \\ln p^{emp}/d + 1/2 + \\ln(2\\pi t)/2$.",
+            lambda: sp.expand(
+                (log_N + empirical_log_density.right) / dims + sp.Rational(1, 2) + sp.log(2 * sp.pi * t) / 2
+            ),
+        ),
+        Step(
+            "For the 1/2, the mean of $|\\omega|^2/2d$, put $|\\omega|^2/2d$ itself: the mean is the same, "
+            "the noise of ln Z gone. The own sample's Boltzmann weight is $w_1 = e^{-|\\omega|^2/2}$.",
+            lambda: sp.expand((log_Z - log_a) / dims).subs(log_Z, log_a - log_own_weight).expand(),
+        ),
+    ),
+)
+
+asymptotic_excess_entropy = Equation(
+    name="asymptotic_excess_entropy",
+    left=excess,
+    right=(log_N - log_N_collapse) / dims,
+    meaning="Excess entropy before collapse, for many dimensions; after it, where this is negative, it is zero.",
+    source=_DR,
+    steps=(
+        Step(
+            "Before collapse the own weight is one among the liquid: it leads with L, the sum with $\\ln N$.",
+            lambda: (log_N - log_N_collapse) / dims,
+        ),
+    ),
+)
+
 CHAPTER = Chapter(
     name="trajectories",
     title="Typical trajectories",
@@ -158,5 +219,8 @@ CHAPTER = Chapter(
         held_out_log_size,
         generalization_ratio,
         dominance_radius,
+        empirical_log_density,
+        excess_entropy,
+        asymptotic_excess_entropy,
     ),
 )

@@ -13,6 +13,8 @@ from sympy.codegen.cfunctions import expm1, log1p
 import numerics.criteria
 import numerics.diagram
 import numerics.empirical
+import numerics.generalization
+import numerics.mixture_criteria
 import numerics.schedule
 import numerics.spectrum
 import numerics.trajectories  # noqa: F401 (lowers equations, as those above)
@@ -115,6 +117,18 @@ def points(draw) -> dict:
         values[symbol] = draw(st.floats(0.01, 0.99))
     for symbol in (symbols.scale, symbols.sigma):
         values[symbol] = 10.0 ** draw(st.floats(-3, 3))
+    values[symbols.class_weight] = [0.2, 0.3, 0.5]
+    for symbol in (symbols.class_excess, symbols.class_excess_2, symbols.class_log_size, symbols.class_mean):
+        values[symbol] = [draw(st.floats(-3, 3)) for _ in range(BLOCKS)]
+    values[symbols.class_mean_2] = values[symbols.class_mean]
+    for symbol in (symbols.separation, symbols.overlap, symbols.x_variance):
+        values[symbol] = [draw(st.floats(0.01, 10.0)) for _ in range(BLOCKS)]
+    for symbol in (symbols.reference_K, symbols.reference_K_2, symbols.log_Z, symbols.log_own_weight):
+        values[symbol] = draw(st.floats(-10, 10))
+    values[symbols.reference_weight] = draw(st.floats(0.1, 1.0))
+    values[symbols.mixture_mean] = draw(st.floats(4, 6))  # never the probe's coordinate
+    values[symbols.tilt_variance] = draw(st.floats(0.01, 10.0))
+    values[symbols.largest_eigenvalue] = draw(st.floats(1.5, 100.0))
     values[symbols.cosine_offset] = draw(st.floats(0.001, 0.1))
     return values
 

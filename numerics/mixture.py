@@ -1,0 +1,143 @@
+"""What the classes of a Gaussian mixture add to trajectories, and where clones end.
+
+Equations: `theory`, chapter `mixture`.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+from jaxtyping import Array, Float
+from scipy.special import ndtri
+from scipy.stats import qmc
+
+from numerics.critical import positive_noise_variances
+from numerics.laws import GaussianMixture
+from numerics.lowering import lower
+from numerics.provenance import SQUARED, described, provenance
+from numerics.solution import Numbers
+from theory.symbols import (
+    class_excess,
+    class_weight,
+    lam,
+    overlap,
+    reference_weight,
+    s,
+    separation,
+    t,
+    x_variance,
+)
+
+_excess_mean = lower("class_excess_mean", (lam, t, s, separation))
+_excess_covariance = lower("class_excess_covariance", (lam, t, s, overlap, x_variance))
+mixture_excess = lower("mixture_generating_function", (class_weight, class_excess))
+_own_posterior = lower("own_class_posterior", (reference_weight, class_weight, class_excess))
+
+# Averages over one standard normal variable: a trapezoidal rule, exact to rounding for excesses that vary by up to
+# some 60 in the nodes' spacing. Over several: quasi-random points, good to about 1e-4.
+_REACH, _NODES, _POINTS = 8.5, 171, 1 << 12
+_JITTER = 1e-14
+
+
+class ClassTerms(NamedTuple):
+    """What classes add at one noise variance: to K at noised and at fresh points, and to K' at the latter."""
+
+    noised: Float[Array, ""]
+    fresh: Float[Array, ""]
+    fresh_slope: Float[Array, ""]
+
+
+def class_terms(law: GaussianMixture, time: Float[Array, ""]) -> ClassTerms:
+    """Means of the mixture's excess ln sum pi_i e^h_i over random probes, and their slope in the tilt at 1."""
+    variances = law.manifold.variances
+
+    def mean_at(tilt: Array, x_variances: Array) -> Array:
+        return over_probes(law, lambda _, excess: mixture_excess(law.weights, excess), time, tilt, x_variances)
+
+    one = jnp.ones_like(time)
+    noised = mean_at(one, variances + time)
+    fresh, slope = jax.jvp(lambda tilt: mean_at(tilt, variances), (one,), (one,))
+    return ClassTerms(noised, fresh, slope)
+
+
+def cloning_curve(law: GaussianMixture, *, noise_variance: Numbers) -> xr.Dataset:
+    """Probability that two trajectories of the population's reverse process, cloned at t, end in the same class.
+
+    Returns:
+        A data set with `value` over `noise_variance`. Source: arXiv:2402.18491; `theory`, equation
+        `own_class_posterior`.
+
+    Raises:
+        InputError: for a noise variance that is not positive and finite.
+    """
+    times = np.ravel(positive_noise_variances(noise_variance))
+
+    @jax.jit
+    def curve(law: GaussianMixture, times: Array) -> Array:
+        def at(time: Array) -> Array:
+            def posterior(own: int, excess: Array) -> Array:
+                return _own_posterior(law.weights[own], law.weights, excess)
+
+            return over_probes(law, posterior, time, jnp.ones_like(time), law.manifold.variances + time)
+
+        return jax.lax.map(at, times)
+
+    return xr.Dataset(
+        {"value": ("noise_variance", np.asarray(curve(law, jnp.asarray(times))), described("same class", "1"))},
+        {"noise_variance": ("noise_variance", times, described("noise variance", SQUARED))},
+        {"observable": "cloning", "provenance": provenance(law.record())},
+    )
+
+
+def over_probes(
+    law: GaussianMixture,
+    function: Callable[[int, Array], Array],
+    time: Float[Array, ""],
+    tilt: Float[Array, ""],
+    x_variances: Float[Array, " blocks"],
+) -> Float[Array, ""]:
+    """Mean over random probes of a function of their class and of every class's excess over it."""
+    total = jnp.zeros_like(time)
+    for own in range(law.num_classes):
+        excesses, weights = _excesses(law, own, time, tilt, x_variances)
+        values = jax.vmap(lambda excess, own=own: function(own, excess))(excesses)
+        total = total + law.weights[own] * jnp.dot(weights, values)
+    return total
+
+
+def overlaps(law: GaussianMixture, own: int) -> Float[Array, "blocks classes classes"]:
+    """Inner products, inside every block, of the vectors from one class's center to the others'."""
+    products = law.products
+    return products - products[:, own : own + 1, :] - products[:, :, own : own + 1] + products[:, own, own, None, None]
+
+
+def _excesses(
+    law: GaussianMixture, own: int, time: Array, tilt: Array, x_variances: Array
+) -> tuple[Float[Array, "nodes classes"], Float[Array, " nodes"]]:
+    """Excesses of all classes at random probes of one, and the probes' weights."""
+    others = np.delete(np.arange(law.num_classes), own)
+    nodes, weights = _normal_nodes(len(others))
+    between = overlaps(law, own)[:, others][:, :, others]
+    spectrum = (tilt, time, law.manifold.variances)
+    means = jax.vmap(lambda squared: _excess_mean(*spectrum, squared))(jnp.diagonal(between, axis1=1, axis2=2).T)
+    entry = jax.vmap(lambda products: _excess_covariance(*spectrum, products, x_variances))
+    covariance = jax.vmap(entry)(jnp.moveaxis(between, 0, 2))
+    # Centers that coincide make it singular.
+    jitter = _JITTER * (jnp.trace(covariance) + 1.0) * jnp.eye(len(others))
+    spread = jnp.asarray(nodes) @ jnp.linalg.cholesky(covariance + jitter).T
+    return jnp.zeros((len(nodes), law.num_classes)).at[:, others].set(means[None, :] + spread), jnp.asarray(weights)
+
+
+def _normal_nodes(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes and weights of an average over so many standard normal variables."""
+    if count == 0:
+        return np.zeros((1, 0)), np.ones(1)
+    if count == 1:
+        nodes = np.linspace(-_REACH, _REACH, _NODES)
+        weights = np.exp(-(nodes**2) / 2)
+        return nodes[:, None], weights / weights.sum()
+    points = qmc.Sobol(count, rng=0).random(_POINTS)
+    return ndtri(points), np.full(_POINTS, 1 / _POINTS)
