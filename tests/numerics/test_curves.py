@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -304,3 +305,26 @@ def test_what_is_larger_than_a_curve(tmp_path):
         scale.make_scale("time")
         file.create_dataset("value", dtype=float, **huge).dims[0].attach_scale(scale)
     assert "a curve has at most 100000000" in refusal(tmp_path / "huge.nc")
+
+
+PUBLISHED = sorted((Path(__file__).parent.parent / "data" / "dynamical_regimes").glob("*.csv"))
+
+
+def test_there_are_published_curves():
+    assert len(PUBLISHED) == 10
+
+
+@pytest.mark.parametrize("file", PUBLISHED, ids=lambda file: file.stem)
+def test_published_curves(file):
+    found = load_curve(file)
+    assert found.sizes["time"] >= 19
+    assert found.attrs["source"] == "arXiv:2402.18491"
+    if found.attrs["observable"] == "excess-entropy":
+        # In pure noise all training points are alike: ln of their number, per dimension.
+        alpha = np.log(found.attrs["num_samples"]) / found.attrs["dimension"]
+        assert found.value[-1] == pytest.approx(alpha, rel=0.05)
+        assert found.value.attrs["units"] == "nats per dimension"
+    else:
+        assert found.attrs["observable"] in ("cloning", "collapse-probability")
+        assert (found.value >= 0).all()
+        assert (found.value <= 1).all()
