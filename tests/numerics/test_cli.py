@@ -145,6 +145,7 @@ def test_times_on_a_schedule(capsys, tmp_path):
             assert row[f"{which}_time_on_schedule"] == pytest.approx(float(ddpm.time(t)))
             assert row[f"{which}_step"] == int(ddpm.step(t))
             assert isinstance(row[f"{which}_step"], int)
+    assert rows[0]["critical_step"] == 87  # as the README says
     # The last block opens below the noise of the first step.
     assert rows[2]["opening_time"] == pytest.approx(1e-4)
     assert rows[2]["opening_time_on_schedule"] is None
