@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numerics.comparison import compare as compare
     from numerics.critical import critical_size as critical_size
     from numerics.critical import critical_time as critical_time
+    from numerics.curves import load_curve as load_curve
     from numerics.data import load_data as load_data
     from numerics.diagram import phase_diagram as phase_diagram
     from numerics.empirical import Gibbs as Gibbs
@@ -95,6 +96,7 @@ _MODULE_OF = {
     "gibbs": "empirical",
     "jacobian": "empirical",
     "jacobian_operator": "empirical",
+    "load_curve": "curves",
     "load_data": "data",
     "lower": "lowering",
     "measure_resolved_dimension": "replicates",

@@ -41,6 +41,11 @@ _HEADINGS = {
     "critical_time": "critical t",
     "lost": "at N",
     "noise_variance": "t",
+    "opening_time_on_schedule": "opening on schedule",
+    "critical_time_on_schedule": "critical on schedule",
+    "opening_step": "opening step",
+    "critical_step": "critical step",
+    "time_on_schedule": "on schedule",
     "critical_size": "critical N",
     "log_critical_size": "ln N",
     "gap_dimension": "gap dimension",
@@ -99,6 +104,20 @@ class Question:
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
+class ClockOption:
+    """The clock of a sampler."""
+
+    schedule: str | None = None
+    """Give times on this noise schedule too, and its nearest steps: ve, sigma, ou, ddpm, ddpm-cosine, flow or a
+    scheduler_config.json of diffusers."""
+
+    @property
+    def title(self) -> str:
+        return "" if self.schedule is None else f", schedule {self.schedule}"
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
 class OutputOptions:
     """Where results go."""
 
@@ -133,6 +152,7 @@ def phase_diagram(
     question: Question = Question(),
     block: Whole = 0,
     sizes: tuple[float, float, float] = (10.0, 1e9, 60.0),
+    clock: ClockOption = ClockOption(),
     output: OutputOptions = OutputOptions(),
 ) -> None:
     """Critical time of every block against data-set size and local variance.
@@ -159,6 +179,7 @@ def phase_diagram(
     from numerics.provenance import extended
 
     # All input is looked at before the folder is made and anything is computed.
+    _check_schedule(clock)
     point = _read_probe(question.probe)
     find_criterion(question.theory, question.criterion, law.normalized)
     law.indicator(block)
@@ -175,20 +196,23 @@ def phase_diagram(
         probe=point,
         progress=True,
     )
+    solved.attrs["provenance"] = extended(solved.attrs["provenance"], record | {"seed": output.seed})
+    solved = _on_schedule(solved, clock)
     diagram, at_size = solved.isel(num_samples=slice(None, -1)), solved.isel(num_samples=-1)
-    diagram.attrs["provenance"] = extended(solved.attrs["provenance"], record | {"seed": output.seed})
     rows = [_block_row(law, index) | _time_row(at_size.isel(block=index)) for index in range(law.num_blocks)]
     _write(diagram, phase_diagram_figure(diagram), folder / "phase_diagram")
-    _print_rows(rows, f"{question.title}, N = {num_samples:.6g}", output.json)
+    _print_rows(rows, f"{question.title}, N = {num_samples:.6g}{clock.title}", output.json)
 
 
 @app.command
 def critical_size(
     *,
-    noise_variance: Annotated[tuple[float, ...], Several],
+    noise_variance: Annotated[tuple[float, ...] | None, Several] = None,
+    time: Annotated[tuple[float, ...] | None, Several] = None,
     manifold: ManifoldInput = ManifoldInput(),
     question: Question = Question(),
     block: Whole | None = None,
+    clock: ClockOption = ClockOption(),
     output: OutputOptions = OutputOptions(),
 ) -> None:
     """How many samples keep a direction down to a noise variance.
@@ -199,59 +223,59 @@ def critical_size(
     ----------
     noise_variance
         Noise variances t.
+    time
+        Times on the schedule, instead.
     block
         Block of the direction [default: every block].
     """
-    if not noise_variance:
-        raise InputError("--noise-variance needs at least one value")
-    bad = [t for t in noise_variance if not 0 < t < math.inf]
-    if bad:
-        raise InputError(f"--noise-variance is {bad[0]:g}; it must be positive and finite")
+    variances = _asked_variances(noise_variance, time, clock)
     law, _, record, _ = _read_manifold(manifold)
 
+    from numerics.clocks import clock_columns, schedule_record
     from numerics.critical import critical_size as compute
     from numerics.files import output_folder, write_whole
     from numerics.provenance import provenance
 
     point = _read_probe(question.probe)
+    readings = {} if clock.schedule is None else clock_columns(clock.schedule, variances)
     rows = []
     for index in range(law.num_blocks) if block is None else [block]:
         sizes = compute(
             law,
             index,
-            noise_variance=noise_variance,
+            noise_variance=variances,
             criterion=question.criterion,
             theory=question.theory,
             probe=point,
         )
         rows += [
             _block_row(law, index)
+            | {"noise_variance": t}
+            | {name: _reading(name, values[place]) for name, values in readings.items()}
             | {
-                "noise_variance": t,
-                "critical_size": _or_none(float(value)),
-                "log_critical_size": _or_none(float(log_value)),
-                "status": Status(int(status)).name,
+                "critical_size": _or_none(float(sizes.value[place])),
+                "log_critical_size": _or_none(float(sizes.log_value[place])),
+                "status": Status(int(sizes.status[place])).name,
             }
-            for t, value, log_value, status in zip(
-                noise_variance, sizes.value, sizes.log_value, sizes.status, strict=True
-            )
+            for place, t in enumerate(variances)
         ]
     inputs = (
         record
         | law.record()
         | {
             "block": block,
-            "noise_variance": list(noise_variance),
+            "noise_variance": list(variances),
             "criterion": question.criterion,
             "theory": question.theory,
             "probe": point.record(),
             "seed": output.seed,
         }
+        | ({} if clock.schedule is None else schedule_record(clock.schedule))
     )
     document = {"rows": rows, "provenance": json.loads(provenance(inputs))}
     target = output_folder(output.out) / "critical_size.json"
     write_whole({target: lambda file: file.write_text(json.dumps(document, indent=1) + "\n")})
-    _print_rows(rows, question.title, output.json)
+    _print_rows(rows, question.title + clock.title, output.json)
 
 
 @app.command
@@ -263,6 +287,7 @@ def spectrum(
     num_replicates: Whole = 1,
     checkpoint: Path | None = None,
     distributed: bool = False,
+    clock: ClockOption = ClockOption(),
     output: OutputOptions = OutputOptions(),
 ) -> None:
     """Spectrum of the empirical score's Jacobian at the mean of the data, beside the theory.
@@ -306,6 +331,7 @@ def spectrum(
     samples = _samples(law, data, int(num_samples), of_data)
     times = _noise_variances(noise_variances, np.asarray(law.variances))
     check_protocol(protocol, num_replicates)
+    _check_schedule(clock)
     score = EmpiricalScore(samples, checkpoint=checkpoint, mesh=mesh, progress=leads)
     folder = output_folder(output.out)
 
@@ -324,10 +350,11 @@ def spectrum(
     if not leads:
         return
     study.attrs["provenance"] = extended(study.attrs["provenance"], record | {"seed": output.seed})
+    study = _on_schedule(study, clock)
     _write(study, spectrum_figure(study), folder / "spectrum")
     dimensions = [_dimension_row(study.isel(noise_variance=place)) for place in range(len(times))]
     blocks = [_block_row(law, index) | _time_row(study.isel(block=index)) for index in range(law.num_blocks)]
-    _print_table(dimensions, f"{protocol.replace('_', ' ')}, N = {num_samples:.6g}", output.json)
+    _print_table(dimensions, f"{protocol.replace('_', ' ')}, N = {num_samples:.6g}{clock.title}", output.json)
     _print_table(blocks, "predicted losses: signal to noise, level finite_n", output.json)
     if output.json:
         print(_as_json({"dimensions": dimensions, "blocks": blocks}))
@@ -454,6 +481,48 @@ def _noise_variances(given: tuple[float, float, float] | None, variances: "np.nd
     return np.geomspace(low, high, int(count))
 
 
+def _asked_variances(
+    noise_variance: tuple[float, ...] | None, time: tuple[float, ...] | None, clock: ClockOption
+) -> tuple[float, ...]:
+    """The noise variances t that are asked for, given as such or as times of the schedule."""
+    if (noise_variance is None) == (time is None):
+        raise InputError("give either --noise-variance or --time, with --schedule, and not both")
+    if time is not None:
+        if clock.schedule is None:
+            raise InputError("--time is on the clock of a --schedule; give it too")
+        if not time:
+            raise InputError("--time needs at least one value")
+        from numerics.schedule import schedule_of
+
+        schedule = schedule_of(clock.schedule)
+        try:
+            return tuple(schedule.noise_variance(time).tolist())
+        except InputError as error:
+            raise InputError(f"--time: {error}") from error
+    if not noise_variance:
+        raise InputError("--noise-variance needs at least one value")
+    bad = [t for t in noise_variance if not 0 < t < math.inf]
+    if bad:
+        raise InputError(f"--noise-variance is {bad[0]:g}; it must be positive and finite")
+    return noise_variance
+
+
+def _check_schedule(clock: ClockOption) -> None:
+    """That there is such a schedule, before anything is computed."""
+    if clock.schedule is not None:
+        from numerics.schedule import schedule_of
+
+        schedule_of(clock.schedule)
+
+
+def _on_schedule(results: "xr.Dataset", clock: ClockOption) -> "xr.Dataset":
+    if clock.schedule is None:
+        return results
+    from numerics.clocks import on_schedule
+
+    return on_schedule(results, clock.schedule)
+
+
 def _samples(law: "Manifold", data: "np.ndarray | None", num_samples: int, key: "Array") -> "np.ndarray":
     """So many samples: drawn from the law, or chosen from the data, which are taken as they are if all are wanted."""
     import jax
@@ -508,6 +577,7 @@ def _time_row(at: "xr.Dataset") -> dict[str, object]:
     return {
         "opening_time": opening,
         "critical_time": _or_none(time),
+        **_readings(at, "opening_time_on_schedule", "critical_time_on_schedule", "opening_step", "critical_step"),
         "status": Status(int(at.status)).name,
         "lost": time >= opening if math.isfinite(time) else None,
     }
@@ -517,12 +587,23 @@ def _dimension_row(at: "xr.Dataset") -> dict[str, object]:
     """The study's row of one noise variance."""
     return {
         "noise_variance": float(at.noise_variance),
+        **_readings(at, "time_on_schedule", "step"),
         "gap": float(at.gap.mean()),
         "gap_dimension": float(at.gap_dimension.mean()),
         "participation": float(at.participation),
         "population_gap_dimension": int(at.population_gap_dimension),
         "resolved_dimension": _or_none(float(at.resolved_dimension)),
     }
+
+
+def _readings(at: "xr.Dataset", *names: str) -> dict[str, float | int | None]:
+    """Those of the readings of a schedule's clock that there are."""
+    return {name: _reading(name, at[name].item()) for name in names if name in at.variables}
+
+
+def _reading(name: str, value: float) -> float | int | None:
+    """Steps are whole."""
+    return int(value) if "step" in name and math.isfinite(value) else _or_none(float(value))
 
 
 def _or_none(value: float) -> float | None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib as mpl
 import numpy as np
@@ -14,8 +14,10 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
+from matplotlib.ticker import NullLocator
 
 from numerics.files import write_whole
+from numerics.schedule import schedule_of
 from numerics.status import Status
 
 COLUMN_WIDTH = 3.4  # inches, one column of a two-column paper
@@ -47,6 +49,7 @@ def phase_diagram_figure(diagram: xr.Dataset) -> Figure:
         above, below = figure.add_subfigure(grid[0]), figure.add_subfigure(grid[1])
         axes = above.add_subplot()
         draw_critical_times(axes, diagram)
+        draw_clock(axes, "right", diagram)
         axes.set_title(f"{diagram_title(diagram)} (\N{BLACK RIGHT-POINTING TRIANGLE} opening times)", fontsize=8)
         if diagram.sizes["block"] <= MOST_LINES:
             above.legend(loc="outside lower center", ncols=3, frameon=False, handlelength=2.0, columnspacing=1.0)
@@ -144,6 +147,34 @@ def draw_sensitivity(axes: Axes, diagram: xr.Dataset, name: str = "sensitivity_p
     if np.nanmin(ratio) < 1 < np.nanmax(ratio):
         axes.contour(sizes, variances, ratio, levels=[1.0], colors="black", linestyles=":", linewidths=1.2)
     _label_map(axes, diagram)
+
+
+def draw_clock(axes: Axes, side: Literal["top", "right"], results: xr.Dataset) -> None:
+    """Times of the schedule of `on_schedule`'s results, if they are such, on that side, across from t.
+
+    The limits of the axes are taken as they are.
+    """
+    low, high = axes.get_xlim() if side == "top" else axes.get_ylim()
+    if "schedule" not in results.attrs or low <= 0:  # times of data without any variance are on a linear axis
+        return
+    name = results.attrs["schedule"]
+    schedule = schedule_of(name)
+    spread = np.geomspace(low, high, 6)[1:-1]
+    reached = spread[schedule.reaches(spread)]
+    times = _rounded_down(schedule.time(reached)) if reached.size else reached
+    if not times.size:
+        return
+    axis = axes.secondary_xaxis("top").xaxis if side == "top" else axes.secondary_yaxis("right").yaxis
+    axis.set_ticks(schedule.noise_variance(times), [f"{time:g}" for time in times])
+    axis.set_minor_locator(NullLocator())
+    axis.set_label_text(f"time, schedule {Path(name).stem}", parse_math=False)
+
+
+def _rounded_down(times: np.ndarray) -> np.ndarray:
+    """Two digits of every time, less at most, so that it stays on its schedule; without repetition."""
+    positive = times[times > 0]
+    unit = 10.0 ** (np.floor(np.log10(positive)) - 1)
+    return np.unique(np.floor(positive / unit) * unit)
 
 
 def diagram_title(diagram: xr.Dataset) -> str:

@@ -17,7 +17,7 @@ from typing import Any, ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from numerics.critical import positive_noise_variances
 from numerics.lowering import lower
@@ -99,6 +99,11 @@ class Schedule:
             InputError: for a noise variance that is not positive and finite, or not on the schedule.
         """
         return _CLOCKS[self._kind].time(positive_noise_variances(noise_variance))
+
+    def reaches(self, noise_variance: Numbers) -> Bool[np.ndarray, "..."]:
+        """Whether there is a time at a noise variance; there is none if that is NaN, infinite or not positive."""
+        variances = np.asarray(float_array(noise_variance, "noise variance"))
+        return np.asarray(np.isfinite(variances) & (variances > 0))
 
     def score_factor(self, time: Numbers) -> Float[np.ndarray, "..."]:
         """The factor 1/a in score(x; time) = (1/a) score_VE(x/a; t).
@@ -266,7 +271,13 @@ class Discrete(Schedule):
         Raises:
             InputError: for a noise variance outside those of the steps.
         """
-        return np.asarray(np.clip(self._positions(noise_variance, _ROUNDING), 0, self.num_steps - 1))
+        return np.asarray(np.clip(self._checked_positions(noise_variance, _ROUNDING), 0, self.num_steps - 1))
+
+    def reaches(self, noise_variance: Numbers) -> Bool[np.ndarray, "..."]:
+        """Whether a noise variance is between those of the first and the last step."""
+        positive = super().reaches(noise_variance)
+        positions = self._positions(np.where(positive, float_array(noise_variance, "noise variance"), 1.0))
+        return np.asarray(positive & self._near(positions, _ROUNDING))
 
     def step(self, noise_variance: Numbers) -> Int[np.ndarray, "..."]:
         """The step nearest to a noise variance in ln t.
@@ -274,23 +285,24 @@ class Discrete(Schedule):
         Raises:
             InputError: for a noise variance more than half a step outside those of the steps.
         """
-        nearest = np.rint(self._positions(noise_variance, 0.5)).astype(int)
+        nearest = np.rint(self._checked_positions(noise_variance, 0.5)).astype(int)
         return np.asarray(np.clip(nearest, 0, self.num_steps - 1))
 
-    def _positions(self, noise_variance: Numbers, margin: float) -> np.ndarray:
-        """Steps at noise variances, with ln t continued in a straight line by one step at either end."""
+    def _checked_positions(self, noise_variance: Numbers, margin: float) -> np.ndarray:
         variances = positive_noise_variances(noise_variance)
+        steps = self._positions(variances)
+        low, high = np.exp(self._log_variances[[0, -1]])
+        _refuse(variances, self._near(steps, margin), "noise variance", f"the steps have {low:g} to {high:g}")
+        return steps
+
+    def _positions(self, variances: np.ndarray) -> np.ndarray:
+        """Steps at noise variances, with ln t continued in a straight line by one step at either end."""
         inner = self._log_variances
         ln_t = np.concatenate([[2 * inner[0] - inner[1]], inner, [2 * inner[-1] - inner[-2]]])
-        steps = np.interp(np.log(variances), ln_t, np.arange(-1, self.num_steps + 1))
-        low, high = np.exp(inner[[0, -1]])
-        _refuse(
-            variances,
-            (steps >= -margin) & (steps <= self.num_steps - 1 + margin),
-            "noise variance",
-            f"the steps have {low:g} to {high:g}",
-        )
-        return np.asarray(steps)
+        return np.asarray(np.interp(np.log(variances), ln_t, np.arange(-1, self.num_steps + 1)))
+
+    def _near(self, positions: np.ndarray, margin: float) -> np.ndarray:
+        return np.asarray((positions >= -margin) & (positions <= self.num_steps - 1 + margin))
 
     def _scale(self, time: Numbers) -> np.ndarray:
         clock = _CLOCKS[self._kind]

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from numerics.comparison import TIMES, compare, curve
-from numerics.figures import COLUMN_WIDTH, DASHES, MOST_LINES, STYLE, UNITS, shades
+from numerics.figures import COLUMN_WIDTH, DASHES, MOST_LINES, STYLE, UNITS, draw_clock, shades
 
 _MARKERS = "os^Dv<"
 _LABELS = {"num_samples": "$N$", "noise_variance": f"noise variance $t$ [{UNITS}]", "time": "time"}
@@ -94,6 +94,7 @@ def spectrum_figure(study: xr.Dataset) -> Figure:
             times, gap, color="black", marker="o", markersize=3, mfc="white", linestyle="none", label="gap, measured"
         )
         below.set(xlabel=_LABELS["noise_variance"], ylabel="dimension")
+        draw_clock(above, "top", study)
         figure.legend(*below.get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
     return figure
 

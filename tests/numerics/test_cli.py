@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from hashlib import sha256
 from pathlib import Path
 
 import jax
@@ -10,8 +11,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from numerics import EmpiricalScore, Manifold, critical_size, critical_time, measure_spectrum
+from numerics import Discrete, EmpiricalScore, Manifold, critical_size, critical_time, measure_spectrum
 from numerics.cli import main
+from numerics.schedule import schedule_of
 
 
 def run(capsys, *arguments: object) -> tuple[str, str]:
@@ -126,6 +128,91 @@ def test_critical_size(capsys, tmp_path):
     assert len(json.loads((tmp_path / "critical_size.json").read_text())["rows"]) == 3
 
 
+def test_times_on_a_schedule(capsys, tmp_path):
+    ddpm = Discrete.linear()
+    arguments = ["phase-diagram", "--theory", "rem", "--sizes", 10, 100, 3, "--json", "--out", tmp_path]
+    plain, _ = run(capsys, *arguments)
+    out, err = run(capsys, *arguments, "--schedule", "ddpm")
+    rows = json.loads(out)
+    assert "critical step" in err
+    assert "schedule ddpm" in err
+    names = ["opening_time_on_schedule", "critical_time_on_schedule", "opening_step", "critical_step"]
+    assert list(rows[0])[5:9] == names
+    assert [{name: value for name, value in row.items() if name not in names} for row in rows] == json.loads(plain)
+    for row in rows[:2]:
+        for which in ("opening", "critical"):
+            t = row[f"{which}_time"]
+            assert row[f"{which}_time_on_schedule"] == pytest.approx(float(ddpm.time(t)))
+            assert row[f"{which}_step"] == int(ddpm.step(t))
+            assert isinstance(row[f"{which}_step"], int)
+    assert rows[0]["critical_step"] == 87  # as the README says
+    # The last block opens below the noise of the first step.
+    assert rows[2]["opening_time"] == pytest.approx(1e-4)
+    assert rows[2]["opening_time_on_schedule"] is None
+    assert rows[2]["opening_step"] is None
+    with xr.open_dataset(tmp_path / "phase_diagram.nc", engine="h5netcdf") as found:
+        assert found.attrs["schedule"] == "ddpm"
+        assert json.loads(found.attrs["provenance"])["inputs"]["schedule"] == "ddpm"
+        for name in ("critical_time", "critical_time_map", "opening_time"):
+            t = found[name].values
+            known = ddpm.reaches(t)
+            times = found[f"{name}_on_schedule"].values
+            np.testing.assert_allclose(times[known], ddpm.time(t[known]), rtol=1e-12)
+            assert np.isnan(times[~known]).all()
+            np.testing.assert_array_equal(found[name.replace("time", "step")].values[known], ddpm.step(t[known]))
+
+
+def test_a_schedule_without_steps(capsys, tmp_path):
+    arguments = ["phase-diagram", "--theory", "rem", "--sizes", 10, 100, 3, "--json", "--out", tmp_path]
+    rows = json.loads(run(capsys, *arguments, "--variances", 1, 0, "--schedule", "flow")[0])
+    assert rows[0]["opening_time_on_schedule"] == pytest.approx(0.5)
+    assert rows[1]["opening_time_on_schedule"] is None
+    assert "opening_step" not in rows[0]
+
+
+def test_critical_size_at_times_of_a_schedule(capsys, tmp_path):
+    config = {"_class_name": "DDPMScheduler", "trained_betas": [0.01, 0.05, 0.2, 0.9]}
+    file = tmp_path / "scheduler_config.json"
+    file.write_text(json.dumps(config))
+    schedule = schedule_of(str(file))
+    arguments = ["critical-size", "--theory", "rem", "--block", 0, "--json", "--out", tmp_path, "--schedule", file]
+    rows = json.loads(run(capsys, *arguments, "--time", 1, 1.75)[0])
+    assert [row["noise_variance"] for row in rows] == schedule.noise_variance([1, 1.75]).tolist()
+    assert [row["time_on_schedule"] for row in rows] == pytest.approx([1, 1.75])
+    assert [row["step"] for row in rows] == [1, 2]
+    inputs = json.loads((tmp_path / "critical_size.json").read_text())["provenance"]["inputs"]
+    assert inputs["schedule"] == str(file)
+    assert inputs["schedule_sha256"] == sha256(file.read_bytes()).hexdigest()
+    given = ["--noise-variance", *(row["noise_variance"] for row in rows), 1e3]
+    others = json.loads(run(capsys, *arguments, *given)[0])
+    assert others[:2] == rows
+    assert (others[2]["time_on_schedule"], others[2]["step"]) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["phase-diagram", "--schedule", "edm"], "there is no schedule 'edm'; choose one of ve, sigma, ou"),
+        (["spectrum", "--schedule", "edm"], "there is no schedule 'edm'"),
+        (["critical-size", "--noise-variance", 1, "--schedule", "edm"], "there is no schedule 'edm'"),
+        (["phase-diagram", "--schedule", "absent.json"], "there is no schedule file 'absent.json'"),
+        (
+            ["critical-size", "--time", 5, 1000, "--schedule", "ddpm"],
+            "--time: step 1 is 1000; the schedule has steps 0",
+        ),
+        (["critical-size", "--time", 1, "--schedule", "flow"], "--time: time 0 is 1; the schedule has times between 0"),
+        (["critical-size", "--time", "nan", "--schedule", "ou"], "--time: time 0 is nan"),
+        (["critical-size", "--time", "--schedule", "ou"], "--time needs at least one value"),
+        (["critical-size", "--time", 5], "--time is on the clock of a --schedule"),
+        (["critical-size", "--time", 5, "--noise-variance", 1, "--schedule", "ou"], "not both"),
+        (["critical-size", "--schedule", "ou"], "give either --noise-variance or --time"),
+    ],
+)
+def test_bad_schedules_and_times(capsys, tmp_path, arguments, message):
+    assert message in fail(capsys, *arguments, "--out", tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
 def test_spectrum(capsys, tmp_path):
     arguments = ["spectrum", "--variances", 1, 0.01, "--multiplicities", 2, 4, "--num-samples", 300, "--json",
                  "--noise-variances", 0.01, 10, 5, "--seed", 3]  # fmt: skip
@@ -165,10 +252,17 @@ def test_spectrum_of_a_file(capsys, tmp_path, rng):
             protocol="jacobian", key=jax.random.key(0),
         )  # fmt: skip
         np.testing.assert_allclose(found.singular_value, expected.singular_value, rtol=1e-10)
-    run(capsys, *arguments, "--num-samples", 100, "--protocol", "central_difference")
+    out, _ = run(capsys, *arguments, "--num-samples", 100, "--protocol", "central_difference", "--schedule", "sigma")
+    document = json.loads(out)
+    assert document["dimensions"][0]["time_on_schedule"] == 1
+    for row in document["blocks"]:
+        assert row["opening_time_on_schedule"] == pytest.approx(row["opening_time"] ** 0.5)
     with xr.open_dataset(tmp_path / "spectrum.nc", engine="h5netcdf") as found:
         assert json.loads(found.attrs["provenance"])["inputs"]["num_samples"] == 100
         assert float(found.participation.max()) > 0.01
+        np.testing.assert_allclose(found.time_on_schedule, np.sqrt(found.noise_variance))
+        assert "time_on_schedule" in found.coords
+        assert "step" not in found
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 
 from numerics import Manifold, Probe, phase_diagram, phase_diagram_figure
+from numerics.clocks import on_schedule
 from numerics.figures import save_figure
+from numerics.schedule import schedule_of
 
 
 def diagram(manifold, **changes):
@@ -65,6 +67,31 @@ def test_sizes_that_overflow_are_drawn_by_their_logarithm():
     above = axes_of(phase_diagram_figure(found))[0]
     assert above.get_xlabel() == r"data-set size, $\log_{10} N$"
     np.testing.assert_allclose(above.get_xlim(), np.array([10, 900]) / np.log(10))
+
+
+@pytest.mark.parametrize("name", ["ddpm", "ou"])
+def test_a_schedule_has_an_axis_of_its_own(default_manifold, name):
+    figure = phase_diagram_figure(on_schedule(diagram(default_manifold), name))
+    above = axes_of(figure)[0]
+    (clock,) = above.child_axes
+    figure.draw_without_rendering()
+    assert clock.get_ylabel() == f"time, schedule {name}"
+    np.testing.assert_allclose(clock.get_ylim(), above.get_ylim())
+    labels = [float(label.get_text()) for label in clock.get_yticklabels()]
+    assert len(labels) > 2
+    np.testing.assert_allclose(clock.get_yticks(), schedule_of(name).noise_variance(labels))
+
+
+def test_a_schedule_that_is_not_in_sight_has_none(tmp_path, default_manifold):
+    file = tmp_path / "late.json"
+    file.write_text('{"_class_name": "DDPMScheduler", "trained_betas": [0.9999, 0.9999]}')
+    above = axes_of(phase_diagram_figure(on_schedule(diagram(default_manifold), str(file))))[0]
+    assert not above.child_axes
+
+
+def test_a_schedule_where_data_have_no_variance(tmp_path):
+    found = on_schedule(diagram(Manifold([0.0], [3])), "ou")
+    save_figure(phase_diagram_figure(found), tmp_path / "figure")
 
 
 def test_files_are_the_same_every_time(tmp_path, default_manifold):

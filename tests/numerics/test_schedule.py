@@ -87,6 +87,23 @@ def test_factors_turn_the_population_score_into_that_of_the_schedule(schedule):
     np.testing.assert_allclose(slope * -1 / (t + s), -1 / (a**2 * s + b**2), rtol=1e-12)
 
 
+@pytest.mark.parametrize("schedule", [*CLOCKS, *STEPS])
+def test_what_a_schedule_reaches_has_a_time(schedule):
+    ends = schedule.noise_variance(times_of(schedule))[[0, -1]]
+    asked = np.array([np.nan, -1.0, 0.0, np.inf, *ends, *(ends * 0.9), *(ends * 1.1)])
+    found = schedule.reaches(asked)
+    assert found.dtype == bool
+    for t, reached in zip(asked, found, strict=True):
+        if reached:
+            schedule.time(t)
+        else:
+            with pytest.raises(InputError):
+                schedule.time(t)
+    assert found.tolist() == 4 * [False] + 2 * [True] + [not isinstance(schedule, Discrete), True, True] + [
+        not isinstance(schedule, Discrete)
+    ]
+
+
 def test_known_values():
     assert VarianceExploding().time(0.3) == 0.3
     assert VarianceExploding("sigma").noise_variance(80) == 6400

@@ -1,0 +1,350 @@
+"""Reading a measured curve: value and standard error over the time of a noise schedule. Nothing is ever unpickled."""
+
+import csv
+import math
+from collections.abc import Callable
+from pathlib import Path
+from reprlib import repr as shown  # what a file holds may be long
+from textwrap import shorten
+from typing import NamedTuple
+
+import h5py
+import numpy as np
+import xarray as xr
+
+from numerics.data import UNREADABLE
+from numerics.provenance import described
+from numerics.schedule import schedule_of
+from numerics.status import InputError
+
+_NUMBERS = ("time", "value", "error")
+_COLUMNS = (*_NUMBERS, "replicate")
+_UNITS = ("1", "nats", "nats per dimension")
+# Metadata that are text, also where a CSV file has a number in their place.
+_TEXTS = ("observable", "schedule", "units")
+
+# Far more than any curve; what is larger is refused before it is in memory.
+_MOST_BYTES = 10**8
+
+
+class _Table(NamedTuple):
+    """What every carrier holds: columns of one length, metadata, and how a row is called where it is refused."""
+
+    columns: dict[str, np.ndarray]
+    metadata: dict[str, object]
+    place: Callable[[int], str]
+
+
+def load_curve(path: str | Path) -> xr.Dataset:
+    """A measured curve from a table with the columns time, value, error and, of several replicates, replicate.
+
+    Times are on the clock of the schedule, not negative, and increase; values are finite;
+    `error` is the standard error of the value, positive. With a column `replicate`, of any
+    labels, the rows of one label are one replicate; all have the same times, and `error` is
+    that of their mean: the same for all of them, or left out to be had from their spread.
+    Metadata may be anything that is text or a number. Known are `observable`; `schedule`, a
+    name as of `--schedule` or a .json file of diffusers, a relative path being taken from the
+    curve's own folder; and `units` of the value: 1, nats or nats per dimension.
+
+    - .csv: lines `# key: value` of metadata, a line of column names, and the rows.
+    - .npz: an array per column, and metadata as arrays without dimensions.
+    - .nc (NetCDF): variables `value`, over `time` and maybe `replicate`, and `error` over `time`,
+      metadata as attributes of the file; so is what this function returns once it is saved.
+
+    Returns:
+        A data set with `value` (time), the mean of the replicates if there are any, `error`
+        (time) and, of replicates, `replicates` (replicate, time); metadata are attributes,
+        `units` those of the variables, 1 if the file has none.
+
+    Raises:
+        InputError: if the file cannot be read or does not hold such a curve; by line in a CSV
+            file, else by row, counted from 0, one replicate after the other.
+    """
+    readers = {".csv": _read_csv, ".npz": _read_npz, ".nc": _read_netcdf}
+    file = Path(path)
+    if file.suffix not in readers:
+        raise InputError(f"the curve {str(path)!r} is not a .csv, .npz or .nc file")
+    if not file.is_file():
+        raise InputError(f"there is no curve file {str(path)!r}")
+    try:
+        _refuse_bytes(file.stat().st_size)
+        return _curve(readers[file.suffix](file), file.parent)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def _curve(table: _Table, folder: Path) -> xr.Dataset:
+    """The checked curve; `folder` is where relative paths start."""
+    columns = {name: column for name, column in table.columns.items() if name != "replicate"}
+    for name, column in columns.items():
+        _check_numbers(name, column, table.place)
+    rows = _rows_of_replicates(table)
+    time = columns["time"][rows[0]]
+    _check_times(columns["time"], rows, table.place)
+    metadata = _checked_metadata(table.metadata, folder)
+    if "schedule" in metadata:
+        _check_on_schedule(str(metadata["schedule"]), time, [table.place(rows[0, end]) for end in (0, -1)])
+    units = str(metadata.pop("units", "1"))
+    text = str(metadata.get("observable", "value"))
+    over = ("replicate", "time")
+    coordinates = {"time": ("time", time, {"long_name": "time on the schedule"})}
+    if "replicate" not in table.columns:
+        value, error, replicates = columns["value"], columns["error"], {}
+    else:
+        values = columns["value"][rows]
+        errors = columns["error"][rows] if "error" in columns else None
+        value, error = _mean(values, errors, time)
+        replicates = {"replicates": (over, values, described(f"{text} of each replicate", units))}
+        coordinates["replicate"] = ("replicate", table.columns["replicate"][rows[:, 0]], {"long_name": "replicate"})
+    return xr.Dataset(
+        {
+            "value": ("time", value, described(text, units)),
+            "error": ("time", error, described(f"standard error of {text}", units)),
+        }
+        | replicates,
+        coordinates,
+        metadata,
+    )
+
+
+def _rows_of_replicates(table: _Table) -> np.ndarray:
+    """Which rows are of which replicate, shape (replicate, time); one replicate if there is no such column."""
+    count = len(table.columns["time"])
+    if count == 0:
+        raise InputError("the curve has no rows")
+    if "replicate" not in table.columns:
+        return np.arange(count)[None]
+    rows: dict[str, list[int]] = {}
+    for row, label in enumerate(table.columns["replicate"].tolist()):
+        rows.setdefault(label, []).append(row)
+    first, *others = rows
+    for label in others:
+        if len(rows[label]) != len(rows[first]):
+            raise InputError(
+                f"replicate {shown(label)} has {len(rows[label])} times and replicate {shown(first)} has "
+                f"{len(rows[first])}; they must be the same"
+            )
+    return np.array(list(rows.values()))
+
+
+def _check_numbers(name: str, column: np.ndarray, place: Callable[[int], str]) -> None:
+    allowed, requirement = {
+        "time": (column >= 0, "finite and not negative"),
+        "value": (np.isfinite(column), "finite"),
+        "error": (column > 0, "positive and finite"),
+    }[name]
+    bad = np.flatnonzero(~(allowed & np.isfinite(column)))
+    if len(bad):
+        raise InputError(f"{place(bad[0])}: the {name} is {column[bad[0]]:g}; it must be {requirement}")
+
+
+def _check_times(times: np.ndarray, rows: np.ndarray, place: Callable[[int], str]) -> None:
+    """That they increase in every replicate and are the same in all."""
+    clocks = times[rows]
+    for replicate, step in np.argwhere(~(np.diff(clocks) > 0))[:1]:
+        before, after = clocks[replicate, step : step + 2]
+        raise InputError(
+            f"{place(rows[replicate, step + 1])}: time {after} does not follow {before}; times must increase"
+        )
+    for replicate, step in np.argwhere(clocks != clocks[0])[:1]:
+        raise InputError(
+            f"{place(rows[replicate, step])}: time {clocks[replicate, step]} stands where the first replicate "
+            f"has {clocks[0, step]}; all replicates must have the same times"
+        )
+
+
+def _check_on_schedule(name: str, times: np.ndarray, places: list[str]) -> None:
+    """The times of a schedule are an interval: if the first and the last time are on it, all are."""
+    schedule = schedule_of(name)
+    for time, place in zip((times[0], times[-1]), places, strict=True):
+        try:
+            schedule.noise_variance(time)
+        except InputError as error:
+            raise InputError(f"{place}: {error}") from error
+
+
+def _mean(values: np.ndarray, errors: np.ndarray | None, time: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean over the replicates and its standard error, given or from their spread."""
+    count = len(values)
+    if errors is None and count < 2:
+        raise InputError("one replicate has no spread to take the error from; give a column 'error' or two replicates")
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = values.mean(axis=0)
+        error = values.std(axis=0, ddof=1) / math.sqrt(count) if errors is None else errors[0]
+    if errors is not None:
+        for place in np.flatnonzero((errors != error).any(axis=0))[:1]:
+            raise InputError(
+                f"the replicates have different errors at time {time[place]:g}; beside replicates the error is that of "
+                "their mean: leave the column out to take it from their spread"
+            )
+    for place in np.flatnonzero(~(np.isfinite(mean) & np.isfinite(error) & (error > 0)))[:1]:
+        raise InputError(
+            f"the replicates have mean {mean[place]:g} and standard error {error[place]:g} at time {time[place]:g}; "
+            "the mean must be finite, the error positive too: where all agree give a column 'error'"
+        )
+    return mean, error
+
+
+def _checked_metadata(metadata: dict[str, object], folder: Path) -> dict[str, object]:
+    for key, value in metadata.items():
+        if key in _TEXTS and not isinstance(value, str):
+            raise InputError(f"{key} is {shown(value)}; it must be text")
+    units = metadata.get("units", "1")
+    if units not in _UNITS:
+        raise InputError(f"the units are {shown(units)}; they must be one of {', '.join(map(repr, _UNITS))}")
+    schedule = str(metadata.get("schedule", ""))
+    return metadata | ({"schedule": str(folder / schedule)} if schedule.endswith(".json") else {})
+
+
+def _read_csv(file: Path) -> _Table:
+    try:
+        lines = file.read_text(encoding="utf-8-sig").split("\n")
+    except UNREADABLE as error:
+        raise _unreadable(error) from error
+    # Counted as an editor does, from 1 and with the empty ones.
+    filled = [number for number, line in enumerate(lines, 1) if line.strip()]
+    metadata: dict[str, object] = {}
+    while filled and lines[filled[0] - 1].startswith("#"):
+        number = filled.pop(0)
+        key, _, value = (part.strip() for part in lines[number - 1][1:].partition(":"))
+        if not (key and value):
+            raise InputError(f"line {number} is {shown(lines[number - 1])}; metadata are written '# key: value'")
+        if key in metadata:
+            raise InputError(f"line {number}: {shown(key)} is given twice")
+        metadata[key] = value if key in _TEXTS else _number_or_text(value)
+    names = _cells(lines[filled[0] - 1], filled.pop(0)) if filled else []
+    _check_names(names)
+    cells: dict[str, list[float | str]] = {name: [] for name in names}
+    for number in filled:
+        row = _cells(lines[number - 1], number)
+        if len(row) != len(names):
+            raise InputError(f"line {number} has {len(row)} cells; the columns are {', '.join(names)}")
+        for name, cell in zip(names, row, strict=True):
+            cells[name].append(_number(name, cell, number) if name in _NUMBERS else cell)
+    columns = {name: np.array(column, float if name in _NUMBERS else str) for name, column in cells.items()}
+    return _Table(columns, metadata, lambda row: f"line {filled[row]}")
+
+
+def _cells(line: str, number: int) -> list[str]:
+    # Line by line: a quotation that is not closed must not swallow the lines below.
+    try:
+        return [cell.strip() for row in csv.reader([line], skipinitialspace=True, strict=True) for cell in row]
+    except csv.Error as error:
+        raise InputError(f"line {number} cannot be read: {error}") from error
+
+
+def _number(name: str, cell: str, line: int) -> float:
+    try:
+        return float(cell)
+    except ValueError as error:
+        raise InputError(f"line {line}: the {name} is {shown(cell)}; it must be a number") from error
+
+
+def _number_or_text(text: str) -> float | int | str:
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    if not math.isfinite(number):
+        return text
+    try:
+        return int(text)
+    except ValueError:
+        return number
+
+
+def _read_npz(file: Path) -> _Table:
+    try:
+        # A file that np.load opens itself stays open where its archive is broken.
+        with file.open("rb") as opened:
+            archive = np.load(opened, allow_pickle=False)
+            if isinstance(archive, np.ndarray):
+                raise InputError("the file holds one bare array; a curve is an archive of its columns")
+            _refuse_bytes(sum(entry.file_size for entry in archive.zip.infolist()))
+            arrays = {name: np.asarray(archive[name]) for name in archive.files}
+    except InputError:
+        raise
+    except UNREADABLE as error:
+        raise _unreadable(error) from error
+    bare = [name for name, array in arrays.items() if array.ndim == 0 and name not in _COLUMNS]
+    metadata: dict[str, object] = {name: arrays.pop(name)[()] for name in bare}
+    return _table(arrays, metadata)
+
+
+def _read_netcdf(file: Path) -> _Table:
+    try:
+        with h5py.File(file) as variables:
+            _refuse_bytes(sum(one.nbytes for one in variables.values() if isinstance(one, h5py.Dataset)))
+        data = xr.load_dataset(file, engine="h5netcdf", decode_times=False)
+    except InputError:
+        raise
+    # A damaged file makes the libraries below stumble in whatever way.
+    except Exception as error:
+        raise _unreadable(error) from error
+    found = {name: data[name] for name in ("time", "value", "error") if name in data.variables}
+    if "replicates" in data:
+        found["value"] = data["replicates"]
+    replicated = "value" in found and "replicate" in found["value"].dims
+    _check_names([*found, *(["replicate"] if replicated else [])])
+    for name, variable in found.items():
+        dims = {"time", "replicate"} if replicated and name == "value" else {"time"}
+        if set(variable.dims) != dims:
+            raise InputError(
+                f"{name} has the dimensions {shown(variable.dims)}; they must be time and, of a value only, replicate"
+            )
+    columns = {name: variable.values for name, variable in found.items()}
+    if replicated:
+        labels = data["replicate"].values
+        columns = {name: np.tile(column, len(labels)) for name, column in columns.items()}
+        columns["value"] = found["value"].transpose("replicate", "time").values.ravel()
+        columns["replicate"] = np.repeat(labels, len(found["time"]))
+    units = {key: value for key, value in found["value"].attrs.items() if key == "units"}
+    return _table(columns, units | data.attrs)
+
+
+def _table(columns: dict[str, np.ndarray], metadata: dict[str, object]) -> _Table:
+    """A table of arrays, which are known to have its types and one length."""
+    _check_names(list(columns))
+    for name, column in columns.items():
+        if column.shape != (columns["time"].size,):
+            raise InputError(
+                f"{name} has shape {column.shape} and time {columns['time'].shape}; they must be lists of one length"
+            )
+        # Text of HDF5 comes as objects.
+        if column.dtype.kind not in ("iuf" if name in _NUMBERS else "iufUO"):
+            raise InputError(
+                f"{name} is of type {column.dtype}; it must hold numbers{'' if name in _NUMBERS else ' or text'}"
+            )
+    with np.errstate(over="ignore"):  # of longer floats; they are infinite then
+        columns = {name: column.astype(float if name in _NUMBERS else str) for name, column in columns.items()}
+    return _Table(
+        columns, {name: _metadatum(name, value) for name, value in metadata.items()}, lambda row: f"row {row}"
+    )
+
+
+def _metadatum(name: str, value: object) -> str | int | float:
+    value = value.item() if isinstance(value, np.generic) else value
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        raise InputError(f"{shown(name)} is {shown(value)}; metadata are text or numbers")
+    return value
+
+
+def _check_names(names: list[str]) -> None:
+    known = ", ".join(_COLUMNS)
+    for name in names:
+        if name not in _COLUMNS:
+            raise InputError(f"there is an unknown column {shown(name)}; columns are {known}")
+        if names.count(name) > 1:
+            raise InputError(f"the column {name!r} is there twice")
+    for name in _COLUMNS[:2] if "replicate" in names else _NUMBERS:
+        if name not in names:
+            raise InputError(f"there is no column {name!r}; columns are {known}, the last only of replicates")
+
+
+def _refuse_bytes(count: int) -> None:
+    if count > _MOST_BYTES:
+        raise InputError(f"the file holds {count} bytes; a curve has at most {_MOST_BYTES}")
+
+
+def _unreadable(error: Exception) -> InputError:
+    return InputError(f"the file cannot be read: {shorten(str(error), 200)}")
