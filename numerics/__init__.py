@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from numerics.empirical import jacobian as jacobian
     from numerics.empirical import jacobian_operator as jacobian_operator
     from numerics.empirical import score as score
+    from numerics.estimation import critical_times_of_data as critical_times_of_data
+    from numerics.estimation import local_spectrum as local_spectrum
     from numerics.figures import phase_diagram_figure as phase_diagram_figure
     from numerics.finite_n import Quenched as Quenched
     from numerics.finite_n import quenched as quenched
@@ -76,12 +78,14 @@ _MODULE_OF = {
     "comparison_figure": "spectrum_figures",
     "critical_size": "critical",
     "critical_time": "critical",
+    "critical_times_of_data": "estimation",
     "denoiser": "empirical",
     "dominance_radius": "trajectories",
     "gibbs": "empirical",
     "jacobian": "empirical",
     "jacobian_operator": "empirical",
     "load_data": "data",
+    "local_spectrum": "estimation",
     "lower": "lowering",
     "measure_resolved_dimension": "replicates",
     "measure_spectrum": "spectrum",
