@@ -45,6 +45,13 @@ def critical_times_of_data(
     the mean. What is estimated are the critical times of the data's law, its variances in blocks of the
     same sizes; resamples keep the sizes too.
 
+    How far to trust it, from twelve laws and numbers of samples, 80 data sets each, at level `rem`: with 1.5 to
+    50 samples per dimension, Gaussian or with heavy tails, 86 to 100 % of the intervals of a block hold the truth
+    (of percentile intervals 0 to 10 % at the narrow end of the spectrum, up to 3 samples per dimension), and of biases
+    between 0.1 and 0.25 of a critical time 69 to 95 % are seen. Below 2 samples per dimension errors are up to 1.8
+    times too large. Blocks are chosen by the same samples, which tears equal variances apart: of a flat spectrum
+    at 1.5 samples per dimension 72 to 98 % of the intervals hold the truth. Samples count as independent.
+
     Args:
         data: the samples, (samples, dims), held in memory.
         num_blocks: as for `Manifold.from_data`.
@@ -63,7 +70,7 @@ def critical_times_of_data(
         corrected one or a resample has no critical time.
 
         Levels `rem` and `gaussian_rem` solve every resample. Level `finite_n` takes resamples linear in
-        ln s by the slopes at the corrected spectrum: a few seconds per block.
+        ln s by the slopes at the corrected spectrum, in about ten seconds per block.
 
     Raises:
         InputError: as `Manifold.from_data` and `critical_time`, for sizes that are no list, for too few resamples,
@@ -80,13 +87,12 @@ def critical_times_of_data(
     if log_sizes.ndim != 1:
         raise InputError(f"the data-set sizes have shape {log_sizes.shape}; they must be a list")
     manifold = Manifold.from_data(rows, num_blocks=num_blocks)
-    measured, samples = _whitened(rows, manifold)
-    whitened = jnp.asarray(samples)
+    measured, whitened = _whitened(rows, manifold)
 
     factors = []
     with bar(progress, "resamples", num_resamples) as report:
         for one in jax.random.split(key, num_resamples):
-            factors.append(np.asarray(_resample(one, whitened)))
+            factors.append(_resample(one, whitened))
             report(len(factors))
     triangles = np.array(factors)
     corrected = _corrected(measured, triangles)
@@ -147,9 +153,9 @@ def local_spectrum(
 
     On a curved manifold this is what the theory means by local variances, up to one scale: the number of
     wide directions and the ratios of variances are the manifold's, their size is that of the
-    neighbourhood. A uniform ball of radius r in m dimensions has variance r^2/(m + 2) along each. Too wide a
-    neighbourhood adds the curvature's directions, of variance as r^4; one narrower than the noise, or of few
-    samples per dimension, has the spectrum of the noise. Source: K. Fukunaga and D. R. Olsen, IEEE Trans.
+    neighbourhood. A uniform ball of radius r in m dimensions has variance r^2/(m + 2) along each. Curvature adds
+    directions of a variance that grows as r^4; in a neighbourhood no wider than the noise all directions are
+    alike, and few neighbours per dimension spread the spectrum (`critical_times_of_data`). Source: K. Fukunaga and D. R. Olsen, IEEE Trans.
     Comput. C-20, 176 (1971).
 
     Args:
@@ -193,18 +199,18 @@ def _whitened(
     return singular[:varying] ** 2 / len(rows), columns[:, :varying] * np.sqrt(len(rows))
 
 
-@jax.jit
-def _resample(key: Array, whitened: Float[Array, "samples varying"]) -> Float[Array, "varying varying"]:
-    """Triangular factor of the covariance of the weighted samples.
+def _resample(key: Array, whitened: Float[np.ndarray, "samples varying"]) -> Float[np.ndarray, "varying varying"]:
+    """Upper triangular factor of the covariance of the samples with weights.
 
-    The weights 4 Beta(1/2, 3/2) have the mean and the variance, 1, of how often a sample is drawn with
-    replacement, but none is zero. Being squares of a quarter-circle's, they spread a spectrum as new
-    Gaussian samples do: their free cumulants are 1 each.
+    The weights have the mean and the variance, 1, of how often a sample is drawn with replacement, but none
+    is zero. They are squared coordinates of points in a disk of radius 2, whose free cumulants are 1 each, as
+    in the law of Marchenko and Pastur: resamples spread a spectrum as new Gaussian samples do.
     """
-    weights = jax.random.beta(key, 0.5, 1.5, (len(whitened),))
-    weights = weights / weights.sum()
-    rows = jnp.sqrt(weights)[:, None] * (whitened - (weights @ whitened)[None, :])
-    return jnp.linalg.qr(rows, mode="r")
+    area, turn = np.asarray(jax.random.uniform(key, (2, len(whitened))))
+    weights = area * np.cos(2 * np.pi * turn) ** 2
+    weights /= weights.sum()
+    rows = np.sqrt(weights)[:, None] * (whitened - weights @ whitened)
+    return np.linalg.cholesky(rows.T @ rows).T
 
 
 def _spectra(
