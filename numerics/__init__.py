@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from numerics.entropy import excess_entropy as excess_entropy
     from numerics.entropy import expected_collapse_probability as expected_collapse_probability
     from numerics.entropy import expected_excess_entropy as expected_excess_entropy
+    from numerics.estimation import critical_times_of_data as critical_times_of_data
+    from numerics.estimation import local_spectrum as local_spectrum
     from numerics.figures import phase_diagram_figure as phase_diagram_figure
     from numerics.finite_n import Quenched as Quenched
     from numerics.finite_n import quenched as quenched
@@ -87,6 +89,7 @@ _MODULE_OF = {
     "comparison_figure": "spectrum_figures",
     "critical_size": "critical",
     "critical_time": "critical",
+    "critical_times_of_data": "estimation",
     "denoiser": "empirical",
     "dominance_radius": "trajectories",
     "excess_entropy": "entropy",
@@ -98,6 +101,7 @@ _MODULE_OF = {
     "jacobian_operator": "empirical",
     "load_curve": "curves",
     "load_data": "data",
+    "local_spectrum": "estimation",
     "lower": "lowering",
     "measure_resolved_dimension": "replicates",
     "measure_spectrum": "spectrum",

@@ -16,7 +16,9 @@ README = (ROOT / "README.md").read_text()
 
 
 @pytest.mark.parametrize(
-    ("code", "printed"), re.findall(r"```python\n([^`]*)```\n\n```text\n([^`]*)```", README), ids=["first", "times"]
+    ("code", "printed"),
+    re.findall(r"```python\n([^`]*)```\n\n```text\n([^`]*)```", README),
+    ids=["first", "errors", "times"],
 )
 def test_examples_print_their_numbers(code, printed):
     output = io.StringIO()
