@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sympy.codegen.cfunctions import expm1, log1p
 
+import numerics.basins
 import numerics.criteria
 import numerics.diagram
 import numerics.empirical
@@ -106,6 +107,7 @@ def points(draw) -> dict:
         symbols.half_signal,
         symbols.log_N_collapse,
         symbols.log_N_onset,
+        symbols.log_N_captured,
         symbols.companion,
     ):
         values[symbol] = draw(st.floats(0.01, 10.0))
@@ -115,6 +117,7 @@ def points(draw) -> dict:
         values[symbol] = draw(st.floats(0.01, 0.99))
     for symbol in (symbols.scale, symbols.sigma):
         values[symbol] = 10.0 ** draw(st.floats(-3, 3))
+    values[symbols.t_later] = time * draw(st.floats(0.01, 1.0))
     values[symbols.cosine_offset] = draw(st.floats(0.001, 0.1))
     return values
 
