@@ -24,7 +24,7 @@ from theory.symbols import D_nearest, avg_y, ray_distance, t, t_later, x_v
 _relative_log_weight = jnp.vectorize(lower("relative_log_weight", (t, ray_distance, D_nearest)))
 _flow_step = jnp.vectorize(lower("flow_step", (t, t_later, avg_y, x_v)))
 
-_STEP = 0.1  # in ln t; half of it moves no fraction by more than 1/700 at d = 60, N = 20 000
+_STEP = 0.1  # in ln t; a half or a quarter of it changed none of 700 ends at d = 60, N = 20 000
 _LOWEST = 1e-12  # of the first noise variance: where the flow is stopped at the latest, between equal samples
 # The samples' relative distances grow once one of them has all the weight: the flow ends there.
 _DECIDED = 1 - 1e-9
