@@ -15,6 +15,7 @@ if "jax" in sys.modules:
     sys.modules["jax"].config.update("jax_enable_x64", True)
 
 if TYPE_CHECKING:
+    from numerics.basins import measure_basin as measure_basin
     from numerics.comparison import compare as compare
     from numerics.critical import critical_size as critical_size
     from numerics.critical import critical_time as critical_time
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
     from numerics.study import spectrum_study as spectrum_study
     from numerics.trajectories import TrajectoryTimes as TrajectoryTimes
     from numerics.trajectories import dominance_radius as dominance_radius
+    from numerics.trajectories import flow_basin_radius as flow_basin_radius
     from numerics.trajectories import trajectory_times as trajectory_times
 
 _MODULE_OF = {
@@ -95,6 +97,7 @@ _MODULE_OF = {
     "excess_entropy": "entropy",
     "expected_collapse_probability": "entropy",
     "expected_excess_entropy": "entropy",
+    "flow_basin_radius": "trajectories",
     "generalization_time": "generalization",
     "gibbs": "empirical",
     "jacobian": "empirical",
@@ -103,6 +106,7 @@ _MODULE_OF = {
     "load_data": "data",
     "local_spectrum": "estimation",
     "lower": "lowering",
+    "measure_basin": "basins",
     "measure_resolved_dimension": "replicates",
     "measure_spectrum": "spectrum",
     "phase": "phases",

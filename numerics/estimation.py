@@ -155,8 +155,8 @@ def local_spectrum(
     wide directions and the ratios of variances are the manifold's, their size is that of the
     neighbourhood. A uniform ball of radius r in m dimensions has variance r^2/(m + 2) along each. Curvature adds
     directions of a variance that grows as r^4; in a neighbourhood no wider than the noise all directions are
-    alike, and few neighbours per dimension spread the spectrum (`critical_times_of_data`). Source: K. Fukunaga and D. R. Olsen, IEEE Trans.
-    Comput. C-20, 176 (1971).
+    alike, and few neighbours per dimension spread the spectrum (`critical_times_of_data`).
+    Source: K. Fukunaga and D. R. Olsen, IEEE Trans. Comput. C-20, 176 (1971).
 
     Args:
         data: the samples, (samples, dims). A sample at x is a neighbour too.

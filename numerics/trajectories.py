@@ -28,10 +28,12 @@ from theory.symbols import (
     half_signal,
     largest_eigenvalue,
     log_N,
+    log_N_captured,
     log_N_collapse,
     log_N_onset,
     s,
     t,
+    t_later,
     w,
 )
 
@@ -48,6 +50,9 @@ _random_held_out = lower("random_held_out_log_size", (t, G, G_prime, log_N_colla
 _random_ratio = lower("random_generalization_ratio", (t, G_prime))
 _speciation = lower("speciation_time", (largest_eigenvalue,))
 _radius = lower("dominance_radius", (log_N, log_N_onset, half_signal))
+_captured = lower("captured_log_size", (t, t_later, s, d))
+_basin = lower("flow_basin_log_size", (t, t_later, s, d))
+_basin_radius = lower("flow_basin_radius", (t, t_later, log_N, log_N_captured, half_signal))
 
 
 class TrajectoryTimes(NamedTuple):
@@ -124,6 +129,50 @@ def dominance_radius(
     rows = jax.vmap(partial(_sizes, law))(jnp.ravel(jnp.asarray(times)))
     each = jax.vmap(lambda onset, signal: jax.vmap(lambda size: _radius(size, onset, signal))(jnp.ravel(log_sizes)))
     return each(rows.onset, rows.half_signal).reshape(np.shape(times) + np.shape(log_sizes))
+
+
+def flow_basin_radius(
+    manifold: Manifold,
+    *,
+    noise_variance: Numbers,
+    num_samples: Numbers | None = None,
+    log_num_samples: Numbers | None = None,
+) -> Float[Array, "..."]:
+    """Squared distance from a training point, in noise variances per dimension, up to which the flow ends there.
+
+    Shape: noise variances + sizes. An asymptotic formula for many directions, 1 at collapse and falling above it;
+    negative where the flow loses even the training point itself. NaN below collapse, where the samples around it
+    are condensed at the edge of its basin. Source: `theory`, equation `flow_basin_radius`.
+
+    Raises:
+        InputError: as `trajectory_times`.
+    """
+    log_sizes = checked_log_sizes(manifold, num_samples, log_num_samples)
+    times = as_noise_variances(noise_variance)
+    radii = _flow_radii(manifold, jnp.ravel(jnp.asarray(times)), jnp.ravel(jnp.asarray(log_sizes)))
+    return radii.reshape(np.shape(times) + np.shape(log_sizes))
+
+
+@jax.jit
+def _flow_radii(
+    manifold: Manifold, times: Float[Array, " times"], log_sizes: Float[Array, " sizes"]
+) -> Float[Array, "times sizes"]:
+    spectrum = (manifold.variances, manifold.multiplicities)
+    limits, num_cells = spectrum_window(jnp.max(manifold.variances))
+
+    def of_time(time: Array) -> Array:
+        log_time = jnp.log(time)
+        lowest = jnp.minimum(limits[0], log_time)
+        crossing = first_crossing(
+            lambda later: _basin(time, jnp.exp(later), *spectrum), log_sizes, lowest, log_time, num_cells
+        )
+        later = jnp.exp(crossing.point)
+        captured = jax.vmap(lambda one: _captured(time, one, *spectrum))(later)
+        signal = _half_signal(time, *spectrum)
+        radii = jax.vmap(lambda one, *sizes: _basin_radius(time, one, *sizes, signal))(later, log_sizes, captured)
+        return jnp.where(crossing.found, radii, jnp.nan)
+
+    return jax.vmap(of_time)(times)
 
 
 def checked_log_sizes(law: Law, num_samples: Numbers | None, log_num_samples: Numbers | None) -> Array | np.ndarray:

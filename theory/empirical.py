@@ -17,6 +17,7 @@ from theory.symbols import (
     dims,
     empirical_jacobian_vw,
     empirical_score_v,
+    flowed_x_v,
     h,
     log_weight,
     log_Z,
@@ -24,6 +25,8 @@ from theory.symbols import (
     quenched_variance,
     ray_distance,
     t,
+    t_later,
+    u,
     v_offset,
     v_squared,
     weight_sum,
@@ -94,6 +97,26 @@ empirical_score = Equation(
     ),
 )
 
+_approach = sp.factor(-empirical_score.right / 2 / (x_v - avg_y))
+
+flow_step = Equation(
+    name="flow_step",
+    left=flowed_x_v,
+    right=avg_y + (x_v - avg_y) * sp.sqrt(t_later / t),
+    meaning="What the probability flow makes of a coordinate from t down to t', the Gibbs average standing still.",
+    source=DERIVED,
+    steps=(
+        Step(
+            "Variance exploding, the flow is $dx/dt$ = minus half the score. Away from the average x moves at the rate",
+            lambda: _approach,
+        ),
+        Step(
+            "Integrate the rate from t to t'.",
+            lambda: avg_y + (x_v - avg_y) * sp.exp(sp.integrate(_approach.subs(t, u), (u, t, t_later))),
+        ),
+    ),
+)
+
 empirical_jacobian = Equation(
     name="empirical_jacobian",
     left=empirical_jacobian_vw,
@@ -136,6 +159,7 @@ CHAPTER = Chapter(
         relative_log_weight,
         log_partition_of_sum,
         empirical_score,
+        flow_step,
         empirical_jacobian,
         noisy_eigenvalue,
     ),

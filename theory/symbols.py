@@ -124,6 +124,7 @@ quenched_second = sp.Symbol(r"\overline{\langle y_v^2\rangle}", real=True)
 quenched_log_R = sp.Symbol(r"\ln{R_N}", real=True)
 
 # The empirical score of one data set.
+t_later = sp.Symbol("t'", positive=True)
 ray_distance = sp.Symbol("D_t", nonnegative=True)
 D_0 = sp.Symbol("D_0", nonnegative=True)
 v_offset = sp.Symbol(r"v\cdot(x - y)", real=True)
@@ -135,6 +136,7 @@ avg_y = sp.Symbol(r"\langle y_v\rangle", real=True)
 covariance = sp.Symbol("C_{vw}", real=True)
 delta_vw = sp.Symbol(r"\delta_{vw}", nonnegative=True)
 empirical_score_v = sp.Symbol(r"\hat{s}_v", real=True)
+flowed_x_v = sp.Symbol("x_v(t')", real=True)
 empirical_jacobian_vw = sp.Symbol(r"\hat{J}_{vw}", real=True)
 dims = sp.Symbol("d", positive=True)
 noisy_value = sp.Symbol(r"\rho_v^{N}", positive=True)
@@ -151,6 +153,10 @@ dominance = sp.Symbol("r_y", real=True)
 excess_entropy = sp.Symbol("f", real=True)
 log_own_weight = sp.Symbol(r"\ln{w_1/Z}", real=True)
 log_empirical_density = sp.Symbol(r"\ln{p^{emp}}", real=True)
+flow_ratio = sp.Symbol(r"\frac{x_v(t')}{x_v(t)}", positive=True)
+log_N_captured = sp.Symbol(r"\ln{N_F}", real=True)
+log_N_basin = sp.Symbol(r"\ln{N_B}", real=True)
+basin = sp.Symbol("r_F", real=True)
 alpha = sp.Symbol("alpha", positive=True)
 w = sp.IndexedBase("w", positive=True)
 G = sp.Symbol("G", positive=True)
@@ -319,6 +325,8 @@ NOTATION: tuple[Notation, ...] = (
     Notation(covariance, "Gibbs covariance of y_v and y_w", ""),
     Notation(delta_vw, "1 if v is w, else 0", ""),
     Notation(empirical_score_v, "empirical score along v", "`score`"),
+    Notation(t_later, "a smaller noise variance that the probability flow from t reaches", ""),
+    Notation(flowed_x_v, "coordinate along v that the flow of the empirical score reaches there", ""),
     Notation(empirical_jacobian_vw, "its derivative along w", "`jacobian`"),
     Notation(dims, "number of dimensions", ""),
     Notation(noisy_value, "root mean square of t S along v, S the orthogonal-frame matrix", "`predicted_spectrum`"),
@@ -333,6 +341,10 @@ NOTATION: tuple[Notation, ...] = (
     Notation(excess_entropy, "excess entropy per dimension of the noised training set", "`excess_entropy`"),
     Notation(log_own_weight, "logarithm of the Gibbs weight of a noised training point's own sample", ""),
     Notation(log_empirical_density, "log-density of the noised training set", ""),
+    Notation(flow_ratio, "coordinate along v at t' over that at t, under the population's flow", ""),
+    Notation(log_N_captured, "size at which the flow from a training point has its weight equal to the rest at t'", ""),
+    Notation(log_N_basin, "size at which the flow decides at t' whether it ends at the training point", ""),
+    Notation(basin, "the same distance up to which the probability flow ends there", "`flow_basin_radius`"),
     Notation(alpha, "latent dimensions per dimension", "`latent_ratio`"),
     Notation(w[b], "share of the latent dimensions that have the variance of block b", "`weights`"),
     Notation(G, "resolvent of a random manifold, mean of 1/(t + s) over its spectrum", ""),

@@ -11,20 +11,25 @@ import sympy as sp
 from theory.condensation import critical_log_size
 from theory.derivation import DERIVED, Chapter, Equation, Step, merge_sums
 from theory.partition import generating_function, generating_function_slope, tidy
+from theory.score import population_score
 from theory.symbols import (
     B,
     N,
     Q,
     Z,
     b,
+    basin,
     d,
     dims,
     dominance,
+    flow_ratio,
     half_signal,
     lam,
     log_a,
     log_empirical_density,
     log_N,
+    log_N_basin,
+    log_N_captured,
     log_N_collapse,
     log_N_held_out,
     log_N_onset,
@@ -32,8 +37,12 @@ from theory.symbols import (
     log_Z,
     r,
     s,
+    s_v,
     t,
+    t_later,
     t_ratio,
+    u,
+    x_v,
 )
 from theory.symbols import excess_entropy as excess
 
@@ -138,7 +147,7 @@ dominance_radius = Equation(
     left=dominance,
     right=(log_N_onset - log_N) / half_signal,
     meaning="At $y^1 + \\sqrt{r t}\\,\\omega$ the weight of $y^1$ beats the rest for r below this. It is 1 at collapse "
-    "and 0 at onset. The basin of the probability flow is larger.",
+    "and 0 at onset.",
     source=DERIVED,
     steps=(
         Step(
@@ -150,6 +159,101 @@ dominance_radius = Equation(
         Step(
             "That is the summand of A; the balance is linear in r.",
             lambda: sp.solve(log_N - log_N_onset + r * half_signal, r)[0],
+        ),
+    ),
+)
+
+_growth = -population_score.right / (2 * x_v)
+
+population_flow = Equation(
+    name="population_flow",
+    left=flow_ratio,
+    right=sp.sqrt((s_v + t_later) / (s_v + t)),
+    meaning="What the probability flow of the data's law makes of a coordinate on its way from t down to t'.",
+    source=DERIVED,
+    steps=(
+        Step("Variance exploding, the flow is $dx/dt$ = minus half the score. It grows at the rate", lambda: _growth),
+        Step(
+            "Integrate the rate from t to t'.",
+            lambda: sp.sqrt(sp.exp(sp.logcombine(sp.integrate(2 * _growth.subs(t, u), (u, t, t_later)), force=True))),
+        ),
+    ),
+)
+
+_stretch = population_flow.right.subs(s_v, s[b])
+
+
+def _others(length: sp.Expr) -> sp.Expr:
+    """Logarithm of a sample's mean weight at t', at a probe of this squared length in block b."""
+    return generating_function.right.subs({lam: 1, t: t_later}).xreplace({Q[b]: length})
+
+
+captured_log_size = Equation(
+    name="captured_log_size",
+    left=log_N_captured,
+    right=sp.Sum(
+        d[b] * (sp.log((s[b] + t_later) / t_later) + s[b] / (s[b] + t) - s[b] * (1 - _stretch) ** 2 / t_later) / 2,
+        (b, 1, B),
+    ),
+    meaning="Size at which a training point's weight, where the population's flow from it at t has come by t', is "
+    "that of all others. At t' = t it is that of onset.",
+    source=DERIVED,
+    steps=(
+        Step(
+            "As long as the others outweigh it and are liquid the empirical flow is the population's. Block b of the "
+            "point has become $x_v(t')/x_v(t)$ times itself, and is at the squared distance",
+            lambda: d[b] * s[b] * (1 - _stretch) ** 2,
+        ),
+        Step(
+            "Equate its weight and the others' sum, $N e^{K(1)}$ at t', and solve for $\\ln N$.",
+            lambda: (
+                -_others(_stretch**2 * d[b] * s[b])
+                - sp.Sum(d[b] * s[b] * (1 - _stretch) ** 2 / (2 * t_later), (b, 1, B))
+            ),
+        ),
+    ),
+)
+
+_captured = _summand(captured_log_size.right)
+
+flow_basin_log_size = Equation(
+    name="flow_basin_log_size",
+    left=log_N_basin,
+    right=sp.Sum(d[b] * (sp.log((s[b] + t_later) / t_later) - s[b] * (1 - _stretch) / (s[b] + t_later)) / 2, (b, 1, B)),
+    meaning="Where it equals $\\ln N$, at t' below t, the training point is beaten or dominates at the edge of its "
+    "basin. It falls in t' and is that of collapse at t' = t: there is one such t' for every t above collapse.",
+    source=DERIVED,
+    steps=(
+        Step(
+            "The radius within which the point dominates at t' is $t' (\\ln N_F - \\ln N)$ times what does not depend "
+            "on t'. It is largest where its slope vanishes."
+        ),
+        Step(
+            "Solve for $\\ln N$.",
+            lambda: sp.Sum(_captured + sp.simplify(t_later * sp.diff(_captured, t_later)), (b, 1, B)),
+        ),
+    ),
+)
+
+flow_basin_radius = Equation(
+    name="flow_basin_radius",
+    left=basin,
+    right=t_later / t * (log_N_captured - log_N) / half_signal,
+    meaning="From $y^1 + \\sqrt{r t}\\,\\omega$ at t the probability flow ends at $y^1$ for r below this, for many "
+    "directions: the population's flow brings such points to where $y^1$ dominates, at the best t' for it. "
+    "It is 1 at collapse, as the dominance radius is, and larger above.",
+    source=DERIVED,
+    steps=(
+        Step(
+            "What r adds to the balance at t', one block's.",
+            lambda: sp.factor(
+                _summand(_others(_stretch**2 * d[b] * (s[b] + r * t))).expand().coeff(r, 1)
+                + _stretch**2 * d[b] * t / (2 * t_later)
+            ),
+        ),
+        Step(
+            "That is the summand of A times t/t'; the balance is linear in r.",
+            lambda: sp.solve(log_N - log_N_captured + r * half_signal * t / t_later, r)[0],
         ),
     ),
 )
@@ -219,6 +323,10 @@ CHAPTER = Chapter(
         held_out_log_size,
         generalization_ratio,
         dominance_radius,
+        population_flow,
+        captured_log_size,
+        flow_basin_log_size,
+        flow_basin_radius,
         empirical_log_density,
         excess_entropy,
         asymptotic_excess_entropy,

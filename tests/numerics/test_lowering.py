@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sympy.codegen.cfunctions import expm1, log1p
 
+import numerics.basins
 import numerics.criteria
 import numerics.diagram
 import numerics.empirical
@@ -108,6 +109,7 @@ def points(draw) -> dict:
         symbols.half_signal,
         symbols.log_N_collapse,
         symbols.log_N_onset,
+        symbols.log_N_captured,
         symbols.companion,
     ):
         values[symbol] = draw(st.floats(0.01, 10.0))
@@ -129,6 +131,7 @@ def points(draw) -> dict:
     values[symbols.mixture_mean] = draw(st.floats(4, 6))  # never the probe's coordinate
     values[symbols.tilt_variance] = draw(st.floats(0.01, 10.0))
     values[symbols.largest_eigenvalue] = draw(st.floats(1.5, 100.0))
+    values[symbols.t_later] = time * draw(st.floats(0.01, 1.0))
     values[symbols.cosine_offset] = draw(st.floats(0.001, 0.1))
     return values
 

@@ -56,6 +56,13 @@ def test_infinite_values_are_ordered():
     np.testing.assert_allclose(found.point[0], 1.0, atol=1e-13)
 
 
+def test_a_root_beside_an_infinite_end():
+    """The cell below 0.08 ends at the pole; its chord says nothing of the slope."""
+    target = 1 / 0.03
+    found = crossing(lambda u: jnp.where(u > 0, 1 / u, jnp.inf), [target])
+    np.testing.assert_allclose(found.point[0], 0.03, rtol=1e-12)
+
+
 def test_derivative_of_the_implicit_function():
     def root(scale, target):
         return first_crossing(lambda u: -scale * u**3 - u, target[None], LOW, HIGH, 128).point[0]

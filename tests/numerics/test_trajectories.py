@@ -7,7 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from numerics import InputError, Manifold, RandomManifold, Status, dominance_radius, gibbs, trajectory_times
+from numerics import (
+    InputError,
+    Manifold,
+    RandomManifold,
+    Status,
+    dominance_radius,
+    flow_basin_radius,
+    gibbs,
+    trajectory_times,
+)
 from numerics.laws import resolvent_at
 from numerics.trajectories import _sizes
 
@@ -73,12 +82,14 @@ def test_spectral_sums_are_those_of_drawn_matrices():
         assert np.abs(z).max() < 4.5
 
 
-@settings(max_examples=20, deadline=None, derandomize=True)
+@settings(max_examples=50, deadline=None, derandomize=True)
 @given(
-    exponents=st.lists(st.floats(-4, 2), min_size=3, max_size=3), log_size=st.floats(0.7, 60),
+    exponents=st.lists(st.floats(-4, 2), min_size=3, max_size=3),
+    multiplicities=st.lists(st.integers(1, 300), min_size=3, max_size=3), per_direction=st.floats(0.01, 5),
 )  # fmt: skip
-def test_the_formulas_keep_their_order(exponents, log_size):
-    times = trajectory_times(Manifold(10.0 ** np.array(exponents), [1, 5, 20]), log_num_samples=log_size)
+def test_the_formulas_keep_their_order(exponents, multiplicities, per_direction):
+    log_size = max(per_direction * sum(multiplicities), 0.7)
+    times = trajectory_times(Manifold(10.0 ** np.array(exponents), multiplicities), log_num_samples=log_size)
     collapse, onset, held_out, generalization = values(times)
     assert generalization < held_out < collapse < onset
     assert max(abs(float(getattr(times, name).residual)) for name in NAMES) < 1e-9 * log_size
@@ -94,6 +105,59 @@ def test_dominance_is_one_at_collapse_and_none_at_onset(default_manifold):
     radii = dominance_radius(law, noise_variance=at_collapse, log_num_samples=[0.25, 0.5])
     assert radii.shape == (2, 2)
     np.testing.assert_allclose(np.diag(radii), 1.0, atol=1e-9)
+
+
+@settings(max_examples=20, deadline=None, derandomize=True)
+@given(
+    exponents=st.lists(st.floats(-4, 2), min_size=3, max_size=3),
+    log_size=st.floats(0.7, 60),
+    place=st.floats(0.01, 1.5),
+)  # fmt: skip
+def test_the_flow_reaches_as_far_as_the_best_later_domination(exponents, log_size, place):
+    """Above collapse, the balance at every t' of a fine grid; the others are not condensed at the best."""
+    variances, multiplicities = 10.0 ** np.array(exponents), np.array([1.0, 5.0, 20.0])
+    law = Manifold(variances, multiplicities)
+    times = trajectory_times(law, log_num_samples=log_size)
+    collapse, onset = float(times.collapse.log_value), float(times.onset.log_value)
+    time = np.exp(collapse + place * (onset - collapse))
+    radius = float(flow_basin_radius(law, noise_variance=time, log_num_samples=log_size))
+    later = time * np.exp(-np.linspace(0, 12, 4001))[:, None]
+    stretch = np.sqrt((variances + later) / (variances + time))
+
+    def total(terms):
+        return np.sum(multiplicities * terms, axis=1) / 2
+
+    lead = total(np.log1p(variances / later) + variances / (variances + time)) - log_size
+    signal = np.sum(multiplicities * variances / (variances + time)) / 2
+    dominates = later[:, 0] / time * (lead - total(variances * (1 - stretch) ** 2 / later)) / signal
+    best = dominates.argmax()
+    assert radius == pytest.approx(dominates[best], abs=1e-4 * (1 + abs(dominates[best])))
+    assert radius > float(dominance_radius(law, noise_variance=time, log_num_samples=log_size))
+    # The entropy of the others there: ln N + K - K' at the length that the flow has.
+    length = stretch**2 * (variances + radius * time)
+    entropy = log_size - total(
+        np.log1p(variances / later) - variances / (later + variances) + length * variances / (later + variances) ** 2
+    )
+    assert entropy[best] > 0
+
+
+def test_the_basin_of_the_flow_begins_at_collapse(default_manifold):
+    collapse = float(trajectory_times(default_manifold, num_samples=1000).collapse.value)
+    times = collapse * np.array([0.99, 1.0001, 1.5, 1e4])
+    radii = flow_basin_radius(default_manifold, noise_variance=times, num_samples=[1e3, 1e4])
+    assert radii.shape == (4, 2)
+    assert np.isnan(radii[0, 0])
+    assert float(radii[1, 0]) == pytest.approx(1.0, abs=1e-3)
+    assert float(radii[3, 0]) < 0 < float(radii[2, 0]) < 1
+
+
+def test_the_basin_of_the_flow_has_a_derivative(default_manifold):
+    def radius(log_size):
+        return flow_basin_radius(default_manifold, noise_variance=0.05, log_num_samples=log_size)
+
+    size, shift = jnp.log(1000.0), 1e-4
+    difference = (radius(size + shift) - radius(size - shift)) / (2 * shift)
+    assert float(jax.grad(radius)(size)) == pytest.approx(float(difference), rel=1e-6)
 
 
 @pytest.mark.slow  # 20 000 samples in 60 dimensions
