@@ -133,8 +133,11 @@ def expected_collapse_probability(
         raise InputError("the collapse probability is predicted for one data-set size at a time")
     times = listed_noise_variances(noise_variance)
     _, values = _planted_averages(law, times, float(np.asarray(log_size)), progress)
-    curve = _curve(times, values.mean(axis=1), _scramble_error(values), np.nan, np.nan, law_record(law))
+    dimension = float(dimension_of(law))
+    size = float(np.exp(np.asarray(log_size)))
+    curve = _curve(times, values.mean(axis=1), _scramble_error(values), size, dimension, law_record(law))
     curve["value"].attrs = described("probability of a common nearest sample", "1")
+    curve["error"].attrs = described("standard error", "1")
     return curve.assign_attrs(observable="collapse-probability")
 
 

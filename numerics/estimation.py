@@ -155,8 +155,8 @@ def local_spectrum(
     wide directions and the ratios of variances are the manifold's, their size is that of the
     neighbourhood. A uniform ball of radius r in m dimensions has variance r^2/(m + 2) along each. Curvature adds
     directions of a variance that grows as r^4; in a neighbourhood no wider than the noise all directions are
-    alike, and few neighbours per dimension spread the spectrum (`critical_times_of_data`).
-    Source: K. Fukunaga and D. R. Olsen, IEEE Trans. Comput. C-20, 176 (1971).
+    alike, and few neighbours per dimension spread the spectrum (`critical_times_of_data`). Source: K. Fukunaga
+    and D. R. Olsen, IEEE Trans. Comput. C-20, 176 (1971).
 
     Args:
         data: the samples, (samples, dims). A sample at x is a neighbour too.
@@ -226,7 +226,7 @@ def _corrected(
     """The spectrum whose resamples have the measured variances in the mean."""
     spectrum = measured
     for _ in range(_ITERATIONS):
-        spectrum = np.sort(spectrum * measured / _spectra(spectrum, factors).mean(axis=0))[::-1]
+        spectrum = np.sort(spectrum * (measured / _spectra(spectrum, factors).mean(axis=0)))[::-1]
     return spectrum
 
 
@@ -246,7 +246,7 @@ def _solved_times(
     probe: Probe,
     log_sizes: Float[Array, " sizes"],
 ) -> Transition:
-    """Critical times, (spectra, blocks, sizes), of the manifold with each of these spectra."""
+    """Critical times, (spectra, blocks, sizes), of the manifold with each of these spectra, compiled as one."""
 
     def times(spectrum: Array, indicator: Array) -> Transition:
         law = manifold.with_variances(spectrum)
@@ -255,7 +255,8 @@ def _solved_times(
     def of_blocks(spectrum: Array) -> Transition:
         return jax.vmap(lambda indicator: times(spectrum, indicator))(jnp.eye(manifold.num_blocks))
 
-    return jax.vmap(of_blocks)(variances)
+    # One spectrum after another: all their tables at once would not stay in the processor's cache.
+    return jax.lax.map(of_blocks, variances)
 
 
 def _linear_times(

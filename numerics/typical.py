@@ -31,7 +31,7 @@ _log_partition_density = lower("log_partition_density", (*_node, M_1))
 
 SCRAMBLES = 8
 _POINTS, _OWN_WEIGHTS, _ESTIMATES = 8, 1 << 10, 1 << 13  # of a scramble; own weights at every point
-_TILTS = (1.0, 0.3)  # at which K is a control
+_SMALL_TILT = 0.3  # of the condensed phase, about that of typical data sets at their generalization time
 _BLOCKS = 4  # laws are padded to a multiple of so many
 _TOLERANCE = 1e-7
 # Below so many nats all weight is on the own sample, and the estimate, an upper bound, is as good as exact.
@@ -169,16 +169,19 @@ def _chi_squared(uniform: np.ndarray, degrees: np.ndarray | float) -> np.ndarray
 def _controls(
     space: _Space, at: _Question, lengths: Float[np.ndarray, "points classes blocks"], own: np.ndarray
 ) -> Float[np.ndarray, "points controls"]:
-    """What is known of an average at every point: K at the tilts, and leading-order estimates or powers of K."""
-    log_shares = np.log(at.shares)
-    exponents = [logsumexp(np.asarray(space.log_weights(lengths, tilt)) + log_shares, axis=1) for tilt in _TILTS]
+    """What is known of an average at every point: leading-order estimates, or K and powers of it."""
+
+    def exponent(tilt: float) -> Float[np.ndarray, " points"]:
+        return logsumexp(np.asarray(space.log_weights(lengths, tilt)) + np.log(at.shares), axis=1)
+
     if at.planted:
-        # Minus the logarithm of the own weight, and its square.
-        excess = np.logaddexp(0.0, (at.log_others + exponents[0])[:, None] - own)
-        return np.stack([excess.mean(axis=1), np.exp(-2 * excess).mean(axis=1), *exponents], axis=1)
+        # Minus the logarithm of the own weight, its square, and what the squares of all others' add up to.
+        excess = np.logaddexp(0.0, (at.log_others + exponent(1.0))[:, None] - own)
+        others = np.exp(np.minimum(exponent(2.0) - 2 * exponent(1.0) - at.log_others, 0.0))
+        return np.stack([excess.mean(axis=1), np.exp(-2 * excess).mean(axis=1), exponent(1.0), others], axis=1)
     # Far out, the nearest sample's distance grows faster than K; the scale only keeps the powers in range.
-    scaled = exponents[1] / np.sum(space.multiplicities)
-    return np.stack([*exponents, scaled**2, scaled**3], axis=1)
+    scaled = exponent(_SMALL_TILT) / np.sum(space.multiplicities)
+    return np.stack([exponent(1.0), scaled, scaled**2, scaled**3], axis=1)
 
 
 def _exact(space: _Space, at: _Question, own: int, lengths: np.ndarray, weights: np.ndarray) -> tuple[float, float]:

@@ -49,10 +49,10 @@ def test_expected_is_the_mean_over_data_sets(mixed):
     law = GaussianMixture.two_classes(6.0, LAW) if mixed else LAW
     sets, size = 16, 500
     values, together = [], []
-    for key in jax.random.split(KEY, sets):
-        data = law.sample(key, size)
-        values.append(excess_entropy(data, TIMES, num_probes=500, key=key).value.values)
-        together.append(_participation(np.asarray(data), key))
+    for draw in range(sets):
+        data = law.sample(jax.random.key(100 + draw), size)
+        values.append(excess_entropy(data, TIMES, num_probes=500, key=jax.random.key(200 + draw)).value.values)
+        together.append(_participation(np.asarray(data), jax.random.key(300 + draw)))
     for measured, expected in (
         (np.array(values), expected_excess_entropy(law, noise_variance=TIMES, num_samples=size, theory="finite_n")),
         (np.array(together), expected_collapse_probability(law, noise_variance=TIMES, num_samples=size)),
@@ -60,13 +60,13 @@ def test_expected_is_the_mean_over_data_sets(mixed):
         error = np.hypot(measured.std(axis=0, ddof=1) / np.sqrt(sets), expected.error.values)
         z = (measured.mean(axis=0) - expected.value.values) / error
         assert np.abs(z).max() < 4
-        assert (expected.error.values < 0.5 * error).all()
+        assert (expected.error.values < 0.7 * error).all()
 
 
 def _participation(data: np.ndarray, key: jax.Array) -> np.ndarray:
     from numerics import gibbs
 
-    noise = np.asarray(jax.random.normal(jax.random.fold_in(key, 1), data.shape))
+    noise = np.asarray(jax.random.normal(key, data.shape))
     return np.asarray(gibbs(data, data, TIMES, directions=noise).participation).mean(axis=1)
 
 
