@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from jaxtyping import Array
     from matplotlib.figure import Figure
 
+    from numerics.laws import GaussianMixture
     from numerics.manifold import Manifold
     from numerics.probe import Probe
 
@@ -361,6 +362,94 @@ def spectrum(
 
 
 @app.command
+def compare(
+    curve: Path,
+    *,
+    observable: Literal[
+        "participation", "dimension", "excess-entropy", "collapse-probability", "cloning", "singular-values"
+    ]
+    | None = None,
+    law: str = "manifold",
+    squared_center: float | None = None,
+    manifold: ManifoldInput = ManifoldInput(),
+    theory: str = "finite_n",
+    block: Whole = 0,
+    probe: str = "along",
+    index: Whole = 0,
+    clock: ClockOption = ClockOption(),
+    output: OutputOptions = OutputOptions(),
+) -> None:
+    """A measured curve against the theory: residuals, chi-square, and how far apart they are in ln t.
+
+    Writes compare.nc, .json, .png and .pdf, and prints the table. What the curve's file says of its observable,
+    schedule and num_samples need not be said again.
+
+    Parameters
+    ----------
+    curve
+        A .csv, .npz or .nc file with the columns time, value, error and, of replicates, replicate.
+    observable
+        What was measured.
+    law
+        manifold; two-classes, Gaussians of that manifold about two opposite centers; or the file of a measured
+        excess entropy, which bounds the collapse probability from below.
+    squared_center
+        Squared distance of the centers from the origin, along the first direction.
+    theory
+        Level of the theory: finite_n; rem for the excess entropy; population or published for singular values.
+    block
+        Block of the probed direction, for the participation.
+    probe
+        Where the participation is taken: origin, along[:AMPLITUDE], random_direction[:AMPLITUDE], data_point or
+        typical.
+    index
+        Which singular value, from 0, the largest.
+    """
+    from dataclasses import replace
+
+    from numerics.curve_study import Asked, on_noise_variance, predict, study_curve, with_both_errors
+    from numerics.curves import load_curve
+    from numerics.files import output_folder, write_whole
+    from numerics.provenance import extended
+
+    read = load_curve(curve)
+    found = _said("observable", observable, read.attrs.get("observable"), curve)
+    schedule = _said("schedule", clock.schedule, read.attrs.get("schedule"), curve)
+    measured = on_noise_variance(read, schedule)
+    if manifold.num_samples is None and manifold.data is None and "num_samples" in read.attrs:
+        manifold = replace(manifold, num_samples=float(read.attrs["num_samples"]))
+    spectrum, num_samples, record, _ = _read_manifold(manifold)
+    source = _read_law(law, squared_center, spectrum)
+    asked = Asked(num_samples, theory, block, _read_probe(probe), index)
+    folder = output_folder(output.out)
+    predicted = predict(found, source, measured.noise_variance.values, asked, progress=True)
+    measured = with_both_errors(measured, predicted)
+    study = study_curve(measured, predicted)
+    inputs = record | {"curve": str(curve), "observable": found, "law": law, "theory": theory, "seed": output.seed}
+    study.attrs["provenance"] = extended(study.attrs["provenance"], inputs)
+    rows = [_curve_row(study.isel(noise_variance=place)) for place in range(study.sizes["noise_variance"])]
+    names = ("reduced_chi_square", "max_abs_z", "log_time_shift", "log_time_shift_lower", "log_time_shift_upper")
+    summary = {name: _or_none(float(study.attrs[name])) for name in names}
+    document = {"summary": summary, "rows": rows}
+    whole = document | {"provenance": json.loads(study.attrs["provenance"])}
+
+    from numerics.figures import figure_writers
+    from numerics.spectrum_figures import comparison_figure
+
+    write_whole(
+        {
+            folder / "compare.nc": lambda file: study.to_netcdf(file, engine="h5netcdf"),
+            folder / "compare.json": lambda file: file.write_text(json.dumps(whole, indent=1) + "\n"),
+        }
+        | figure_writers(comparison_figure(measured, predicted), folder / "compare")
+    )
+    _print_table(rows, f"{found.replace('-', ' ')}, {law}, schedule {schedule}", output.json)
+    _print_table([dict(summary)], "measured less predicted", output.json)
+    if output.json:
+        print(_as_json(document))
+
+
+@app.command
 def derive(
     *,
     chapter: str | None = None,
@@ -375,7 +464,7 @@ def derive(
     ----------
     chapter
         One chapter only: partition, condensation, score, probe, finite_n, empirical, published, trajectories,
-        random_manifold or schedules.
+        mixture, random_manifold or schedules.
     format
         Markdown with LaTeX formulas, or a LaTeX fragment.
     out
@@ -436,6 +525,37 @@ def _read_manifold(given: ManifoldInput) -> "tuple[Manifold, float, dict[str, ob
     if not (math.isfinite(num_samples) and num_samples >= 2):
         raise InputError(f"--num-samples is {num_samples:g}; it must be finite and at least 2")
     return law, num_samples, record | {"num_samples": num_samples}, data
+
+
+def _read_law(
+    name: str, squared_center: float | None, spectrum: "Manifold"
+) -> "Manifold | GaussianMixture | xr.Dataset":
+    """The law of that name, or the measured excess entropy of that file."""
+    if (name == "two-classes") != (squared_center is not None):
+        raise InputError("--squared-center goes with --law two-classes; give both or none")
+    if name == "manifold":
+        return spectrum
+    if squared_center is not None:
+        from numerics.laws import GaussianMixture
+
+        return GaussianMixture.two_classes(squared_center, spectrum)
+    if Path(name).suffix not in (".csv", ".npz", ".nc"):
+        raise InputError(f"there is no law {name!r}; choose manifold, two-classes or the file of an excess entropy")
+    from numerics.curve_study import on_noise_variance
+    from numerics.curves import load_curve
+
+    entropy = load_curve(name)
+    _said("observable", "excess-entropy", entropy.attrs.get("observable"), name)
+    return on_noise_variance(entropy, _said("schedule", None, entropy.attrs.get("schedule"), name))
+
+
+def _said(what: str, given: str | None, in_file: object, file: Path | str) -> str:
+    """What was given, or else stands in the file; not both, and different."""
+    if given is None and in_file is None:
+        raise InputError(f"{file} does not say its {what}; give --{what}, or add a line '# {what}: ...' to the file")
+    if given is not None and in_file is not None and given != in_file:
+        raise InputError(f"the {what} of {file} is {in_file}, not {given}")
+    return str(in_file if given is None else given)
 
 
 def _read_probe(text: str) -> "Probe":
@@ -594,6 +714,12 @@ def _dimension_row(at: "xr.Dataset") -> dict[str, object]:
         "population_gap_dimension": int(at.population_gap_dimension),
         "resolved_dimension": _or_none(float(at.resolved_dimension)),
     }
+
+
+def _curve_row(at: "xr.Dataset") -> dict[str, object]:
+    """The comparison's row of one time."""
+    numbers = ("time", "noise_variance", "measured", "error", "predicted", "residual", "z")
+    return {name: _or_none(float(at[name])) for name in numbers}
 
 
 def _readings(at: "xr.Dataset", *names: str) -> dict[str, float | int | None]:

@@ -15,6 +15,14 @@ from numerics.figures import COLUMN_WIDTH, DASHES, MOST_LINES, STYLE, UNITS, dra
 _MARKERS = "os^Dv<"
 _LABELS = {"num_samples": "$N$", "noise_variance": f"noise variance $t$ [{UNITS}]", "time": "time"}
 
+_OBSERVABLES = {
+    "participation": "participation $Y_2$",
+    "excess-entropy": "excess entropy $f$ [nats/dimension]",
+    "collapse-probability": "probability of the same sample",
+    "cloning": "probability of the same class",
+    "singular-values": "singular value times $t$",
+}
+
 
 def comparison_figure(measured: xr.Dataset, predicted: xr.Dataset) -> Figure:
     """What `compare` compares: above, the predicted curve as lines and the measured one as points; below, z."""
@@ -32,6 +40,7 @@ def comparison_figure(measured: xr.Dataset, predicted: xr.Dataset) -> Figure:
         handles, labels = above.get_legend_handles_labels()
         if handles:
             figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False, handlelength=1.6)
+        draw_clock(above, "top", measured)
     return figure
 
 
@@ -50,7 +59,8 @@ def draw_curves(axes: Axes, measured: xr.Dataset, predicted: xr.Dataset) -> None
         axes.errorbar(
             points[clock], points, bars, **style, linestyle="none", markersize=2.5, elinewidth=0.7, label=label
         )
-    axes.set(xscale="log", xlabel=_LABELS[clock], ylabel=measured.attrs.get("observable", _name(value)))
+    name = measured.attrs.get("observable", _name(value))
+    axes.set(xscale="log", xlabel=_LABELS[clock], ylabel=_OBSERVABLES.get(name, name))
 
 
 def spectrum_figure(study: xr.Dataset) -> Figure:
@@ -112,7 +122,8 @@ def _columns(value: xr.DataArray) -> list[xr.DataArray]:
 
 def _styles(value: xr.DataArray) -> list[dict[str, Any]]:
     count = len(_columns(value))
-    return [{"color": colour, "marker": _MARKERS[place % len(_MARKERS)]} for place, colour in enumerate(shades(count))]
+    colours = shades(count) if count > 1 else ["black"]
+    return [{"color": colour, "marker": _MARKERS[place % len(_MARKERS)]} for place, colour in enumerate(colours)]
 
 
 def _label(column: xr.DataArray, value: xr.DataArray) -> str | None:

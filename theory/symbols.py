@@ -152,6 +152,7 @@ t_ratio = sp.Symbol(r"\frac{t_G}{t_D}", positive=True)
 dominance = sp.Symbol("r_y", real=True)
 excess_entropy = sp.Symbol("f", real=True)
 log_own_weight = sp.Symbol(r"\ln{w_1/Z}", real=True)
+collapse_bound = sp.Symbol(r"\overline{Y_2}^{\min}", positive=True)
 log_empirical_density = sp.Symbol(r"\ln{p^{emp}}", real=True)
 flow_ratio = sp.Symbol(r"\frac{x_v(t')}{x_v(t)}", positive=True)
 log_N_captured = sp.Symbol(r"\ln{N_F}", real=True)
@@ -340,6 +341,7 @@ NOTATION: tuple[Notation, ...] = (
     Notation(dominance, "squared distance, in t per direction, up to which a training point dominates", ""),
     Notation(excess_entropy, "excess entropy per dimension of the noised training set", "`excess_entropy`"),
     Notation(log_own_weight, "logarithm of the Gibbs weight of a noised training point's own sample", ""),
+    Notation(collapse_bound, "least mean participation at noised training points of a given excess entropy", ""),
     Notation(log_empirical_density, "log-density of the noised training set", ""),
     Notation(flow_ratio, "coordinate along v at t' over that at t, under the population's flow", ""),
     Notation(log_N_captured, "size at which the flow from a training point has its weight equal to the rest at t'", ""),

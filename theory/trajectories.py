@@ -19,6 +19,7 @@ from theory.symbols import (
     Z,
     b,
     basin,
+    collapse_bound,
     d,
     dims,
     dominance,
@@ -311,6 +312,26 @@ asymptotic_excess_entropy = Equation(
     ),
 )
 
+collapse_probability_bound = Equation(
+    name="collapse_probability_bound",
+    left=collapse_bound,
+    right=sp.exp(-dims * excess),
+    meaning="The least probability that two trajectories of the exact empirical reverse process, cloned at a noised "
+    "training point, end at the same sample, by the excess entropy.",
+    source=DERIVED,
+    steps=(
+        Step("They end at a sample with the probability of its Gibbs weight, so at the same one with $Y_2$."),
+        Step(
+            "The own sample is a draw from the Gibbs weights, so f d is their mean entropy. The entropy is at least "
+            "$-\\ln Y_2$, equal for n equal weights.",
+            lambda: sp.simplify(
+                (-N * (1 / N) * sp.log(1 / N)) - (-sp.log(N * (1 / N) ** 2))  # it vanishes
+            ),
+        ),
+        Step("The exponential is convex, so the mean of $Y_2$ is at least", lambda: sp.exp(-(dims * excess))),
+    ),
+)
+
 CHAPTER = Chapter(
     name="trajectories",
     title="Typical trajectories",
@@ -330,5 +351,6 @@ CHAPTER = Chapter(
         empirical_log_density,
         excess_entropy,
         asymptotic_excess_entropy,
+        collapse_probability_bound,
     ),
 )

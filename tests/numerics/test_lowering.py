@@ -12,6 +12,7 @@ from sympy.codegen.cfunctions import expm1, log1p
 
 import numerics.basins
 import numerics.criteria
+import numerics.curve_study
 import numerics.diagram
 import numerics.empirical
 import numerics.generalization
@@ -127,6 +128,7 @@ def points(draw) -> dict:
         values[symbol] = [draw(st.floats(0.01, 10.0)) for _ in range(BLOCKS)]
     for symbol in (symbols.reference_K, symbols.reference_K_2, symbols.log_Z, symbols.log_own_weight):
         values[symbol] = draw(st.floats(-10, 10))
+    values[symbols.excess_entropy] = draw(st.floats(0.0, 3.0))
     values[symbols.reference_weight] = draw(st.floats(0.1, 1.0))
     values[symbols.mixture_mean] = draw(st.floats(4, 6))  # never the probe's coordinate
     values[symbols.tilt_variance] = draw(st.floats(0.01, 10.0))
