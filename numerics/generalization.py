@@ -120,6 +120,8 @@ def _cross_validated(
         raise InputError("cross-validation chooses samples at random; give key=jax.random.key(...)")
     count = min(num_probes, len(rows))
     largest = len(rows) - -(-count // _FOLDS)
+    if largest < 2:
+        raise InputError("the data have two samples; cross-validation needs at least three")
     size = largest if num_samples is None else num_samples
     if not isinstance(size, (int, float, np.number)) or size != int(size) or not 1 < size <= largest:
         raise InputError(

@@ -93,6 +93,7 @@ def test_cross_validation_is_deterministic_and_knows_its_sizes():
         (RandomManifold([1.0], [1.0], latent_ratio=0.5), {"log_num_samples": 0.4}, "random manifolds"),
         (np.eye(3), {}, "key"),
         (np.eye(3), {"num_samples": 3, "key": KEY}, "2 to 2"),
+        (np.eye(2), {"key": KEY}, "at least three"),
         (np.eye(3), {"log_num_samples": 1.0, "key": KEY}, "as num_samples"),
         (np.ones((20, 2)), {"key": KEY}, "all samples are the same"),
     ],
