@@ -26,6 +26,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import Markdown
 from scipy.interpolate import PchipInterpolator
+from scipy.optimize import isotonic_regression
 from scipy.special import entr
 from sklearn.datasets import load_digits
 
@@ -78,9 +79,11 @@ Markdown("\n".join(theory.equation(name).to_markdown() for name in ("excess_entr
 #
 # Excess entropy f of N = 20000 points in d = 256 dimensions, two Gaussians of unit variance about $\pm m$ with
 # $|m|^2 = d$. Theory: the asymptotic $\max(0, (\ln N - I)/d)$, and the mean over data sets at this N, exact. That is
-# computed at five noise variances, where it differs from the asymptotic value, and interpolated in $\ln f$ and
-# $\ln t$: above the last the two are the same within a tenth of an error bar; below the first f, which rises with t,
-# is less than its value there.
+# computed at four of the published times, where it differs from the asymptotic value, and interpolated in $\ln f$ and
+# $\ln t$. Above the last the asymptotic value stands for it: the two differ by a tenth of an error bar there, and
+# less beyond. At the one time below the first its value at the first stands for it, an upper bound, as f rises with
+# t. The published points are the exact curve within their errors; at the asymptotic collapse itself, where the
+# asymptotic f vanishes, they are tens of error bars above zero, and f leaves zero well before.
 
 # %%
 law = GaussianMixture.two_classes(256.0, Manifold([1.0], [256]))
@@ -90,28 +93,27 @@ error = measured.error.values
 asymptotic = expected_excess_entropy(
     law, noise_variance=measured.noise_variance.values, num_samples=size, theory="rem"
 ).value.values
-at = np.array([0.944, 1.336, 1.532, 1.728, 2.12])
+at = measured.ou.values[1:5]
 exact = expected_excess_entropy(law, noise_variance=ou.noise_variance(at), num_samples=size, theory="finite_n")
 exact = exact.value.values
-above = measured.ou.values > at[-1] + 0.01
+above = np.arange(5, len(asymptotic))
 curve = PchipInterpolator(
     np.log(ou.noise_variance(np.append(at, measured.ou.values[above]))), np.log(np.append(exact, asymptotic[above]))
 )
 expected = np.exp(curve(np.log(np.maximum(measured.noise_variance.values, ou.noise_variance(at[0])))))
 z = (measured.value.values - expected) / error
-same = np.isclose(measured.ou.values, at[-1])
-print("exact:", dict(zip(at.tolist(), exact.round(8).tolist(), strict=True)))
-print("exact less asymptotic at the last, in error bars:", ((exact[-1] - asymptotic[same]) / error[same]).round(3))
+print("exact:", dict(zip(at.round(3).tolist(), exact.round(8).tolist(), strict=True)))
+print("exact less asymptotic there, in error bars:", ((exact - asymptotic[1:5]) / error[1:5]).round(2))
 print("z, exact:", z.round(1))
 print("z, asymptotic:", ((measured.value.values - asymptotic) / error).round(1))
 print(f"max |z| of {len(z)} points: {np.abs(z).max():.2f}; mean z^2: {np.mean(z**2):.2f}")
 assert np.abs(z).max() < 3.5
 
 # %%
-collapse = float(ou.time(trajectory_times(law, num_samples=size).collapse.value))
-print(f"asymptotic collapse at tau = {collapse:.3f}")
 fine = np.linspace(at[0], 8.0, 300)
 early = np.linspace(0.5, 8.0, 200)
+collapse = crossing(early, collapse_log_sizes(law, ou.noise_variance(early)), np.log(size))
+print(f"asymptotic collapse at tau = {collapse:.3f}")
 line = expected_excess_entropy(law, noise_variance=ou.noise_variance(early), num_samples=size, theory="rem")
 dark, light = shades(4)[[3, 1]]
 figure, (axes, below) = plt.subplots(
@@ -122,10 +124,10 @@ axes.plot(fine, np.exp(curve(np.log(ou.noise_variance(fine)))), color=dark, line
 axes.errorbar(measured.ou, measured.value, measured.error, fmt="ko", **POINTS, label="published")
 axes.axvline(collapse, color="0.5", linestyle=DASHES[3], linewidth=0.8)
 axes.axhline(np.log(size) / 256, color="0.7", linewidth=0.6)
-axes.text(0.6, np.log(size) / 256, r"$\ln N/d$", va="bottom", fontsize=7)
+axes.text(7.3, np.log(size) / 256 + 0.0003, r"$\ln N/d$", va="bottom", fontsize=7)
 axes.set(ylabel="excess entropy $f$ [nats per dim.]", ylim=(-0.002, 0.043))
-axes.legend(loc="center right", frameon=False)
-inset = axes.inset_axes([0.44, 0.1, 0.24, 0.36])
+axes.legend(loc="center right", frameon=False, bbox_to_anchor=(1.0, 0.66))
+inset = axes.inset_axes([0.5, 0.1, 0.46, 0.36])
 zoom = (early > 0.5) & (early < 1.8)
 inset.plot(early[zoom], line.value.values[zoom], color=light, linestyle=DASHES[1])
 near = fine[fine < 1.8]
@@ -143,25 +145,26 @@ plt.show()
 # ## Speciation of the same mixture
 #
 # The probability that two trajectories cloned at $\tau$ end in the same class, and the time of speciation,
-# $\frac{1}{2}\ln\Lambda$, as a vertical line.
+# $\frac{1}{2}\ln\Lambda$, as a vertical line. Nothing is fitted; the points are on the curves, within their errors.
 
 # %%
 figure, axes = plt.subplots(figsize=(COLUMN_WIDTH, 2.5), layout="constrained")
-fine = np.linspace(0.8, 7.6, 120)
+fine = np.linspace(0.8, 10.2, 140)
 for dims, marker, colour, dashes in ((256, "o", shades(4)[1], "--"), (1024, "s", shades(4)[3], "-")):
     law = GaussianMixture.two_classes(float(dims), Manifold([1.0], [dims]))
     measured = published(f"gaussian_mixture_speciation_d{dims}")
     predicted = cloning_curve(law, noise_variance=measured.noise_variance.values).value.values
     z = (measured.value.values - predicted) / measured.error.values
     line = cloning_curve(law, noise_variance=ou.noise_variance(fine))
-    speciation = float(ou.time(trajectory_times(law, num_samples=size).speciation.value))
+    speciation = 0.5 * np.log(float(law.largest_variance))
     axes.plot(fine, line.value, color=colour, linestyle=dashes, linewidth=1.0, label=f"theory, $d$ = {dims}")
     axes.errorbar(
         measured.ou, measured.value, measured.error, fmt=marker, color=colour, markeredgecolor="black", **POINTS,
         label=f"published, $d$ = {dims}",
     )  # fmt: skip
     axes.axvline(speciation, color=colour, linestyle=dashes, linewidth=0.7)
-    axes.text(speciation, 1.045, rf"$\tau_S$, {dims}", ha="center", fontsize=6)
+    side = "right" if dims == 256 else "left"
+    axes.text(speciation, 1.04, rf"$\tau_S$, $d$ = {dims}", ha=side, fontsize=6)
     print(f"d = {dims}: speciation at tau = {speciation:.3f}; z: {z.round(1)}; max |z| {np.abs(z).max():.2f}")
     assert np.abs(z).max() < 4
 axes.set(xlabel=CLOCK, ylabel="probability of the same class [1]", ylim=(0.46, 1.03))
@@ -171,13 +174,21 @@ plt.show()
 
 # %% [markdown]
 # ## Speciation of image sets
+#
+# The same of networks trained on two classes of images, above, with the predicted $\frac{1}{2}\ln\Lambda$ of each set
+# as a line of its dashes; below, against the distance from it, beside the curve of two well separated Gaussians. The
+# value that this curve has at speciation is passed near the prediction by MNIST and ImageNet16: off by less than a
+# tenth of it, but at the end of the 95 % interval (ImageNet16, later) or beyond it (MNIST, earlier). LSUN's passes it
+# far too early, by a quarter of $\tau$, and its whole curve is of another shape: clones part slowly from the smallest
+# times on, and at the largest they still agree more often than not. A largest eigenvalue says nothing of the latter;
+# classes that are generated with unequal shares would do it, those that are printed.
 
 # %%
 squared = 1e6
 separated = GaussianMixture.two_classes(squared, Manifold([1.0], [1]))
 at_speciation = float(cloning_curve(separated, noise_variance=[squared]).value[0])
 print(f"well separated classes at their speciation: {at_speciation:.4f}")
-offset = np.linspace(-2.2, 2.2, 90)
+offset = np.linspace(-2.2, 4.6, 120)
 shared = cloning_curve(separated, noise_variance=ou.noise_variance(0.5 * np.log1p(squared) + offset))
 figure, (axes, below) = plt.subplots(2, 1, figsize=(COLUMN_WIDTH, 4.2), layout="constrained")
 styles = {"mnist": ("o", DASHES[0]), "imagenet16": ("s", DASHES[1]), "lsun": ("^", DASHES[2])}
@@ -193,10 +204,13 @@ for (name, (marker, dashes)), colour in zip(styles.items(), shades(4)[[3, 1, 0]]
         f"({early:.3f} to {late:.3f}), {middle / predicted - 1:+.0%}; "
         f"by the noise variance a factor {ou.noise_variance(middle) / ou.noise_variance(predicted):.2f}"
     )
+    end = measured.value.values[-4:].mean()
+    share = 0.5 + np.sqrt(max(0.5 * end - 0.25, 0.0))
+    print(f"    mean of the last four points {end:.3f}, as of classes with shares {share:.2f} and {1 - share:.2f}")
     shown = {"fmt": marker, "color": colour, "markeredgecolor": "black"} | POINTS
     axes.errorbar(measured.ou, measured.value, measured.error, **shown, label=label)
     axes.axvline(predicted, color=colour, linestyle=dashes, linewidth=1.0)
-    axes.text(predicted, 1.045, label, ha="center", fontsize=6)
+    axes.text(predicted, 1.04, label, ha="right" if name == "imagenet16" else "left", fontsize=6)
     below.errorbar(measured.ou - predicted, measured.value, measured.error, **shown)
 axes.axhline(at_speciation, color="0.6", linewidth=0.6)
 axes.set(xlabel=CLOCK, ylabel="probability of the same class [1]", ylim=(0.46, 1.03))
@@ -222,6 +236,13 @@ plt.show()
 #   $h(p) + (1 - p)\ln(N - 1) = H$: one heavy weight and the others equal (Harremoës and Topsøe, IEEE Trans. Inf.
 #   Theory 47, 2944 (2001)). It is concave only at small H, so a mean is bounded by its concave hull: a tangent from
 #   the uniform weights, $H = \ln N$, and the curve itself below the point where that touches.
+#
+# f rises with t, so the published one is replaced by the rising curve that is nearest to it. The digits, whose
+# weights are summed exactly, show where between the bounds an empirical score lies. The networks: at small times
+# their clones coincide as often as the lower bound allows, or slightly less, by up to two standard errors at a time,
+# where the exact score of the digits is clear of that bound; they lie inside only once the weights have spread.
+# With these errors of f, multiplied by d, no point alone is below the band; several in a row at its edge
+# are what a network does that leaves a sample earlier than its empirical score would.
 
 
 # %%
@@ -245,48 +266,71 @@ entropies, squares = entr(drawn).sum(axis=1), (drawn**2).sum(axis=1)
 assert (squares >= np.exp(-entropies) - 1e-12).all()
 assert (squares <= largest_participation(entropies, 50) + 1e-6).all()
 
-figure, both = plt.subplots(2, 1, figsize=(COLUMN_WIDTH, 4.0), layout="constrained", sharex=True)
-for axes, name, label in zip(both, ("imagenet16", "lsun"), ("ImageNet16", "LSUN"), strict=True):
+digits = load_data("digits")
+own_time = 0.05 + np.geomspace(0.05, 2.5, 14)  # on the clock of data of unit mean variance
+of_digits = ou.noise_variance(own_time) * digits.var(axis=0).mean()
+noise = np.asarray(jax.random.normal(key, digits.shape))
+seen = gibbs(digits, digits, of_digits, directions=noise)
+entropy_of_digits = np.mean(np.asarray(seen.log_partition) + 0.5 * np.sum(noise**2, axis=1), axis=1)
+squares_of_digits = np.asarray(seen.participation)
+spread = squares_of_digits.std(axis=1, ddof=1) / np.sqrt(len(digits))
+panels = [("digits, exact empirical score", own_time, squares_of_digits.mean(axis=1), spread, own_time,
+           entropy_of_digits, np.zeros(len(own_time)), len(digits))]  # fmt: skip
+for name, label in (("imagenet16", "ImageNet16, networks"), ("lsun", "LSUN, networks")):
     measured, excess = published(f"image_collapse_{name}"), published(f"image_excess_entropy_{name}")
     dims, count = int(excess.attrs["dimension"]), int(excess.attrs["num_samples"])
-    assert np.array_equal(measured.time[: excess.sizes["time"]], excess.time[: measured.sizes["time"]])
-    excess = excess.sel(time=measured.time[measured.time <= excess.time[-1]])
-    entropy, spread = excess.value.values * dims, excess.error.values * dims
-    bounds = {
-        side: np.clip(entropy + side * 1.96 * spread, 0.0, np.log(count)) for side in (-1, 0, 1)
-    }  # the entropy of weights is neither negative nor beyond ln N, which the estimate may be
-    lowest, highest = np.exp(-bounds[0]), largest_participation(bounds[0], count)
+    monotone = isotonic_regression(excess.value.values * dims).x
+    panels.append((label, measured.ou.values, measured.value.values, measured.error.values, excess.ou.values,
+                   monotone, excess.error.values * dims, count))  # fmt: skip
+
+# %%
+figure, axes_of = plt.subplots(3, 1, figsize=(COLUMN_WIDTH, 5.4), layout="constrained", sharex=True)
+for axes, (label, clock, value, bar, entropy_clock, entropy, spread, count) in zip(axes_of, panels, strict=True):
+    # The entropy of weights is neither negative nor beyond ln N, which an estimate may be.
+    low, middle, high = (np.clip(entropy + side * 1.96 * spread, 0.0, np.log(count)) for side in (-1, 0, 1))
+    lowest, highest = np.exp(-middle), largest_participation(middle, count)
     axes.fill_between(
-        excess.ou, np.exp(-bounds[1]), largest_participation(bounds[-1], count), color="0.88", linewidth=0,
-        label="95 % of the bounds' error",
+        entropy_clock, np.exp(-high), largest_participation(low, count), color="0.88", linewidth=0,
+        label="their 95 % interval",
     )  # fmt: skip
-    axes.fill_between(excess.ou, lowest, highest, color="0.7", linewidth=0, label="bounds by the excess entropy")
-    axes.plot(excess.ou, lowest, "k--", linewidth=0.8)
-    axes.plot(excess.ou, highest, "k-", linewidth=0.8)
-    axes.errorbar(measured.ou, measured.value, measured.error, fmt="ko", **POINTS, label="published clones")
-    axes.set(ylabel="same sample [probability]", title=f"{label}, $N$ = {count}, $d$ = {dims}", ylim=(-0.03, 1.05))
-    value, bar = (each.sel(time=excess.time).values for each in (measured.value, measured.error))
-    z = (value - lowest) / np.hypot(bar, lowest * spread)
-    print(f"{label}: tau          ", excess.ou.values.round(2))
-    print("  lower bound       ", lowest.round(3))
-    print("  clones            ", value.round(3))
-    print("  upper bound       ", highest.round(3))
-    print("  z above lower     ", z.round(1))
-    print(
-        "  half of the clones at tau ="
-        f" {crossing(measured.ou, measured.value, 0.5):.3f}; bounds: {crossing(excess.ou, lowest, 0.5):.3f}"
-        f" to {crossing(excess.ou, highest, 0.5):.3f}"
-    )
-both[0].legend(frameon=False, fontsize=6, loc="upper right")
-both[1].set_xlabel(CLOCK)
+    axes.fill_between(entropy_clock, lowest, highest, color="0.7", linewidth=0, label="bounds by the entropy")
+    axes.plot(entropy_clock, lowest, "k--", linewidth=0.8)
+    axes.plot(entropy_clock, highest, "k-", linewidth=0.8)
+    axes.errorbar(clock, value, bar, fmt="ko", **POINTS, label="measured")
+    axes.set(ylabel="same sample [probability]", ylim=(-0.03, 1.05))
+    axes.set_title(f"{label}, $N$ = {count}", fontsize=8)
+    both = np.flatnonzero(clock <= entropy_clock[-1] + 1e-9)
+    assert np.allclose(clock[both], entropy_clock[: len(both)])
+    z = (value[both] - lowest) / np.hypot(bar[both], lowest * spread)
+    print(label)
+    rows = {"tau": clock[both].round(2), "lower bound": lowest.round(3), "measured": value[both].round(3),
+            "upper bound": highest.round(3), "z above lower": z.round(1)}  # fmt: skip
+    for what, row in rows.items():
+        print(f"    {what:14}", *(f"{one:6g}" for one in row))
+    halves = [crossing(*pair, 0.5) for pair in ((clock, value), (entropy_clock, lowest), (entropy_clock, highest))]
+    print("    one half at tau = {:.3f}; the bounds pass it at {:.3f} and {:.3f}".format(*halves))
+    if label.startswith("digits"):
+        assert (value > lowest).all()
+        assert (value < highest).all()
+axes_of[0].legend(frameon=False, fontsize=6, loc="upper right")
+axes_of[-1].set_xlabel(CLOCK)
 save_figure(figure, figures / "image_collapse")
 plt.show()
 
 # %% [markdown]
 # ## Digits
+#
+# Times predicted from nothing but the spectrum of a data set, and measured: generalization by cross-validation,
+# collapse where f is 5 % of $\ln N/d$, onset where half of the points have half of the weight where they lie. Bars:
+# from the spectrum; dashed, collapse of a mixture of ten Gaussians with one covariance. Samples of the laws tell what
+# is due to N and to levels (the asymptotic formulas against the white triangles) from what is due to the digits (the
+# black points). All times of the digits are earlier than those of a Gaussian: they are closer to one another than
+# its samples. Ten centers with one covariance explain little of it. A covariance of its own in every class, which is
+# no law that the theory has, explains more than half of the departure of every time (printed, of its logarithm); what
+# is left is inside the classes, and largest for generalization, which is at the smallest noise.
 
 # %%
-digits, classes = load_data("digits"), load_digits().target
+classes = load_digits().target
 count, dims = digits.shape
 centers = np.stack([digits[classes == each].mean(axis=0) for each in range(10)])
 shares = np.bincount(classes) / count
@@ -305,7 +349,7 @@ sets = {
     "digits": digits,
     "one Gaussian": np.asarray(gaussian.sample(jax.random.fold_in(key, 1), count)),
     "ten Gaussians, one covariance": np.asarray(mixture.sample(jax.random.fold_in(key, 2), count)),
-    "ten Gaussians of their own": own,
+    "ten Gaussians, own covariances": own,
 }
 times = np.geomspace(5, 300, 15)
 fine = np.geomspace(5, 300, 24)
@@ -338,6 +382,8 @@ for what in ("generalization", "collapse", "onset"):
     print(f"{what}: from the spectrum {float(getattr(predicted, what).value):.1f}")
     for name in sets:
         print("   {}: {:.1f} ({:.1f} to {:.1f})".format(name, *found[name][what]))
+    departures = np.log([found[name][what][0] for name in sets]) - np.log(found["one Gaussian"][what][0])
+    print("    part of the departure that the mixtures explain:", (departures[2:] / departures[0]).round(2))
 print(f"asymptotic collapse of the mixture: {of_mixture:.1f}")
 for name, line in lines.items():
     level = 0.05 * np.log(count) / dims
