@@ -88,8 +88,9 @@ def expected_excess_entropy(
         progress: show a progress bar on stderr.
 
     Returns:
-        A data set with `value` and `error` over `noise_variance`. Source: arXiv:2402.18491; exact at finite N by
-        `theory`, chapter `finite_n`, with a planted sample.
+        A data set with `value` and `error` over `noise_variance`, and at level `finite_n` `status`: NaN and
+        NOT_CONVERGED where the integrals over data sets miss their tolerance. Source: arXiv:2402.18491; exact at
+        finite N by `theory`, chapter `finite_n`, with a planted sample.
 
     Raises:
         InputError: for an unknown theory, a random manifold at level `finite_n`, sizes that are not one number,
@@ -112,7 +113,8 @@ def expected_excess_entropy(
     log_own, _ = _planted_averages(law, times, size, progress)
     dimension = float(dimension_of(law))
     values = np.asarray(_excess(-log_own, dimension))
-    return _curve(times, values.mean(axis=1), _scramble_error(values), np.exp(size), dimension, law_record(law))
+    curve = _curve(times, values.mean(axis=1), _scramble_error(values), np.exp(size), dimension, law_record(law))
+    return _with_status(curve)
 
 
 def expected_collapse_probability(
@@ -138,7 +140,7 @@ def expected_collapse_probability(
     curve = _curve(times, values.mean(axis=1), _scramble_error(values), size, dimension, law_record(law))
     curve["value"].attrs = described("probability of a common nearest sample", "1")
     curve["error"].attrs = described("standard error", "1")
-    return curve.assign_attrs(observable="collapse-probability")
+    return _with_status(curve).assign_attrs(observable="collapse-probability")
 
 
 def collapse_time(
@@ -250,6 +252,11 @@ def _planted_averages(
             rows.append(typical_averages(mixture, float(time), log_size, planted=True))
             report(len(rows))
     return np.stack([row.log_partition for row in rows]), np.stack([row.participation for row in rows])
+
+
+def _with_status(curve: xr.Dataset) -> xr.Dataset:
+    status = np.where(np.isfinite(curve.value.values), Status.CONVERGED, Status.NOT_CONVERGED).astype(np.int8)
+    return curve.assign(status=("noise_variance", status, status_attributes()))
 
 
 def _scramble_error(values: Float[np.ndarray, "times scrambles"]) -> Float[np.ndarray, " times"]:

@@ -36,8 +36,8 @@ _excess_covariance = lower("class_excess_covariance", (lam, t, s, overlap, x_var
 mixture_excess = lower("mixture_generating_function", (class_weight, class_excess))
 _own_posterior = lower("own_class_posterior", (reference_weight, class_weight, class_excess))
 
-# Averages over one standard normal variable: a trapezoidal rule, exact to rounding for excesses that vary by up to
-# some 60 in the nodes' spacing. Over several: quasi-random points, good to about 1e-4.
+# Averages over one standard normal variable: a trapezoidal rule, exact to some 1e-14; the faster the excess varies,
+# the farther out is the place where its exponential matters. Over several: quasi-random points, good to about 1e-4.
 _REACH, _NODES, _POINTS = 8.5, 171, 1 << 12
 _JITTER = 1e-14
 

@@ -229,6 +229,8 @@ def _controlled(
     share: Float[np.ndarray, " points"],
 ) -> Float[np.ndarray, " scrambles"]:
     """Means with controls, whose own means are known; their coefficients are fitted to all points."""
+    if not np.isfinite(values).all():
+        return np.full(len(values), np.nan)
     mean = controls.swapaxes(1, 2) @ share
     deviations = (controls - mean[:, None, :]).reshape(-1, controls.shape[2])
     scale = np.maximum(np.abs(deviations).max(axis=0), 1e-300)
