@@ -238,11 +238,10 @@ plt.show()
 #   the uniform weights, $H = \ln N$, and the curve itself below the point where that touches.
 #
 # f rises with t, so the published one is replaced by the rising curve that is nearest to it. The digits, whose
-# weights are summed exactly, show where between the bounds an empirical score lies. The networks: at small times
-# their clones coincide as often as the lower bound allows, or slightly less, by up to two standard errors at a time,
-# where the exact score of the digits is clear of that bound; they lie inside only once the weights have spread.
-# With these errors of f, multiplied by d, no point alone is below the band; several in a row at its edge
-# are what a network does that leaves a sample earlier than its empirical score would.
+# weights are summed exactly, show where between the bounds an empirical score lies: clear of both. The networks'
+# clones coincide at small times as often as the lower bound allows, or less, by at most about two standard errors of
+# f d at a time, and are inside the bounds only once the weights have spread. No point alone is below the band;
+# several in a row at or under its edge suggest a network that leaves a sample earlier than its empirical score would.
 
 
 # %%
@@ -291,7 +290,7 @@ for axes, (label, clock, value, bar, entropy_clock, entropy, spread, count) in z
     lowest, highest = np.exp(-middle), largest_participation(middle, count)
     axes.fill_between(
         entropy_clock, np.exp(-high), largest_participation(low, count), color="0.88", linewidth=0,
-        label="their 95 % interval",
+        label="and their 95 % interval",
     )  # fmt: skip
     axes.fill_between(entropy_clock, lowest, highest, color="0.7", linewidth=0, label="bounds by the entropy")
     axes.plot(entropy_clock, lowest, "k--", linewidth=0.8)
@@ -312,7 +311,8 @@ for axes, (label, clock, value, bar, entropy_clock, entropy, spread, count) in z
     if label.startswith("digits"):
         assert (value > lowest).all()
         assert (value < highest).all()
-axes_of[0].legend(frameon=False, fontsize=6, loc="upper right")
+handles, labels = axes_of[0].get_legend_handles_labels()
+axes_of[0].legend(handles[1::-1] + handles[2:], labels[1::-1] + labels[2:], frameon=False, fontsize=6)
 axes_of[-1].set_xlabel(CLOCK)
 save_figure(figure, figures / "image_collapse")
 plt.show()
