@@ -40,6 +40,7 @@ _own_posterior = lower("own_class_posterior", (reference_weight, class_weight, c
 # the farther out is the place where its exponential matters. Over several: quasi-random points, good to about 1e-4.
 _REACH, _NODES, _POINTS = 8.5, 171, 1 << 12
 _JITTER = 1e-14
+_AT_ONCE = 256  # nodes
 
 
 class ClassTerms(NamedTuple):
@@ -102,9 +103,18 @@ def over_probes(
     """Mean over random probes of a function of their class and of every class's excess over it."""
     total = jnp.zeros_like(time)
     for own in range(law.num_classes):
-        excesses, weights = _excesses(law, own, time, tilt, x_variances)
-        values = jax.vmap(lambda excess, own=own: function(own, excess))(excesses)
-        total = total + law.weights[own] * jnp.dot(weights, values)
+        others = np.delete(np.arange(law.num_classes), own)
+        nodes, weights = _normal_nodes(len(others))
+        means, root = _excess_moments(law, own, others, (tilt, time, law.manifold.variances), x_variances)
+
+        def at_node(
+            normal: Array, own: int = own, others: np.ndarray = others, means: Array = means, root: Array = root
+        ) -> Array:
+            return function(own, jnp.zeros(law.num_classes).at[others].set(means + root @ normal))
+
+        # Part by part: solvers ask for many noise variances at once, and all nodes of them would not fit in memory.
+        values = jax.lax.map(at_node, jnp.asarray(nodes), batch_size=_AT_ONCE)
+        total = total + law.weights[own] * jnp.dot(jnp.asarray(weights), values)
     return total
 
 
@@ -114,21 +124,21 @@ def overlaps(law: GaussianMixture, own: int) -> Float[Array, "blocks classes cla
     return products - products[:, own : own + 1, :] - products[:, :, own : own + 1] + products[:, own, own, None, None]
 
 
-def _excesses(
-    law: GaussianMixture, own: int, time: Array, tilt: Array, x_variances: Array
-) -> tuple[Float[Array, "nodes classes"], Float[Array, " nodes"]]:
-    """Excesses of all classes at random probes of one, and the probes' weights."""
-    others = np.delete(np.arange(law.num_classes), own)
-    nodes, weights = _normal_nodes(len(others))
+def _excess_moments(
+    law: GaussianMixture,
+    own: int,
+    others: np.ndarray,
+    spectrum: tuple[Array, Array, Array],
+    x_variances: Float[Array, " blocks"],
+) -> tuple[Float[Array, " others"], Float[Array, "others others"]]:
+    """Means of the other classes' excesses at random probes of one, and a root of their covariance."""
     between = overlaps(law, own)[:, others][:, :, others]
-    spectrum = (tilt, time, law.manifold.variances)
     means = jax.vmap(lambda squared: _excess_mean(*spectrum, squared))(jnp.diagonal(between, axis1=1, axis2=2).T)
     entry = jax.vmap(lambda products: _excess_covariance(*spectrum, products, x_variances))
     covariance = jax.vmap(entry)(jnp.moveaxis(between, 0, 2))
     # Centers that coincide make it singular.
     jitter = _JITTER * (jnp.trace(covariance) + 1.0) * jnp.eye(len(others))
-    spread = jnp.asarray(nodes) @ jnp.linalg.cholesky(covariance + jitter).T
-    return jnp.zeros((len(nodes), law.num_classes)).at[:, others].set(means[None, :] + spread), jnp.asarray(weights)
+    return means, jnp.linalg.cholesky(covariance + jitter)
 
 
 def _normal_nodes(count: int) -> tuple[np.ndarray, np.ndarray]:
