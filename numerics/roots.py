@@ -2,8 +2,8 @@
 
 The function is tabulated once, with its slope, and the table serves every value:
 running extremes from the upper end find the first crossing's cell in logarithmic
-time, extrema between grid points included, and a few secant steps inside the cell
-finish it. Derivatives are those of the implicit function.
+time, extrema between grid points included, and a few secant steps from the cell's
+cubic finish it. Derivatives are those of the implicit function.
 """
 
 from collections.abc import Callable
@@ -46,21 +46,17 @@ def first_crossing(
     `point` has the derivatives of the implicit function with respect to whatever the
     function and the targets depend on.
     """
-    points, values = _table(function, lower, upper, num_cells)
-    cell, found = _first_cell(values, targets)
-    low, high = points[cell], points[cell - 1]
-    value_low, value_high = values[cell], values[cell - 1]
+    table = _table(function, lower, upper, num_cells)
+    cell, found = _first_cell(table.values, targets)
     # Lanes without a crossing run on the first cell and are not looked at.
-    start = low + (high - low) * _fraction(targets, value_low, value_high)
-    rising = value_high > value_low
+    low, high = table.points[cell], table.points[cell - 1]
+    start, slope = _inverse_cubic(targets, *(_Table(*(column[at] for column in table)) for at in (cell, cell - 1)))
+    rising = table.values[cell - 1] > table.values[cell]
 
     def residual(point: Array) -> Array:
         return jax.vmap(function)(point) - targets
 
     def solve(residual_: Callable, guess: Array) -> tuple[Array, tuple[Array, Array, Array]]:
-        slope = (value_high - value_low) / (high - low)
-        # Beside an infinite end nothing is known of the slope; the first step bisects.
-        slope = jnp.where(jnp.isfinite(slope), slope, jnp.nan)
         return _bracketed_secant(residual_, guess, slope, low, high, rising, found)
 
     def invert_slope(linear: Callable, right: Array) -> Array:
@@ -73,10 +69,17 @@ def first_crossing(
     return Crossing(point, final_low, final_high, found, iterations.astype(int))
 
 
-def _table(function: ScalarFunction, lower: Array, upper: Array, num_cells: int) -> tuple[Array, Array]:
+class _Table(NamedTuple):
+    points: Array
+    values: Array
+    slopes: Array
+
+
+def _table(function: ScalarFunction, lower: Array, upper: Array, num_cells: int) -> _Table:
     """Points from the upper end down and the function there: a uniform grid and one point inside each cell.
 
-    The inner point is the extremum of the cell's cubic where the slope changes sign, else the middle.
+    The inner point is the extremum of the cell's cubic where the slope changes sign, else the middle;
+    its slope is the cubic's.
     """
     grid = upper + (lower - upper) * jnp.linspace(0.0, 1.0, num_cells + 1)
     # Apart, values and slopes are one pass over the blocks each, which keeps nothing; together they fill memory.
@@ -84,13 +87,18 @@ def _table(function: ScalarFunction, lower: Array, upper: Array, num_cells: int)
     slopes = jax.vmap(lambda point: jax.jvp(function, (point,), (jnp.ones_like(point),))[1])(
         jax.lax.optimization_barrier(grid)
     )
-    width = jnp.diff(grid)
-    fraction = _extremum_fraction(values[:-1], values[1:], slopes[:-1] * width, slopes[1:] * width)
+    width, rise = jnp.diff(grid), jnp.diff(values)
+    at_0, at_1 = slopes[:-1] * width, slopes[1:] * width
+    fraction = _extremum_fraction(values[:-1], values[1:], at_0, at_1)
     inner = grid[:-1] + fraction * width
-    inner_values = jax.vmap(function)(inner)
-    points = jnp.append(jnp.stack([grid[:-1], inner], axis=1).ravel(), grid[-1])
-    table = jnp.append(jnp.stack([values[:-1], inner_values], axis=1).ravel(), values[-1])
-    return jax.lax.stop_gradient((points, table))
+    rest = 1 - fraction
+    inner_slopes = at_0 * rest * (1 - 3 * fraction) + 6 * rise * fraction * rest + at_1 * fraction * (3 * fraction - 2)
+
+    def woven(at_grid: Array, inside: Array) -> Array:
+        return jnp.append(jnp.stack([at_grid[:-1], inside], axis=1).ravel(), at_grid[-1])
+
+    table = _Table(woven(grid, inner), woven(values, jax.vmap(function)(inner)), woven(slopes, inner_slopes / width))
+    return jax.lax.stop_gradient(table)
 
 
 def _extremum_fraction(value_0: Array, value_1: Array, slope_0: Array, slope_1: Array) -> Array:
@@ -115,10 +123,20 @@ def _first_cell(values: Array, targets: Array) -> tuple[Array, Array]:
     return jnp.where(found, jnp.maximum(index, 1), 1), found
 
 
-def _fraction(targets: Array, value_low: Array, value_high: Array) -> Array:
-    """Linear interpolation, or the middle of a cell with an infinite or equal end."""
-    fraction = (targets - value_low) / (value_high - value_low)
-    return jnp.where((fraction >= 0) & (fraction <= 1), fraction, 0.5)
+def _inverse_cubic(targets: Array, low: _Table, high: _Table) -> tuple[Array, Array]:
+    """Where the cubic of the point in the value, through both ends of the cell, takes the target; and the slope there.
+
+    The chord where that leaves the cell, as beside an extremum; the middle and a slope NaN beside an infinite end.
+    """
+    width, rise = high.points - low.points, high.values - low.values
+    u = (targets - low.values) / rise
+    end_low, end_high = rise / width / low.slopes, rise / width / high.slopes
+    fraction = u * (end_low * (1 - u) ** 2 + u * (3 - 2 * u) - end_high * u * (1 - u))
+    inverse_slope = end_low * (1 - u) * (1 - 3 * u) + 6 * u * (1 - u) + end_high * u * (3 * u - 2)
+    usable = (fraction >= 0) & (fraction <= 1) & (inverse_slope > 0)
+    fraction = jnp.where(usable, fraction, jnp.where((u >= 0) & (u <= 1), u, 0.5))
+    slope = rise / width / jnp.where(usable, inverse_slope, 1.0)
+    return low.points + width * fraction, jnp.where(jnp.isfinite(slope), slope, jnp.nan)
 
 
 def _bracketed_secant(
