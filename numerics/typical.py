@@ -34,6 +34,7 @@ _POINTS, _OWN_WEIGHTS, _ESTIMATES = 8, 1 << 10, 1 << 13  # of a scramble; own we
 _SMALL_TILT = 0.3  # of the condensed phase, about that of typical data sets at their generalization time
 _BLOCKS = 4  # laws are padded to a multiple of so many
 _TOLERANCE = 1e-7
+_OUT_OF_REACH = 1e5  # squared noise units
 # Below so many nats all weight is on the own sample, and the estimate, an upper bound, is as good as exact.
 _NEGLIGIBLE = 1e-9
 
@@ -186,6 +187,10 @@ def _controls(
 
 def _exact(space: _Space, at: _Question, own: int, lengths: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
     """The averages over data sets at one point, over its own sample's weights too."""
+    # A class much farther away than the own one has no weight; kept at its distance it would cost all digits.
+    reach = np.sum(lengths / (space.variances + at.time), axis=1)
+    limit = _OUT_OF_REACH + 10 * reach[own]
+    lengths = lengths * (limit / np.maximum(reach, limit))[:, None]
     missing = -len(space.variances) % _BLOCKS
     blocks = [np.pad(row, (0, missing)) for row in (space.variances, space.multiplicities)]
     order = np.append(own, np.delete(np.arange(len(at.shares)), own))

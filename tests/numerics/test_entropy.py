@@ -78,6 +78,19 @@ def test_limits_of_the_expected_excess_entropy():
     assert float(late[1]) == pytest.approx(np.log(1000) / 16, rel=1e-5)
 
 
+def test_a_class_out_of_reach_is_out_of_reach_at_any_distance():
+    law = Manifold([1.0, 1e-6], [4, 4])
+    near, far = (
+        expected_excess_entropy(
+            GaussianMixture([0.5, 0.5], np.eye(2, 8, k=6) * [[0.0], [distance]], law),
+            noise_variance=[1e-4], num_samples=5000, theory="finite_n",
+        )
+        for distance in (3.0, 3e3)
+    )  # fmt: skip
+    np.testing.assert_allclose(far.value, near.value, rtol=1e-5)
+    assert far.value > 0
+
+
 def test_many_dimensions_approach_the_asymptotic_formula():
     """At finite N it lies above, by less and less where ln N/d and the spectrum stay."""
     gaps = []
