@@ -48,6 +48,7 @@ here = Path(__file__).parent if "__file__" in globals() else Path()
 figures = Path(os.environ.get("GEOMEM_FIGURES", here / "figures"))
 figures.mkdir(exist_ok=True)
 plt.rcParams.update(STYLE)
+small = "GEOMEM_SMALL" in os.environ  # few data sets and noise variances, for a test
 key = jax.random.key(0)
 
 # %% [markdown]
@@ -101,7 +102,7 @@ def draw_ordered(axes, values, times, dropped, title):
 # %%
 manifold = Manifold([1.0, 0.09, 1e-4], [2, 5, 23])
 times = np.geomspace(0.02, 2.0, 33)
-num_datasets = 300
+num_datasets = 60 if small else 300
 squares = []
 for each in jax.random.split(jax.random.fold_in(key, 1), num_datasets):
     of_data, of_frame = jax.random.split(each)
@@ -181,6 +182,11 @@ cases = {
     "default": (manifold, manifold, np.geomspace(3e-3, 2, 22), [100, 1000, 10_000, 100_000], [200, 200, 60, 20], 150),
     "digits": (digits, digits_law, np.geomspace(6, 250, 14), [100, 300, 800], 40, 40),
 }
+if small:
+    cases = {
+        "default": (manifold, manifold, np.geomspace(3e-3, 2, 5), [100, 1000], [40, 40], 5),
+        "digits": (digits, digits_law, np.geomspace(6, 250, 9), [300, 800], 10, 9),
+    }
 found = {}
 for name, (source, law, points, sizes, replicates, nodes) in cases.items():
     measured = measure_resolved_dimension(
@@ -191,7 +197,11 @@ for name, (source, law, points, sizes, replicates, nodes) in cases.items():
     over = ("noise_variance", "num_samples")
     found[name] = (measured, xr.Dataset({"value": (over, dimension)}, {over[0]: fine, over[1]: sizes}))
 gaussian = measure_resolved_dimension(
-    digits_law, noise_variance=cases["digits"][2], num_samples=[100, 300, 800], num_replicates=60, key=key
+    digits_law,
+    noise_variance=cases["digits"][2],
+    num_samples=cases["digits"][3],
+    num_replicates=10 if small else 60,
+    key=key,
 )
 
 # %%
@@ -231,7 +241,7 @@ center = digits.mean(axis=0)
 _, singular, directions = np.linalg.svd(digits - center, full_matrices=False)
 rays = np.concatenate([directions, -directions, np.zeros((1, 61))])
 groups = []  # of disjoint subsets, from one permutation each
-for each in jax.random.split(key, 20):
+for each in jax.random.split(key, 4 if small else 20):
     order = np.asarray(jax.random.permutation(each, len(digits)))
     rows = []
     for first in range(0, 5 * size, size):

@@ -43,6 +43,7 @@ here = Path(__file__).parent if "__file__" in globals() else Path()
 figures = Path(os.environ.get("GEOMEM_FIGURES", here / "figures"))
 figures.mkdir(exist_ok=True)
 plt.rcParams.update(STYLE)
+small = "GEOMEM_SMALL" in os.environ  # coarse grids and few data sets, for a test
 manifold = Manifold([1.0, 0.09, 1e-4], [2, 5, 23])
 
 # %%
@@ -54,8 +55,8 @@ theory.finite_n.CHAPTER
 # Lines: `finite_n`; points: averages over drawn data sets, with their standard errors. No parameter is fitted.
 
 # %%
-times = np.geomspace(0.02, 2.0, 6)
-line_times = np.geomspace(0.015, 2.5, 16)
+times = np.geomspace(0.02, 2.0, 2 if small else 6)
+line_times = np.geomspace(0.015, 2.5, 4 if small else 16)
 num_datasets = {100: 400, 1000: 200, 10_000: 60}
 figure, grid = plt.subplots(3, 2, figsize=(2 * COLUMN_WIDTH, 6.0), layout="constrained", sharex=True, sharey="row")
 scores = []
@@ -103,7 +104,7 @@ figure
 # N of the same ratio, and tends to `finite_n`; the published condensation time is of another order of magnitude.
 
 # %%
-sizes = np.geomspace(10, 1e15, 8)
+sizes = np.geomspace(10, 1e15, 2 if small else 8)
 figure, axes = plt.subplots(figsize=(COLUMN_WIDTH, 2.8), layout="constrained")
 exact_times = {}
 for block, colour in ((0, "black"), (1, "tab:orange")):
@@ -150,7 +151,7 @@ sides = ("sensitivity_swept", "sensitivity_probe")
 figure, grid = plt.subplots(8, 2, figsize=(2 * COLUMN_WIDTH, 12.0), layout="constrained", sharex=True, sharey=True)
 share = {}
 for row, (level, criterion, amplitude) in zip(grid, cases, strict=True):
-    fine = 6 if level == "finite_n" else 40
+    fine = (2 if small else 6) if level == "finite_n" else 40
     diagram = phase_diagram(
         manifold,
         num_samples=np.geomspace(10, 1e9, 2 * fine),
@@ -188,7 +189,7 @@ assert share["finite_n", "signal_to_noise", 1.0] == share["finite_n", "signal_to
 # rises as t falls, block after block, and is lost again from the top: first the two wide directions, then the five.
 
 # %%
-grid_times = np.geomspace(3.0, 1e-3, 60)
+grid_times = np.geomspace(3.0, 1e-3, 10 if small else 60)
 figure, axes = plt.subplots(figsize=(COLUMN_WIDTH, 2.5), layout="constrained")
 dimension = resolved_dimension(manifold, noise_variance=grid_times, num_samples=[1e2, 1e3, 1e4, 1e5], theory="finite_n")
 for column, size, dashes in zip(dimension.T, (2, 3, 4, 5), ("-", "--", "-.", ":"), strict=True):

@@ -1,4 +1,4 @@
-"""Notebooks run from beginning to end, show what they compute, and draw the committed figures."""
+"""Notebooks run from beginning to end, on coarse grids, show what they compute, and draw the committed figures."""
 
 from pathlib import Path
 
@@ -14,6 +14,7 @@ NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.py"))
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
 def test_runs(notebook, tmp_path, monkeypatch):
     monkeypatch.setenv("GEOMEM_FIGURES", str(tmp_path))
+    monkeypatch.setenv("GEOMEM_SMALL", "1")
     book = jupytext.read(notebook)
     book.cells.insert(0, nbformat.v4.new_code_cell("import warnings; warnings.simplefilter('error')"))
     nbclient.NotebookClient(book, timeout=1200, resources={"metadata": {"path": str(tmp_path)}}).execute()
