@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from numerics.finite_n import Quenched as Quenched
     from numerics.finite_n import quenched as quenched
     from numerics.generalization import generalization_time as generalization_time
+    from numerics.images import load_images as load_images
     from numerics.laws import GaussianMixture as GaussianMixture
     from numerics.laws import RandomManifold as RandomManifold
     from numerics.lowering import LoweringError as LoweringError
@@ -104,6 +105,7 @@ _MODULE_OF = {
     "jacobian_operator": "empirical",
     "load_curve": "curves",
     "load_data": "data",
+    "load_images": "images",
     "local_spectrum": "estimation",
     "lower": "lowering",
     "measure_basin": "basins",
