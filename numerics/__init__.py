@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from numerics.curves import load_curve as load_curve
     from numerics.data import load_data as load_data
     from numerics.diagram import phase_diagram as phase_diagram
+    from numerics.embedding import local_covariance as local_covariance
+    from numerics.embedding import on_sphere as on_sphere
+    from numerics.embedding import tanh_features as tanh_features
     from numerics.empirical import Gibbs as Gibbs
     from numerics.empirical import denoiser as denoiser
     from numerics.empirical import gibbs as gibbs
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
     from numerics.finite_n import Quenched as Quenched
     from numerics.finite_n import quenched as quenched
     from numerics.generalization import generalization_time as generalization_time
+    from numerics.images import load_images as load_images
     from numerics.laws import GaussianMixture as GaussianMixture
     from numerics.laws import RandomManifold as RandomManifold
     from numerics.lowering import LoweringError as LoweringError
@@ -104,11 +108,14 @@ _MODULE_OF = {
     "jacobian_operator": "empirical",
     "load_curve": "curves",
     "load_data": "data",
+    "load_images": "images",
+    "local_covariance": "embedding",
     "local_spectrum": "estimation",
     "lower": "lowering",
     "measure_basin": "basins",
     "measure_resolved_dimension": "replicates",
     "measure_spectrum": "spectrum",
+    "on_sphere": "embedding",
     "phase": "phases",
     "phase_diagram": "diagram",
     "phase_diagram_figure": "figures",
@@ -119,6 +126,7 @@ _MODULE_OF = {
     "score": "empirical",
     "spectrum_figure": "spectrum_figures",
     "spectrum_study": "study",
+    "tanh_features": "embedding",
     "theory_versus_simulation": "simulation",
     "trajectory_times": "trajectories",
 }

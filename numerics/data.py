@@ -4,6 +4,8 @@ import tokenize
 import warnings
 import zipfile
 import zlib
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -31,31 +33,53 @@ def load_data(source: str) -> Float[np.ndarray, "samples dims"]:
             does not hold a finite table of numbers with at least two rows.
     """
     if source == "digits":
-        return _digits()
-    path, key = source, None
-    if ".npz:" in source:
-        path, _, key = source.rpartition(":")
-    readers = {".npy": _read_npy, ".npz": _read_npz, ".csv": _read_csv}
+        pixels = digits().reshape(-1, 64)
+        return pixels[:, np.ptp(pixels, axis=0) > 0]
+    path, key = file_and_key(source)
+    readers = {".npy": _read_npy, ".npz": read_npz, ".csv": _read_csv}
     file = Path(path)
     if file.suffix not in readers:
         raise InputError(f"the data {source!r} are neither 'digits' nor a .npy, .npz or .csv file")
     if not file.is_file():
         raise InputError(f"there is no data file {path!r}")
-    try:
+    with reading(source, "an array of numbers"):
         return check_data(readers[file.suffix](file, key))
+
+
+@contextmanager
+def reading(source: str | Path, kind: str) -> Generator[None]:
+    """Whatever is wrong with a source as one sentence that names it, and what it should be.
+
+    Raises:
+        InputError: for one raised inside, and for what damaged files raise.
+    """
+    try:
+        yield
     except InputError as error:
         raise InputError(f"{source}: {error}") from error
     except UNREADABLE as error:
-        raise InputError(f"{source} cannot be read as an array of numbers: {' '.join(str(error).split())}") from error
+        raise InputError(f"{source} cannot be read as {kind}: {' '.join(str(error).split())}") from error
 
 
-def _digits() -> Float[np.ndarray, "samples dims"]:
+def file_and_key(source: str) -> tuple[str, str | None]:
+    """The file, and of FILE.npz:KEY the key."""
+    if ".npz:" not in source:
+        return source, None
+    path, _, key = source.rpartition(":")
+    return path, key
+
+
+def digits() -> Float[np.ndarray, "samples height width"]:
+    """The 1797 handwritten digits that ship with scikit-learn, 8 by 8 pixels of levels 0 to 16.
+
+    Raises:
+        InputError: without scikit-learn.
+    """
     try:
         from sklearn.datasets import load_digits
     except ImportError as error:
         raise InputError("the digits data need scikit-learn; install 'geomem[data]'") from error
-    pixels = load_digits().data
-    return pixels[:, np.ptp(pixels, axis=0) > 0]
+    return load_digits().images
 
 
 def _read_npy(file: Path, key: str | None) -> np.ndarray:
@@ -66,18 +90,24 @@ def _read_npy(file: Path, key: str | None) -> np.ndarray:
     return array
 
 
-def _read_npz(file: Path, key: str | None) -> np.ndarray:
-    archive = np.load(file, allow_pickle=False)
-    if isinstance(archive, np.ndarray):
-        raise InputError("the file holds one bare array; name it .npy")
-    with archive:
+def read_npz(file: Path, key: str | None) -> np.ndarray:
+    """An array of an archive, by its key where there are several; of any shape and dtype but objects.
+
+    Raises:
+        InputError: if there is no such array. A damaged file raises one of `UNREADABLE`.
+    """
+    # A file that np.load opens itself stays open where its archive is broken.
+    with file.open("rb") as opened:
+        archive = np.load(opened, allow_pickle=False)
+        if isinstance(archive, np.ndarray):
+            raise InputError("the file holds one bare array; name it .npy")
         keys = list(archive.files)
         if key is None and len(keys) == 1:
             key = keys[0]
         if key not in keys:
             wanted = "choose one" if key is None else f"there is no array {key!r}"
             raise InputError(f"{wanted} by FILE.npz:KEY; the file holds {', '.join(keys) or 'nothing'}")
-        return archive[key]
+        return np.asarray(archive[key])  # of a member that is no array NumPy gives the bytes
 
 
 def _read_csv(file: Path, key: str | None) -> np.ndarray:
