@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Float32
 
+from numerics.solution import Numbers
 from numerics.status import InputError
 
 try:
@@ -112,13 +113,13 @@ def initial_weights(config: MLP | UNet, dims: int, key: Array) -> "Network":
     return _MLP(config, dims, key)
 
 
-def network_score(network: "Network") -> Callable[[Array, Array | float], Array]:
+def network_score(network: "Network") -> Callable[[Numbers, Numbers], Array]:
     """The score -omega/sqrt(t) of a network that predicts omega, as a callable (x, t) -> score.
 
     Points (n, dims) and a noise variance t to scores (n, dims), in float64; JAX can trace and differentiate it.
     """
 
-    def score(x: Array, noise_variance: Array | float) -> Array:
+    def score(x: Numbers, noise_variance: Numbers) -> Array:
         return _score(network, jnp.asarray(x, dtype=float), jnp.asarray(noise_variance, dtype=float))
 
     return score
@@ -228,11 +229,11 @@ class _MLP(eqx.Module):
         self.scale_inputs = config.scale_inputs
 
     def __call__(self, x: Float32[Array, "n d"], sigma: Float32[Array, " rows"]) -> Float32[Array, "n d"]:
-        """The noise predicted in points; one sigma for each, or one for all."""
-        shifts = jnp.split(self.shifts(self.embedding(sigma)), len(self.blocks), axis=1)
+        """The noise predicted in points, of which the first n/rows share the first sigma, and so on."""
+        shifts = jnp.split(_shared(self.shifts(self.embedding(sigma)), x), len(self.blocks), axis=1)
         hidden = self.first(_scaled(x, sigma) if self.scale_inputs else x)
         for block, shift in zip(self.blocks, shifts, strict=True):
-            hidden = block(hidden, jnp.broadcast_to(shift, hidden.shape))
+            hidden = block(hidden, shift)
         return self.last(jax.nn.silu(self.norm(hidden)))
 
 
@@ -302,8 +303,8 @@ class _UNet(eqx.Module):
         self.image_shape = config.image_shape
 
     def __call__(self, x: Float32[Array, "n d"], sigma: Float32[Array, " rows"]) -> Float32[Array, "n d"]:
-        """The noise predicted in images; one sigma for each, or one for all."""
-        embedded = self.embedding(sigma)
+        """The noise predicted in images, of which the first n/rows share the first sigma, and so on."""
+        embedded = _shared(self.embedding(sigma), x)
         hidden = self.first(_scaled(x, sigma).reshape(-1, *self.image_shape))
         held = []
         for level, block in enumerate(self.down):
@@ -319,8 +320,13 @@ class _UNet(eqx.Module):
 Network = _MLP | _UNet
 
 
+def _shared(of_levels: Array, x: Array) -> Array:
+    """What belongs to every noise level, given to each of its points."""
+    return jnp.repeat(of_levels, len(x) // len(of_levels), axis=0)
+
+
 def _scaled(x: Array, sigma: Array) -> Array:
-    return x / jnp.sqrt(1 + sigma**2)[:, None]
+    return x / _shared(jnp.sqrt(1 + sigma**2), x)[:, None]
 
 
 def _halved(x: Array) -> Array:

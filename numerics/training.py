@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -51,6 +51,9 @@ class TrainConfig:
         network: its architecture, `MLP` or `UNet`.
         num_steps: how long; a training that has come so far may go on with more.
         batch_size: noised points of one step, drawn with replacement.
+        points_per_level: how many of them share a noise level. The embedding of sigma, most of the work of an `MLP`,
+            is done once per level. 1 and independent levels is the published choice; here they are one in each of
+            equal intervals of ln sigma.
         learning_rate: of RAdam.
         ema_decay: of the moving average of the weights, in one step.
         sigma_min, sigma_max: between which the noise's standard deviation is log-uniform.
@@ -62,16 +65,21 @@ class TrainConfig:
     network: MLP | UNet
     num_steps: int
     batch_size: int = 128
+    points_per_level: int = 8
     learning_rate: float = 1e-4
     ema_decay: float = 0.9999
     sigma_min: float = 0.01
     sigma_max: float = 50.0
 
     def __post_init__(self) -> None:
-        for name in ("num_steps", "batch_size"):
+        for name in ("num_steps", "batch_size", "points_per_level"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise InputError(f"{name} is {value!r}; it must be a positive integer")
+        if self.batch_size % self.points_per_level:
+            raise InputError(
+                f"batch_size is {self.batch_size}; it must be a multiple of points_per_level, {self.points_per_level}"
+            )
         if not 0 < self.learning_rate < math.inf:
             raise InputError(f"learning_rate is {self.learning_rate}; it must be positive")
         if not 0 <= self.ema_decay < 1:
@@ -89,7 +97,7 @@ class Trained(NamedTuple):
     `step` is the number of steps that are done.
     """
 
-    score: Callable[[Array, Array | float], Array]
+    score: Callable[[Numbers, Numbers], Array]
     history: xr.Dataset
     step: int
 
@@ -184,7 +192,7 @@ def train_group(
     file = output_folder(directory) / "training.npz"
     initial, steps_key, held_out_key = jnp.stack([jax.random.split(key, 3) for key in keys], axis=1)
     everywhere = NamedSharding(mesh, PartitionSpec())
-    state = jax.jit(jax.vmap(lambda key: _initial_state(config, tables[0].shape[1], key)))(initial)
+    state = _initial_states(_static(config), tables[0].shape[1], initial)
     reached = _Reached(*load_checkpoint(file, identity, state)) if file.exists() else _Reached(0, state, (), ())
     if reached.step > config.num_steps:
         raise InputError(
@@ -258,11 +266,14 @@ def _check_group(
     dims = {table.shape[1] for table in [*tables, *(others or [])]}
     if len(dims) > 1:
         raise InputError(f"the data have {', '.join(map(str, sorted(dims)))} dimensions; a group needs equal ones")
-    if config.batch_size % mesh.size:
-        raise InputError(f"batch_size is {config.batch_size}; it must be a multiple of the {mesh.size} devices")
+    levels = config.batch_size // config.points_per_level
+    if levels % mesh.size:
+        raise InputError(
+            f"a batch has {levels} noise levels, which {mesh.size} devices cannot share equally; change batch_size"
+        )
 
 
-def _record(identity: dict[str, object], member: int, config: TrainConfig) -> dict[str, object]:
+def _record(identity: dict[str, Any], member: int, config: TrainConfig) -> dict[str, object]:
     """The inputs of one training of the group."""
     own = {name: values[member] for name, values in identity.items() if isinstance(values, list)}
     return {"config": identity["config"] | {"num_steps": config.num_steps}} | own
@@ -270,7 +281,7 @@ def _record(identity: dict[str, object], member: int, config: TrainConfig) -> di
 
 def _identity(
     config: TrainConfig, tables: list[np.ndarray], others: list[np.ndarray] | None, keys: list[Array]
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """What a checkpoint must share with the call that goes on from it: all but the number of steps."""
     named = asdict(config) | {"network": {"kind": type(config.network).__name__} | asdict(config.network)}
     del named["num_steps"]
@@ -288,10 +299,18 @@ def _static(config: TrainConfig) -> TrainConfig:
     return replace(config, num_steps=1)
 
 
-def _initial_state(config: TrainConfig, dims: int, key: Array) -> _State:
-    network = initial_weights(config.network, dims, key)
-    optimizer = optax.radam(config.learning_rate).init(network)
-    return _State(network, network, optimizer, jnp.zeros(()), jnp.zeros(()), jnp.full((), -1))
+@partial(jax.jit, static_argnums=(0, 1))
+def _initial_states(config: TrainConfig, dims: int, keys: Array) -> _State:
+    def of_one(key: Array) -> _State:
+        network = initial_weights(config.network, dims, key)
+        optimizer = _optimizer(config).init(jax.tree.leaves(network))
+        return _State(network, network, optimizer, jnp.zeros(()), jnp.zeros(()), jnp.full((), -1))
+
+    return jax.vmap(of_one)(keys)
+
+
+def _optimizer(config: TrainConfig) -> optax.GradientTransformation:
+    return optax.radam(config.learning_rate)
 
 
 def _padded(tables: list[np.ndarray]) -> _Data:
@@ -301,18 +320,22 @@ def _padded(tables: list[np.ndarray]) -> _Data:
 
 
 def _draw(config: TrainConfig, data: _Data, key: Array, step: Array) -> tuple[Array, Array, Array]:
-    """A step's samples (batch, dims), noise standard deviations (batch,) and noise (batch, dims)."""
+    """A step's samples (batch, dims), noise standard deviations (levels,) and noise (batch, dims)."""
     row, level, noise = jax.random.split(jax.random.fold_in(key, step), 3)
     rows = jax.random.randint(row, (config.batch_size,), 0, data.sizes)
-    low, high = math.log(config.sigma_min), math.log(config.sigma_max)
-    sigma = jnp.exp(jax.random.uniform(level, (config.batch_size,), jnp.float32, low, high))
+    levels = config.batch_size // config.points_per_level
+    low, width = math.log(config.sigma_min), math.log(config.sigma_max / config.sigma_min)
+    # One level in each of equal intervals: its mean over ln sigma has less noise.
+    places = jnp.arange(levels, dtype=jnp.float32) + jax.random.uniform(level, (levels,), jnp.float32)
+    sigma = jnp.exp(low + width / levels * places)
     omega = jax.random.normal(noise, (config.batch_size, data.samples.shape[1]), jnp.float32)
     return data.samples[rows], sigma, omega
 
 
 def _losses(network: Network, samples: Array, sigma: Array, omega: Array) -> Array:
     """Squared error of the predicted noise, per dimension, of every noised point."""
-    return jnp.mean((network(samples + sigma[:, None] * omega, sigma) - omega) ** 2, axis=1)
+    noise = jnp.repeat(sigma, len(samples) // len(sigma))[:, None] * omega
+    return jnp.mean((network(samples + noise, sigma) - omega) ** 2, axis=1)
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2))
@@ -324,18 +347,19 @@ def _advance(
     A step's draws are in the same place of its block wherever a call starts, so that they are equal to the bit. The
     buffers of the old state are not donated: an interruption must find it whole.
     """
-    axis, own_size = mesh.axis_names[0], config.batch_size // mesh.size
-    optimizer = optax.radam(config.learning_rate)
+    axis = mesh.axis_names[0]
+    optimizer = _optimizer(config)
 
     def step(state: _State, batch: tuple[Array, Array, Array], number: Array) -> _State:
         def mean_loss(network: Network) -> Array:
             return jnp.mean(_losses(network, *batch))
 
+        leaves, tree = jax.tree.flatten(state.network)
         value, slope = jax.lax.pmean(jax.value_and_grad(mean_loss)(state.network), axis)
         with jax.numpy_dtype_promotion("standard"):  # Optax raises floats to powers of integers
-            change, optimizer_state = optimizer.update(slope, state.optimizer, state.network)
-        network = optax.apply_updates(state.network, change)
-        average = optax.incremental_update(network, state.average, 1 - config.ema_decay)
+            changes, optimizer_state = optimizer.update(jax.tree.leaves(slope), state.optimizer, leaves)
+        network = jax.tree.unflatten(tree, map(jnp.add, leaves, jax.tree.leaves(changes)))
+        average = jax.tree.map(lambda old, new: old + (1 - config.ema_decay) * (new - old), state.average, network)
         failed = jnp.where((state.failed < 0) & ~jnp.isfinite(value), number + 1, state.failed)
         value = value.astype(float)
         return _State(network, average, optimizer_state, state.sum + value, state.squares + value**2, failed)
@@ -344,10 +368,13 @@ def _advance(
     def share(state: _State, data: _Data, keys: Array, first: Array, last: Array) -> _State:
         start = first // block * block
 
+        def own_part(drawn: Array) -> Array:
+            size = drawn.shape[1] // mesh.size
+            return jax.lax.dynamic_slice_in_dim(drawn, jax.lax.axis_index(axis) * size, size, axis=1)
+
         def draws(data: _Data, key: Array) -> tuple[Array, Array, Array]:
             drawn = jax.vmap(lambda number: _draw(config, data, key, number))(start + jnp.arange(block))
-            place = jax.lax.axis_index(axis) * own_size
-            return jax.tree.map(lambda part: jax.lax.dynamic_slice_in_dim(part, place, own_size, axis=1), drawn)
+            return jax.tree.map(own_part, drawn)
 
         drawn = jax.tree.map(lambda part: jnp.swapaxes(part, 0, 1), jax.vmap(draws)(data, keys))
 
@@ -369,10 +396,11 @@ def _held_out_loss(config: TrainConfig, average: Network, data: _Data, keys: Arr
 
     def of_one(average: Network, data: _Data, key: Array) -> Array:
         def batch(number: Array) -> Array:
-            return _losses(average, *_draw(config, data, key, number))
+            return jnp.mean(_losses(average, *_draw(config, data, key, number)))
 
-        losses = jax.lax.map(batch, jnp.arange(-(-_HELD_OUT // config.batch_size))).astype(float)
-        return jnp.stack([jnp.mean(losses), jnp.std(losses, ddof=1) / math.sqrt(losses.size)])
+        # Points of a batch share noise levels; batches are independent.
+        means = jax.lax.map(batch, jnp.arange(max(2, _HELD_OUT // config.batch_size))).astype(float)
+        return jnp.stack([jnp.mean(means), jnp.std(means, ddof=1) / math.sqrt(len(means))])
 
     return jax.vmap(of_one, out_axes=1)(average, data, keys)
 
