@@ -48,6 +48,8 @@ if TYPE_CHECKING:
     from numerics.lowering import lower as lower
     from numerics.manifold import Manifold as Manifold
     from numerics.mixture import cloning_curve as cloning_curve
+    from numerics.networks import MLP as MLP
+    from numerics.networks import UNet as UNet
     from numerics.phases import phase as phase
     from numerics.phases import resolved_dimension as resolved_dimension
     from numerics.probe import Probe as Probe
@@ -67,6 +69,10 @@ if TYPE_CHECKING:
     from numerics.status import InputError as InputError
     from numerics.status import Status as Status
     from numerics.study import spectrum_study as spectrum_study
+    from numerics.training import TrainConfig as TrainConfig
+    from numerics.training import Trained as Trained
+    from numerics.training import train as train
+    from numerics.training import train_group as train_group
     from numerics.trajectories import TrajectoryTimes as TrajectoryTimes
     from numerics.trajectories import dominance_radius as dominance_radius
     from numerics.trajectories import flow_basin_radius as flow_basin_radius
@@ -80,14 +86,18 @@ _MODULE_OF = {
     "Gibbs": "empirical",
     "InputError": "status",
     "LoweringError": "lowering",
+    "MLP": "networks",
     "Manifold": "manifold",
     "OrnsteinUhlenbeck": "schedule",
     "Probe": "probe",
     "Quenched": "finite_n",
     "RandomManifold": "laws",
     "Status": "status",
+    "TrainConfig": "training",
+    "Trained": "training",
     "TrajectoryTimes": "trajectories",
     "Transition": "solution",
+    "UNet": "networks",
     "VarianceExploding": "schedule",
     "cloning_curve": "mixture",
     "collapse_time": "entropy",
@@ -128,6 +138,8 @@ _MODULE_OF = {
     "spectrum_study": "study",
     "tanh_features": "embedding",
     "theory_versus_simulation": "simulation",
+    "train": "training",
+    "train_group": "training",
     "trajectory_times": "trajectories",
 }
 

@@ -63,9 +63,7 @@ def fold(
     source = _open(data)
     if _sized(source) and len(source) == 0:
         raise InputError("the data are empty; a Gibbs average needs at least one sample")
-    mesh = _one_device() if options.mesh is None else options.mesh
-    if len(mesh.axis_names) != 1:
-        raise InputError(f"the mesh has axes {mesh.axis_names}; samples are shared along one")
+    mesh = shared_mesh(options.mesh)
     shares, rows = mesh.size, _rows_of_a_chunk(options.chunk_size, dims, len(source) if _sized(source) else None)
     tile = min(tile, -(-rows // shares))
     tiles = -(-rows // (shares * tile))
@@ -142,6 +140,19 @@ def _merged(merge: Merge, mesh: Mesh, context: object, state: State) -> State:
         return total
 
     return shares(context, state)
+
+
+def shared_mesh(mesh: Mesh | None) -> Mesh:
+    """The mesh that shares samples, or one device.
+
+    Raises:
+        InputError: if the mesh has several axes.
+    """
+    if mesh is None:
+        return _one_device()
+    if len(mesh.axis_names) != 1:
+        raise InputError(f"the mesh has axes {mesh.axis_names}; samples are shared along one")
+    return mesh
 
 
 @cache
