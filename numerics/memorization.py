@@ -30,7 +30,9 @@ _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 _POINTS_AT_ONCE = 4096  # between two reports of progress
 
 
-def memorization_ratio(samples: Numbers, data: Numbers, *, progress: bool = False) -> tuple[float, float]:
+def memorization_ratio(
+    samples: Numbers | xr.DataArray, data: Numbers, *, progress: bool = False
+) -> tuple[float, float]:
     """Fraction of samples that are copies: three times nearer to one training point than to any other.
 
     Not zero without memorization: where the data are locally uniform in k dimensions, fresh points have 3^-k.
@@ -51,9 +53,9 @@ def memorization_ratio(samples: Numbers, data: Numbers, *, progress: bool = Fals
         InputError: for points that are no finite tables of the same dimensions, or data with one place only.
     """
     places = _places(data)
-    points = check_points(samples, (None, places.shape[1]), "samples")
+    points = check_points(np.asarray(samples), (None, places.shape[1]), "samples")
     if len(places) < 2 or not len(points):
-        raise InputError(f"there are {len(points)} samples and {len(places)} places in the data; one and two are needed")
+        raise InputError(f"there are {len(points)} samples and {len(places)} places in the data; it takes one and two")
     nearest = _nearest(points, places, 2, progress)
     # Of the two that matter, without the rounding of the products, which may have exchanged them.
     first, second = np.sort([np.linalg.norm(points - places[nearest[:, rank]], axis=1) for rank in range(2)], axis=0)
@@ -103,8 +105,8 @@ def effective_memorization(num_samples: Numbers, ratio: Numbers, standard_error:
 def score_distance(
     score: Callable[..., Array | np.ndarray],
     reference: Callable[..., Array | np.ndarray],
-    points: Numbers,
-    noise_variance: Numbers,
+    points: Numbers | xr.DataArray,
+    noise_variance: Numbers | xr.DataArray,
 ) -> xr.Dataset:
     """Mean squared distance of two scores per dimension, t |S - S_ref|^2/d, at every noise variance.
 
@@ -123,8 +125,8 @@ def score_distance(
     Raises:
         InputError: for points that do not fit, fewer than two, or a score that is not finite.
     """
-    times = listed_noise_variances(noise_variance)
-    places = np.asarray(float_array(points, "points"), dtype=float)
+    times = listed_noise_variances(np.asarray(noise_variance))
+    places = np.asarray(float_array(np.asarray(points), "points"), dtype=float)
     if places.ndim == 2:
         places = np.broadcast_to(places, (len(times), *places.shape))
     if places.ndim != 3 or len(places) != len(times) or places.shape[1] < 2 or not np.isfinite(places).all():
@@ -152,6 +154,9 @@ def score_distance(
 
 def collapse_of_trajectories(trajectory: xr.Dataset, data: Numbers, *, progress: bool = False) -> xr.Dataset:
     """Noise variances at which trajectories change their nearest training point for the last time.
+
+    Of the reverse SDE this is near the theory's time of collapse. The probability flow is a scaling until then, so
+    that most of its trajectories begin nearest to the training point they end at.
 
     Args:
         trajectory: of `generate`, with `keep_every`: the change is known to lie between two noise variances kept.

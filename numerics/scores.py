@@ -63,15 +63,18 @@ class Averager(NamedTuple):
 
     def distances_of(self, x: Float[Array, "*points dims"]) -> Float[Array, "*points samples"]:
         """Squared distances from points to the samples, less |x|^2, the points relative to the center."""
-        return jnp.concatenate([x, jnp.ones((*x.shape[:-1], 1))], axis=-1) @ self.distances
+        return self._with_one(x) @ self.distances
+
+    def _with_one(self, x: Array) -> Array:
+        return jnp.concatenate([x, jnp.ones((*x.shape[:-1], 1))], axis=-1)
 
     def __call__(
         self, x: Float[Array, "*points dims"], time: Float[Array, ""]
     ) -> tuple[Float[Array, "*points samples"], Float[Array, "*points"], Float[Array, "*points dims"]]:
         """Weights relative to the nearest sample's, their sums, and the averages under them, relative to the center."""
-        distances = self.distances_of(x)
-        nearest = jax.lax.stop_gradient(jnp.min(distances, axis=-1, keepdims=True))
-        weights = jnp.exp(_relative_log_weight(time, distances, nearest))
+        # The exponent is linear in the distance: applied to the smaller factor of the product it costs nothing.
+        exponents = _relative_log_weight(time, self._with_one(x), 0.0) @ self.distances
+        weights = jnp.exp(exponents - jax.lax.stop_gradient(jnp.max(exponents, axis=-1, keepdims=True)))
         sums = weights @ self.sums
         return weights, sums[..., -1], sums[..., :-1] / sums[..., -1:]
 

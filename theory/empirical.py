@@ -135,7 +135,7 @@ posterior_mean_of_score = Equation(
 )
 
 # As t falls the reverse process is dx = score |dt| + dW. In x/t on the clock 1/t its drift is the posterior mean.
-_reverse_drift = -t_later**2 * (
+_reverse_drift = -(t_later**2) * (
     sp.diff(x_v / t_later, t_later) + sp.diff(x_v / t_later, x_v) * -empirical_score.right.subs(t, t_later)
 )
 _clock = sp.integrate(1 / u**2, (u, t_later, t))

@@ -1,11 +1,12 @@
 """Ten thousand trajectories of 500 steps under the empirical score of 1000 samples, d = 30, beside NumPy's programs.
 
-Run with `pytest tests/benchmarks --benchmark-only -s`; the loop over trajectories and steps is timed on a subset. So is,
-for information, the one vectorized over trajectories. All follow the probability flow by the same steps from the same
-starts; compilation is timed apart. The answers are compared.
+Run with `pytest tests/benchmarks --benchmark-only -s`; the loop over trajectories and steps is timed on a subset, and
+for information the program vectorized over trajectories. All follow the probability flow by the same steps from the
+same starts; compilation is timed apart. The answers are compared.
 """
 
 import time
+from itertools import pairwise
 
 import jax
 import numpy as np
@@ -24,7 +25,7 @@ def one_by_one(starts):
     ends = []
     for x in starts:
         before = None
-        for t, later in zip(GRID[:-1], GRID[1:], strict=True):
+        for t, later in pairwise(GRID):
             squares = ((DATA - x) ** 2).sum(axis=1)
             weights = np.exp(-(squares - squares.min()) / (2 * t))
             mean = weights @ DATA / weights.sum()
@@ -37,7 +38,7 @@ def one_by_one(starts):
 def all_at_once(x):
     """The same with matrix products over all trajectories."""
     before, lengths = None, (DATA**2).sum(axis=1)
-    for t, later in zip(GRID[:-1], GRID[1:], strict=True):
+    for t, later in pairwise(GRID):
         squares = lengths - 2 * x @ DATA.T
         weights = np.exp(-(squares - squares.min(axis=1, keepdims=True)) / (2 * t))
         mean = weights @ DATA / weights.sum(axis=1, keepdims=True)
@@ -62,9 +63,9 @@ def test_trajectories(benchmark):
         return generate(score, jax.random.key(1), method=method, **asked).x[-1].values
 
     _, first = timed(ours, 512)
-    # Compiled for the batches of the whole; the last step of the loop below is in the same seconds.
-    ours(1000)
+    ours(1000)  # compiled for the batches of the whole
     few, many = 24, 512
+    # Before and after: others that use the machine slow down both.
     loop, each = timed(one_by_one, STARTS[:few])
     answer = benchmark.pedantic(ours, rounds=1)
     again, each_again = timed(one_by_one, STARTS[:few])

@@ -124,20 +124,19 @@ def test_the_stochastic_process_ends_at_the_noised_law():
 
 
 def test_the_stochastic_process_is_of_weak_order_two():
-    """Few steps, whose bias is many error bars; a step as exact as the first-order one would miss by six times more."""
+    """Few steps, whose bias is many error bars. Halved, they take it to a fifth; of a first-order step, to a half."""
     count, biases = 200_000, []
     law = Manifold([1.0], [1])
     start = np.sqrt(21.0) * np.asarray(jax.random.normal(jax.random.key(1), (count, 1)))
-    for steps in (8, 16):
-        grid = np.geomspace(20.0, 0.05, steps + 1)
+    for steps in (4, 8):
+        grid = np.geomspace(20.0, 0.3, steps + 1)
         drawn = sampled(
             score_of(law), num_samples=count, dims=1, start=start, noise_variance=grid, method="sde", batch_size=50_000
         )
-        biases.append(float((drawn.x[-1] ** 2).mean()) / 1.05 - 1)
+        biases.append(abs(float((drawn.x[-1] ** 2).mean()) / 1.3 - 1))
     error = np.sqrt(2 / count)
-    assert abs(biases[0]) > 10 * error
-    # Of order two the bias falls to a quarter; the third order adds some.
-    assert abs(biases[1]) < 0.35 * abs(biases[0]) + 4.5 * error
+    assert biases[0] > 20 * error
+    assert biases[1] < biases[0] / 4 + 3 * error
 
 
 @pytest.mark.parametrize("method", ["ode", "sde"])
