@@ -47,6 +47,10 @@ if TYPE_CHECKING:
     from numerics.lowering import LoweringError as LoweringError
     from numerics.lowering import lower as lower
     from numerics.manifold import Manifold as Manifold
+    from numerics.memorization import collapse_of_trajectories as collapse_of_trajectories
+    from numerics.memorization import effective_memorization as effective_memorization
+    from numerics.memorization import memorization_ratio as memorization_ratio
+    from numerics.memorization import score_distance as score_distance
     from numerics.mixture import cloning_curve as cloning_curve
     from numerics.networks import MLP as MLP
     from numerics.networks import UNet as UNet
@@ -54,11 +58,14 @@ if TYPE_CHECKING:
     from numerics.phases import resolved_dimension as resolved_dimension
     from numerics.probe import Probe as Probe
     from numerics.replicates import measure_resolved_dimension as measure_resolved_dimension
+    from numerics.sampling import generate as generate
+    from numerics.sampling import sampling_grid as sampling_grid
     from numerics.schedule import Discrete as Discrete
     from numerics.schedule import FlowMatching as FlowMatching
     from numerics.schedule import OrnsteinUhlenbeck as OrnsteinUhlenbeck
     from numerics.schedule import VarianceExploding as VarianceExploding
     from numerics.schedule import schedule_from_json as schedule_from_json
+    from numerics.scores import score_of as score_of
     from numerics.simulation import theory_versus_simulation as theory_versus_simulation
     from numerics.solution import Transition as Transition
     from numerics.spectrum import EmpiricalScore as EmpiricalScore
@@ -100,6 +107,7 @@ _MODULE_OF = {
     "UNet": "networks",
     "VarianceExploding": "schedule",
     "cloning_curve": "mixture",
+    "collapse_of_trajectories": "memorization",
     "collapse_time": "entropy",
     "compare": "comparison",
     "comparison_figure": "spectrum_figures",
@@ -108,11 +116,13 @@ _MODULE_OF = {
     "critical_times_of_data": "estimation",
     "denoiser": "empirical",
     "dominance_radius": "trajectories",
+    "effective_memorization": "memorization",
     "excess_entropy": "entropy",
     "expected_collapse_probability": "entropy",
     "expected_excess_entropy": "entropy",
     "flow_basin_radius": "trajectories",
     "generalization_time": "generalization",
+    "generate": "sampling",
     "gibbs": "empirical",
     "jacobian": "empirical",
     "jacobian_operator": "empirical",
@@ -125,6 +135,7 @@ _MODULE_OF = {
     "measure_basin": "basins",
     "measure_resolved_dimension": "replicates",
     "measure_spectrum": "spectrum",
+    "memorization_ratio": "memorization",
     "on_sphere": "embedding",
     "phase": "phases",
     "phase_diagram": "diagram",
@@ -132,8 +143,11 @@ _MODULE_OF = {
     "predicted_spectrum": "spectrum",
     "quenched": "finite_n",
     "resolved_dimension": "phases",
+    "sampling_grid": "sampling",
     "schedule_from_json": "schedule",
     "score": "empirical",
+    "score_distance": "memorization",
+    "score_of": "scores",
     "spectrum_figure": "spectrum_figures",
     "spectrum_study": "study",
     "tanh_features": "embedding",

@@ -17,18 +17,17 @@ from numerics.critical import listed_noise_variances
 from numerics.lowering import lower
 from numerics.manifold import check_data, float_array
 from numerics.provenance import SQUARED, described, digest, key_record, provenance
+from numerics.scores import TILE_WEIGHTS, Averager
 from numerics.solution import Numbers
 from numerics.status import InputError
-from theory.symbols import D_nearest, avg_y, ray_distance, t, t_later, x_v
+from theory.symbols import avg_y, t, t_later, x_v
 
-_relative_log_weight = jnp.vectorize(lower("relative_log_weight", (t, ray_distance, D_nearest)))
 _flow_step = jnp.vectorize(lower("flow_step", (t, t_later, avg_y, x_v)))
 
 _STEP = 0.1  # in ln t; a half or a quarter of it changed none of 700 ends at d = 60, N = 20 000
 _LOWEST = 1e-12  # of the first noise variance: where the flow is stopped at the latest, between equal samples
 # The samples' relative distances grow once one of them has all the weight: the flow ends there.
 _DECIDED = 1 - 1e-9
-_TILE_WEIGHTS = 1 << 19  # weights at once, which should stay in the processor's cache
 
 
 def measure_basin(
@@ -64,10 +63,9 @@ def measure_basin(
     choice, draw = jax.random.split(key)
     own = jax.random.randint(choice, (num_probes,), 0, len(samples))
     omega = jax.random.normal(draw, (num_probes, samples.shape[1]))
-    # Relative to their mean, distances stay accurate far from the origin.
-    rows = jnp.asarray(samples - samples.mean(axis=0, dtype=float), dtype=float)
+    averager = Averager.of(samples)
     returned = np.array(
-        [[_returns(rows, own, omega, jnp.asarray(time), jnp.asarray(r), _STEP) for r in radii] for time in times]
+        [[_returns(averager, own, omega, jnp.asarray(time), jnp.asarray(r), _STEP) for r in radii] for time in times]
     )
     value = returned.mean(axis=2)
     error = np.sqrt(value * (1 - value) / num_probes)
@@ -104,7 +102,7 @@ def _radii(values: Numbers) -> Float[np.ndarray, " radii"]:
 
 @partial(jax.jit, static_argnames="step")
 def _returns(
-    samples: Float[Array, "samples dims"],
+    averager: Averager,
     own: Int[Array, " probes"],
     omega: Float[Array, "probes dims"],
     time: Float[Array, ""],
@@ -112,14 +110,8 @@ def _returns(
     step: float,
 ) -> Bool[Array, " probes"]:
     """Whether flows from around their own samples end there, by steps of so much in ln t."""
-    lengths = jnp.sum(samples**2, axis=1)
+    samples = averager.sums[:, :-1]
     ratio = float(np.exp(-step))
-
-    def average(x: Array, at: Array) -> tuple[Array, Array]:
-        """Weights relative to the largest, and the average under them."""
-        distances = jnp.sum(x**2) + lengths - 2.0 * (x @ samples.T)
-        weights = jnp.exp(_relative_log_weight(at, distances, jnp.min(distances)))
-        return weights, weights @ samples / jnp.sum(weights)
 
     def undecided(state: tuple) -> Array:
         at, *_, largest, _ = state
@@ -130,16 +122,16 @@ def _returns(
 
         def advance(state: tuple) -> tuple:
             at, x, before, *_ = state
-            weights, now = average(x, at)
+            weights, total, now = averager(x, at)
             moved = _flow_step(at, at * ratio, now + 0.5 * (now - before), x)
-            return at * ratio, moved, now, 1 / jnp.sum(weights), weights[index]
+            return at * ratio, moved, now, 1 / total, weights[index]
 
         start = samples[index] + jnp.sqrt(radius * time) * direction
-        state = (time, start, average(start, time)[1], jnp.zeros(()), jnp.zeros(()))
+        state = (time, start, averager(start, time)[2], jnp.zeros(()), jnp.zeros(()))
         # Of samples that are equal, each has the largest weight.
         return jax.lax.while_loop(undecided, advance, state)[-1] > 0.5
 
-    batch = max(1, _TILE_WEIGHTS // len(samples))
+    batch = max(1, TILE_WEIGHTS // len(samples))
     return jax.lax.map(follow, (own, omega), batch_size=min(batch, len(own)))
 
 

@@ -153,6 +153,21 @@ def check_data(data: Numbers) -> Float[np.ndarray, "samples dims"]:
     return array
 
 
+def check_points(values: Numbers, shape: tuple[int | None, int | None], name: str) -> Float[np.ndarray, "points dims"]:
+    """The values as a finite table of float64 of this shape, None for any length.
+
+    Raises:
+        InputError: if they are none.
+    """
+    table = as_table(values).astype(float)
+    if any(size not in (None, given) for size, given in zip(shape, table.shape, strict=True)):
+        wanted = " by ".join("any number" if size is None else str(size) for size in shape)
+        raise InputError(f"{name} has the shape {table.shape}; it must be a table of {wanted}")
+    if not np.isfinite(table).all():
+        raise InputError(f"{name} holds NaN or infinity")
+    return table
+
+
 def parts(table: np.ndarray) -> Iterator[Float[np.ndarray, "rows dims"]]:
     """The table in float64, so many rows at a time that their copies stay small."""
     dims = table.shape[1]

@@ -18,7 +18,7 @@ README = (ROOT / "README.md").read_text()
 @pytest.mark.parametrize(
     ("code", "printed"),
     re.findall(r"```python\n([^`]*)```\n\n```text\n([^`]*)```", README),
-    ids=["first", "errors", "images", "times"],
+    ids=["first", "errors", "images", "times", "samples"],
 )
 def test_examples_print_their_numbers(code, printed):
     output = io.StringIO()

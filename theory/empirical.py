@@ -24,6 +24,8 @@ from theory.symbols import (
     noisy_value,
     quenched_variance,
     ray_distance,
+    reversed_mean,
+    reversed_variance,
     t,
     t_later,
     u,
@@ -35,6 +37,7 @@ from theory.symbols import (
 )
 
 _LD = "arXiv:2410.08727"
+_SDE = "arXiv:2011.13456"
 
 distance_on_ray = Equation(
     name="distance_on_ray",
@@ -117,6 +120,55 @@ flow_step = Equation(
     ),
 )
 
+posterior_mean_of_score = Equation(
+    name="posterior_mean_of_score",
+    left=avg_y,
+    right=x_v + t * empirical_score_v,
+    meaning="Mean of y along v given the noised x, from any score, empirical or not (Tweedie's formula).",
+    source=DERIVED,
+    steps=(
+        Step(
+            "Solve the score for the average.",
+            lambda: sp.solve(sp.Eq(empirical_score.right, empirical_score_v), avg_y)[0],
+        ),
+    ),
+)
+
+# As t falls the reverse process is dx = score |dt| + dW. In x/t on the clock 1/t its drift is the posterior mean.
+_reverse_drift = -(t_later**2) * (
+    sp.diff(x_v / t_later, t_later) + sp.diff(x_v / t_later, x_v) * -empirical_score.right.subs(t, t_later)
+)
+_clock = sp.integrate(1 / u**2, (u, t_later, t))
+
+reverse_step_mean = Equation(
+    name="reverse_step_mean",
+    left=reversed_mean,
+    right=avg_y + (x_v - avg_y) * t_later / t,
+    meaning="Mean of what the reverse process makes of a coordinate from t down to t', the posterior mean standing "
+    "still. Exact once one sample has all the weight.",
+    source=_SDE + ", equation (6), for noise of variance t; the step " + DERIVED,
+    steps=(
+        Step(
+            "Variance exploding, the reverse process adds the score and noise of variance dt as t falls. The drift "
+            "of x/t on the clock 1/t:",
+            lambda: sp.simplify(_reverse_drift),
+        ),
+        Step("Integrate it from t to t'.", lambda: t_later * (x_v / t + avg_y * _clock)),
+    ),
+)
+
+reverse_step_variance = Equation(
+    name="reverse_step_variance",
+    left=reversed_variance,
+    right=t_later * (t - t_later) / t,
+    meaning="Variance of the same.",
+    source=_SDE + ", equation (6), for noise of variance t; the step " + DERIVED,
+    steps=(
+        Step("The noise of x/t grows by dt/t^2, that is by one per unit of the clock 1/t.", lambda: _clock),
+        Step("In x.", lambda: t_later**2 * _clock),
+    ),
+)
+
 empirical_jacobian = Equation(
     name="empirical_jacobian",
     left=empirical_jacobian_vw,
@@ -160,6 +212,9 @@ CHAPTER = Chapter(
         log_partition_of_sum,
         empirical_score,
         flow_step,
+        posterior_mean_of_score,
+        reverse_step_mean,
+        reverse_step_variance,
         empirical_jacobian,
         noisy_eigenvalue,
     ),

@@ -137,6 +137,8 @@ covariance = sp.Symbol("C_{vw}", real=True)
 delta_vw = sp.Symbol(r"\delta_{vw}", nonnegative=True)
 empirical_score_v = sp.Symbol(r"\hat{s}_v", real=True)
 flowed_x_v = sp.Symbol("x_v(t')", real=True)
+reversed_mean = sp.Symbol(r"\mathrm{E}\,x_v(t')", real=True)
+reversed_variance = sp.Symbol(r"\mathrm{Var}\,x_v(t')", positive=True)
 empirical_jacobian_vw = sp.Symbol(r"\hat{J}_{vw}", real=True)
 dims = sp.Symbol("d", positive=True)
 noisy_value = sp.Symbol(r"\rho_v^{N}", positive=True)
@@ -328,6 +330,8 @@ NOTATION: tuple[Notation, ...] = (
     Notation(empirical_score_v, "empirical score along v", "`score`"),
     Notation(t_later, "a smaller noise variance that the probability flow from t reaches", ""),
     Notation(flowed_x_v, "coordinate along v that the flow of the empirical score reaches there", ""),
+    Notation(reversed_mean, "mean of the coordinate that the reverse process reaches there", "`generate`"),
+    Notation(reversed_variance, "its variance", "`generate`"),
     Notation(empirical_jacobian_vw, "its derivative along w", "`jacobian`"),
     Notation(dims, "number of dimensions", ""),
     Notation(noisy_value, "root mean square of t S along v, S the orthogonal-frame matrix", "`predicted_spectrum`"),

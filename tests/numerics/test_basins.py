@@ -8,6 +8,7 @@ from scipy.special import ndtr
 
 from numerics import InputError, Manifold, flow_basin_radius, measure_basin, trajectory_times
 from numerics.basins import _STEP, _falls_to_half, _returns
+from numerics.scores import Averager
 
 KEY = jax.random.key(0)
 
@@ -26,7 +27,7 @@ def test_two_samples_part_at_the_plane_between_them():
 
 
 def test_half_the_step_ends_at_the_same_points():
-    data = Manifold([1.0, 0.1], [10, 20]).sample(KEY, 500)
+    data = Averager.of(np.asarray(Manifold([1.0, 0.1], [10, 20]).sample(KEY, 500)))
     own, omega = jnp.arange(200), jax.random.normal(jax.random.key(1), (200, 30))
     for radius in (0.6, 1.0, 1.4):
         one, other = (_returns(data, own, omega, jnp.array(1.0), jnp.array(radius), h) for h in (_STEP, _STEP / 2))

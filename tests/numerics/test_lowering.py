@@ -17,7 +17,9 @@ import numerics.diagram
 import numerics.empirical
 import numerics.generalization
 import numerics.mixture_criteria
+import numerics.sampling
 import numerics.schedule
+import numerics.scores
 import numerics.spectrum
 import numerics.trajectories  # noqa: F401 (lowers equations, as those above)
 import theory
@@ -92,7 +94,7 @@ def points(draw) -> dict:
     values[symbols.avg_g_squared] = values[symbols.avg_gg]
     values[symbols.quenched_score] = draw(st.floats(0.1, 3.0))
     values[symbols.quenched_variance] = draw(st.floats(0.1, 3.0))
-    for symbol in (symbols.avg_y, symbols.v_offset, symbols.covariance):
+    for symbol in (symbols.avg_y, symbols.v_offset, symbols.covariance, symbols.empirical_score_v):
         values[symbol] = draw(st.floats(-2, 2))
     values[symbols.delta_vw] = float(draw(st.integers(0, 1)))
     for symbol in (
