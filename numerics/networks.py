@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.tree_util import Partial
 from jaxtyping import Array, Float, Float32
 
 from numerics.solution import Numbers
@@ -116,20 +117,17 @@ def initial_weights(config: MLP | UNet, dims: int, key: Array) -> "Network":
 def network_score(network: "Network") -> Callable[[Numbers, Numbers], Array]:
     """The score -omega/sqrt(t) of a network that predicts omega, as a callable (x, t) -> score.
 
-    Points (n, dims) and a noise variance t to scores (n, dims), in float64; JAX can trace and differentiate it.
+    Points (n, dims) and a noise variance t to scores (n, dims), in float64; JAX can trace and differentiate it. It is
+    a pytree, so that a compiled function that takes it is compiled once for all networks of one shape.
     """
-
-    def score(x: Numbers, noise_variance: Numbers) -> Array:
-        return _score(network, jnp.asarray(x, dtype=float), jnp.asarray(noise_variance, dtype=float))
-
-    return score
+    return Partial(_score, network)
 
 
 @jax.jit
-def _score(network: "Network", x: Float[Array, "n d"], noise_variance: Float[Array, ""]) -> Float[Array, "n d"]:
-    sigma = jnp.sqrt(noise_variance)
-    omega = network(x.astype(jnp.float32), sigma.astype(jnp.float32)[None])
-    return -omega.astype(float) / sigma
+def _score(network: "Network", x: Array | np.ndarray, noise_variance: Array | float) -> Float[Array, "n d"]:
+    time = jnp.asarray(noise_variance, dtype=float)
+    omega = network(jnp.asarray(x, dtype=jnp.float32), jnp.sqrt(time).astype(jnp.float32)[None])
+    return -omega.astype(float) / jnp.sqrt(time)
 
 
 class _Linear(eqx.Module):

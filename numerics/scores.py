@@ -111,7 +111,10 @@ def score_of(source: Numbers | Manifold | GaussianMixture) -> Callable[..., Floa
     return Partial(_score_of_data, Averager.of(check_data(source)))
 
 
-def _score_of_data(averager: Averager, x: Array, noise_variance: Array | float) -> Float[Array, "points dims"]:
+def _score_of_data(
+    averager: Averager, x: Array | np.ndarray, noise_variance: Array | float
+) -> Float[Array, "points dims"]:
+    x = jnp.asarray(x)
     time = jnp.asarray(noise_variance, dtype=float)
     _checked(x, len(averager.center))
 
@@ -144,7 +147,8 @@ def _score_of_law(law: Manifold | GaussianMixture) -> Callable[..., Float[Array,
     return Partial(_population, parts)
 
 
-def _population(law: _Law, x: Array, noise_variance: Array | float) -> Float[Array, "points dims"]:
+def _population(law: _Law, x: Array | np.ndarray, noise_variance: Array | float) -> Float[Array, "points dims"]:
+    x = jnp.asarray(x)
     time = jnp.asarray(noise_variance, dtype=float)
     _checked(x, law.centers.shape[1])
     variances = law.along_axes @ law.variances

@@ -123,7 +123,7 @@ def measure_spectrum(
         "num_replicates": num_replicates,
         "key": key_record(key),
     }
-    return _with_gaps(data.assign_attrs(provenance=provenance(inputs)))
+    return with_gaps(data.assign_attrs(provenance=provenance(inputs)))
 
 
 def check_protocol(protocol: str, num_replicates: int) -> None:
@@ -183,7 +183,7 @@ def predicted_spectrum(
         "singular_value": (("noise_variance", "index"), spectra, text),
         "block_value": (("noise_variance", "block"), np.asarray(values), text),
     }
-    return _with_gaps(xr.Dataset(data, _coordinates(times, counts.sum()), {"provenance": provenance(inputs)}))
+    return with_gaps(xr.Dataset(data, _coordinates(times, counts.sum()), {"provenance": provenance(inputs)}))
 
 
 def _finite_n_values(manifold: Manifold, times: Array, log_size: Array) -> Float[Array, "times blocks"]:
@@ -260,7 +260,7 @@ def _on_rays(
     return np.stack([np.asarray(score(rows, float(time))) for rows, time in zip(points, times, strict=True)]), None
 
 
-def _with_gaps(spectrum: xr.Dataset) -> xr.Dataset:
+def with_gaps(spectrum: xr.Dataset) -> xr.Dataset:
     """The data set with the largest gap of every spectrum."""
     values = spectrum.singular_value
     size = values.sizes["index"]

@@ -220,3 +220,10 @@ def test_bad_input(changed, message):
 def test_bad_sources_and_grids(call, message):
     with pytest.raises(InputError, match=message):
         call()
+
+
+@pytest.mark.parametrize("source", [LAW, LAW.sample(jax.random.key(5), 20)])
+def test_scores_take_numpy_points_too(source):
+    points = np.random.default_rng(0).normal(size=(4, 3))
+    found = score_of(source)(points, 0.3)
+    np.testing.assert_array_equal(found, score_of(source)(jnp.asarray(points), jnp.asarray(0.3)))
