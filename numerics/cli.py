@@ -4,7 +4,7 @@ import json
 import math
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -53,6 +53,19 @@ _HEADINGS = {
     "participation": "Y2",
     "population_gap_dimension": "without memorization",
     "resolved_dimension": "resolved D",
+    "num_samples": "N",
+    "typical_collapse_time": "collapse t",
+    "empirical_loss_time": "empirical t",
+    "empirical_loss_error": "+-",
+    "empirical_seeds_lost": "lost",
+    "empirical_seeds_kept": "kept",
+    "empirical_seeds_never_open": "closed",
+    "loss_time": "network t",
+    "loss_error": "+-",
+    "seeds_lost": "lost",
+    "seeds_kept": "kept",
+    "seeds_never_open": "closed",
+    "memorized_error": "+-",
 }
 
 app = App(
@@ -447,6 +460,45 @@ def compare(
     _print_table([dict(summary)], "measured less predicted", output.json)
     if output.json:
         print(_as_json(document))
+
+
+@app.command
+def train(*, config: str, output: OutputOptions = OutputOptions()) -> None:
+    """Train networks on data sets of several sizes, and measure them beside the empirical score and the theory.
+
+    Writes train.nc, figures (spectra, dimension, losses, memorization, training) and what the next run goes on from:
+    the same command continues where it stopped. Prints what became of every block, and of generated samples.
+
+    Parameters
+    ----------
+    config
+        A TOML file with the sections data, network, training and measures, or a preset: linear-quick, linear-paper
+        or digits. --seed is added to its seeds.
+    """
+    from dataclasses import replace
+
+    from numerics.experiment import read_experiment
+    from numerics.figures import figure_writers
+    from numerics.files import output_folder, write_whole
+    from numerics.network_figures import study_figures
+    from numerics.network_study import loss_rows, memorization_rows, train_study
+
+    experiment = read_experiment(config)
+    experiment = replace(experiment, seeds=tuple(seed + output.seed for seed in experiment.seeds))
+    folder = output_folder(output.out)
+    study = train_study(experiment, folder / "parts")
+    writers: dict[Path, Callable[[Path], object]] = {
+        folder / "train.nc": lambda file: study.to_netcdf(file, engine="h5netcdf")
+    }
+    for name, figure in study_figures(study).items():
+        writers |= figure_writers(figure, folder / name)
+    write_whole(writers)
+    losses, memorized = loss_rows(study), memorization_rows(study)
+    seeds = f"{len(experiment.seeds)} seeds, {experiment.training.num_steps} steps"
+    _print_table(losses, f"noise variances at which blocks are lost, {seeds}", output.json)
+    _print_table(memorized, "generated samples", output.json)
+    if output.json:
+        print(_as_json({"losses": losses, "memorization": memorized}))
 
 
 @app.command
