@@ -14,6 +14,7 @@ from numerics.network_study import over_seeds
 _MARKERS = "os^Dv<>p"
 _TIME = f"noise variance $t$ [{UNITS}]"
 _SIZE = "data-set size $N$"
+_LOSS_TIMES = ("loss_time", "empirical_loss_time")
 _NETWORK: dict[str, Any] = {"linestyle": "none", "markersize": 3, "elinewidth": 0.7}
 _EMPIRICAL = _NETWORK | {"markerfacecolor": "white", "markeredgewidth": 0.6}
 
@@ -95,7 +96,11 @@ def _losses(study: xr.Dataset) -> Figure:
         _points(axes, at.num_samples, at.loss_time, colour, marker, _NETWORK, label)
     if "typical_collapse_time" in study:
         axes.plot(study.num_samples, study.typical_collapse_time, color="0.6", linewidth=0.9, label="typical collapse")
-    axes.set(xscale="log", yscale="log", xlabel=_SIZE, ylabel=f"lost at $t$ [{UNITS}]")
+    # Where nothing is lost a logarithmic axis has nothing to show.
+    anything = any(name in study and study[name].notnull().any() for name in (*_LOSS_TIMES, "critical_time"))
+    if not anything:
+        axes.text(0.5, 0.5, "no block is lost", transform=axes.transAxes, ha="center")
+    axes.set(xscale="log", yscale="log" if anything else "linear", xlabel=_SIZE, ylabel=f"lost at $t$ [{UNITS}]")
     figure.legend(loc="outside lower center", ncols=2, frameon=False)
     return figure
 
