@@ -142,7 +142,7 @@ class OutputOptions:
     """Print the table as JSON, alone on stdout."""
 
     seed: Whole = 0
-    """Seed of random draws, recorded with the results (only spectrum draws)."""
+    """Seed of random draws, recorded with the results (spectrum and train draw)."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

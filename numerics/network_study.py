@@ -73,7 +73,6 @@ def train_study(experiment: Experiment, directory: str | Path, *, progress: bool
     data = [sets.of_seed[place][:size] for size, place in members]
     keys = [jax.random.split(jax.random.key(experiment.seeds[place]), 3)[1:] for _, place in members]
     record = _record(experiment)
-
     references = [score_of(rows) for rows in data]
 
     def measured(label: str, measure: Callable[[int], xr.Dataset]) -> xr.Dataset:
