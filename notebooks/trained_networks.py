@@ -25,7 +25,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import xarray as xr
-from IPython.display import Markdown
+from IPython.display import Image, Markdown
 
 import numerics
 import theory
@@ -86,7 +86,7 @@ for size in linear.num_samples.values:
     )
 assert abs(excess.sel(num_samples=20_000)).max() < 0.1
 assert (excess.sel(num_samples=50).max("noise_variance") > 0.3).all()
-drawn["spectra"]
+Image(figures / "networks_spectra.png", width=700)
 
 # %% [markdown]
 # ## What is lost, and when
@@ -107,10 +107,10 @@ drawn["spectra"]
 table(loss_rows(linear))
 
 # %%
-drawn["losses"]
+Image(figures / "networks_losses.png", width=700)
 
 # %%
-drawn["dimension"]
+Image(figures / "networks_dimension.png", width=700)
 
 # %% [markdown]
 # ## Distance from the two scores, along the network's own flow
@@ -138,7 +138,7 @@ assert (last.memorization_ratio.mean("seed").diff("num_samples") <= 0).all()
 table(memorization_rows(linear))
 
 # %%
-drawn["memorization"]
+Image(figures / "networks_memorization.png", width=700)
 
 # %% [markdown]
 # ## Digits
@@ -152,10 +152,10 @@ digits = xr.load_dataset(results / "digits.nc", engine="h5netcdf")
 of_digits = study_figures(digits)
 for name in ("spectra", "dimension", "memorization"):
     save_figure(of_digits[name], figures / f"networks_digits_{name}")
-of_digits["dimension"]
+Image(figures / "networks_digits_dimension.png", width=700)
 
 # %%
-of_digits["spectra"]
+Image(figures / "networks_digits_spectra.png", width=700)
 
 # %%
 table(memorization_rows(digits))
