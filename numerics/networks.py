@@ -13,13 +13,18 @@ import numpy as np
 from jax.tree_util import Partial
 from jaxtyping import Array, Float, Float32
 
+from numerics.lowering import lower
 from numerics.solution import Numbers
 from numerics.status import InputError
+from theory.symbols import avg_y, t, x_v
 
 try:
     import equinox as eqx
 except ImportError as error:
     raise InputError("networks need equinox, optax and diffrax; install 'geomem[train]'") from error
+
+# x less its predicted noise is the mean of the data that x may have come from.
+_score_of_mean = jnp.vectorize(lower("empirical_score", (t, avg_y, x_v)))
 
 # The longest and shortest wave of the embedding, in ln sigma: sigma from 0.003 to 50 is an interval of 9.7. Shorter
 # waves than 1/2 would let the network change faster with sigma than the score of data does.
@@ -115,7 +120,7 @@ def initial_weights(config: MLP | UNet, dims: int, key: Array) -> "Network":
 
 
 def network_score(network: "Network") -> Callable[[Numbers, Numbers], Array]:
-    """The score -omega/sqrt(t) of a network that predicts omega, as a callable (x, t) -> score.
+    """The score of a network that predicts the noise, omega in x = y + sqrt(t) omega, as a callable (x, t) -> score.
 
     Points (n, dims) and a noise variance t to scores (n, dims), in float64; JAX can trace and differentiate it. It is
     a pytree, so that a compiled function that takes it is compiled once for all networks of one shape.
@@ -125,9 +130,10 @@ def network_score(network: "Network") -> Callable[[Numbers, Numbers], Array]:
 
 @jax.jit
 def _score(network: "Network", x: Array | np.ndarray, noise_variance: Array | float) -> Float[Array, "n d"]:
-    time = jnp.asarray(noise_variance, dtype=float)
-    omega = network(jnp.asarray(x, dtype=jnp.float32), jnp.sqrt(time).astype(jnp.float32)[None])
-    return -omega.astype(float) / jnp.sqrt(time)
+    points, time = jnp.asarray(x, dtype=float), jnp.asarray(noise_variance, dtype=float)
+    sigma = jnp.sqrt(time)
+    omega = network(points.astype(jnp.float32), sigma.astype(jnp.float32)[None])
+    return _score_of_mean(time, points - sigma * omega.astype(float), points)
 
 
 class _Linear(eqx.Module):
@@ -236,10 +242,7 @@ class _MLP(eqx.Module):
 
 
 class _Convolution(eqx.Module):
-    """A convolution of 3 by 3 pixels, zero outside of the image, as one matrix product.
-
-    On CPU and with a batch of weights this is faster than XLA's convolution, above all its derivatives.
-    """
+    """A convolution of 3 by 3 pixels, zero outside of the image, as one matrix product, which it stays in a group."""
 
     layer: _Linear
 
