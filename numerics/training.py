@@ -37,7 +37,7 @@ except ImportError as error:
     raise InputError("training needs equinox, optax and diffrax; install 'geomem[train]'") from error
 
 _ROW = 1000  # steps that one row of the history averages over
-_DRAWN = 50  # steps at most whose draws are made at once: step by step they would take a third of the time
+_DRAWN = 50  # steps at most whose draws are made at once; step by step they would add half to the time
 _DRAWN_NUMBERS = 1 << 22  # that are drawn at once, at most
 _HELD_OUT = 4096  # noised points of the held-out loss, the same ones every time
 _SAVE_EVERY = 30.0  # seconds
@@ -175,9 +175,8 @@ def train_group(
 ) -> tuple[Trained, ...]:
     """Train several networks together, each on its own data set of any size and with its own key.
 
-    On CPU two or more networks are trained in about half the time that they take one by one. Each is, up to
-    rounding, the one that `train` gives. The arguments are those of `train`, one data set, key and, if given, held-out
-    set for each.
+    Each is, up to rounding, the one that `train` gives. The arguments are those of `train`, one data set, key and, if
+    given, held-out set for each.
 
     Raises:
         InputError: as `train`, or if the numbers of data sets, keys or held-out sets differ.
