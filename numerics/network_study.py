@@ -23,9 +23,10 @@ from numerics.progress import bar
 from numerics.provenance import SQUARED, described, provenance
 from numerics.sampling import generate
 from numerics.scores import score_of
-from numerics.spectrum import measure_spectrum, predicted_spectrum, with_gaps
+from numerics.spectrum import measure_spectrum, predicted_spectrum, spectrum_coordinates, with_gaps
 from numerics.status import InputError
-from numerics.training import train_group
+from numerics.study import block_coordinates
+from numerics.training import config_record, train_group
 from numerics.training_sets import TrainingSets, training_sets
 from numerics.trajectories import trajectory_times
 
@@ -221,10 +222,7 @@ def _spectra(
             for point, frame in zip(points, jax.random.split(of_frames, len(points)), strict=True)
         ]
         spectra = np.stack(one_each, axis=2)
-    coordinates = {
-        "noise_variance": ("noise_variance", times, described("noise variance", SQUARED)),
-        "index": ("index", np.arange(rows.shape[1]), described("place in the spectrum, largest first", "1")),
-    }
+    coordinates = spectrum_coordinates(times, rows.shape[1])
     over = "noise_variance"
     gaps = with_gaps(xr.Dataset({"singular_value": ((over, "index", "point"), spectra)}, coordinates))
     dimension = (np.asarray(values) < OPEN).sum(axis=2).mean(axis=1)
@@ -309,11 +307,7 @@ def _theory(experiment: Experiment, sets: TrainingSets) -> xr.Dataset:
     """What is predicted for linear manifolds; of other data only the spectrum of their blocks."""
     manifold, times = sets.manifold, experiment.measures.noise_variances
     sizes, over = experiment.data.num_samples, ("noise_variance", "num_samples")
-    blocks = {
-        "block_variance": ("block", np.asarray(manifold.block_variances()), described("local variance", SQUARED)),
-        "multiplicity": ("block", np.asarray(manifold.multiplicities), described("number of directions", "1")),
-    }
-    found = xr.Dataset(coords=blocks)
+    found = xr.Dataset(coords=block_coordinates(manifold))
     if not sets.exact:
         return found
     critical = [
@@ -343,9 +337,7 @@ def _theory(experiment: Experiment, sets: TrainingSets) -> xr.Dataset:
 
 
 def _inputs(experiment: Experiment) -> dict[str, dict[str, object]]:
-    inputs = asdict(experiment)
-    inputs["training"]["network"]["kind"] = type(experiment.training.network).__name__
-    return inputs
+    return asdict(experiment) | {"training": config_record(experiment.training)}
 
 
 def _record(experiment: Experiment) -> str:

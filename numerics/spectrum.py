@@ -111,7 +111,7 @@ def measure_spectrum(
         values, weights = _frame_values(score, point, times, protocol, key, num_replicates)
     axes = ("noise_variance", "index", "replicate")
     data = xr.Dataset(
-        {"singular_value": (axes, values, described("value of -tJ", "1"))}, _coordinates(times, len(point))
+        {"singular_value": (axes, values, described("value of -tJ", "1"))}, spectrum_coordinates(times, len(point))
     )
     if weights is not None:
         participation = np.asarray(weights.participation)
@@ -183,7 +183,7 @@ def predicted_spectrum(
         "singular_value": (("noise_variance", "index"), spectra, text),
         "block_value": (("noise_variance", "block"), np.asarray(values), text),
     }
-    return with_gaps(xr.Dataset(data, _coordinates(times, counts.sum()), {"provenance": provenance(inputs)}))
+    return with_gaps(xr.Dataset(data, spectrum_coordinates(times, counts.sum()), {"provenance": provenance(inputs)}))
 
 
 def _finite_n_values(manifold: Manifold, times: Array, log_size: Array) -> Float[Array, "times blocks"]:
@@ -281,7 +281,8 @@ def with_gaps(spectrum: xr.Dataset) -> xr.Dataset:
     )
 
 
-def _coordinates(times: np.ndarray, size: int | np.integer) -> dict[str, object]:
+def spectrum_coordinates(times: np.ndarray, size: int | np.integer) -> dict[str, object]:
+    """Coordinates of spectra at noise variances, in so many dimensions."""
     return {
         "noise_variance": ("noise_variance", times, described("noise variance", SQUARED)),
         "index": ("index", np.arange(size), described("place in the spectrum, largest first", "1")),

@@ -65,14 +65,18 @@ def spectrum_study(
         "opening_time": ("block", np.asarray(jax.vmap(opening_time)(variances)), described(opening_text, SQUARED)),
         "status": ("block", np.array(status, dtype=np.int8), status_attributes()),
     }
-    blocks = {
-        "block_variance": ("block", np.asarray(variances), described("local variance", SQUARED)),
-        "multiplicity": ("block", np.asarray(manifold.multiplicities), described("number of directions", "1")),
-    }
     return (
         measured.assign({name: (dims, np.asarray(values), text) for name, (dims, values, text) in predictions.items()})
-        .assign_coords(blocks)
+        .assign_coords(block_coordinates(manifold))
         .assign_attrs(
             provenance=extended(measured.attrs["provenance"], manifold.record() | {"num_samples": num_samples})
         )
     )
+
+
+def block_coordinates(manifold: Manifold) -> dict[str, object]:
+    """Coordinates of results over the blocks of a manifold."""
+    return {
+        "block_variance": ("block", np.asarray(manifold.block_variances()), described("local variance", SQUARED)),
+        "multiplicity": ("block", np.asarray(manifold.multiplicities), described("number of directions", "1")),
+    }

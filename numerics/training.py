@@ -282,7 +282,7 @@ def _identity(
     config: TrainConfig, tables: list[np.ndarray], others: list[np.ndarray] | None, keys: list[Array]
 ) -> dict[str, Any]:
     """What a checkpoint must share with the call that goes on from it: all but the number of steps."""
-    named = asdict(config) | {"network": {"kind": type(config.network).__name__} | asdict(config.network)}
+    named = config_record(config)
     del named["num_steps"]
     identity = {
         "config": named,
@@ -291,6 +291,11 @@ def _identity(
         "held_out_sha256": [None if others is None else digest(others[place]) for place in range(len(tables))],
     }
     return json.loads(json.dumps(identity))
+
+
+def config_record(config: TrainConfig) -> dict[str, Any]:
+    """What a record says of a training's configuration."""
+    return asdict(config) | {"network": {"kind": type(config.network).__name__} | asdict(config.network)}
 
 
 def _static(config: TrainConfig) -> TrainConfig:
