@@ -1,4 +1,6 @@
-"""Strictness for the whole suite: no silent rank or dtype promotion in JAX."""
+"""Strictness for the whole suite: no silent rank or dtype promotion in JAX. And what keeps it quick and alive."""
+
+import os
 
 import jax
 import numpy as np
@@ -8,6 +10,21 @@ import numerics
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
+
+
+def pytest_configure(config):
+    """What is compiled once is read by the other workers, by the notebooks' kernels and by later runs."""
+    compiled = str(config.cache.mkdir("compiled"))
+    os.environ |= {"JAX_COMPILATION_CACHE_DIR": compiled, "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
+    jax.config.update("jax_compilation_cache_dir", compiled)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _forget_compiled():
+    """Every compiled function holds memory maps, of which Linux grants a process 65530; past them JAX crashes."""
+    yield
+    jax.clear_caches()
 
 
 @pytest.fixture
