@@ -21,7 +21,7 @@ from theory.symbols import avg_y, t, x_v
 try:
     import equinox as eqx
 except ImportError as error:
-    raise InputError("networks need equinox, optax and diffrax; install 'geomem[train]'") from error
+    raise InputError("networks need equinox and optax; install 'geomem[train]'") from error
 
 # x less its predicted noise is the mean of the data that x may have come from.
 _score_of_mean = jnp.vectorize(lower("empirical_score", (t, avg_y, x_v)))

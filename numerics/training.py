@@ -34,7 +34,7 @@ from numerics.training_checkpoint import load_checkpoint, save_checkpoint
 try:
     import optax
 except ImportError as error:
-    raise InputError("training needs equinox, optax and diffrax; install 'geomem[train]'") from error
+    raise InputError("training needs equinox and optax; install 'geomem[train]'") from error
 
 _ROW = 1000  # steps that one row of the history averages over
 _DRAWN = 50  # steps at most whose draws are made at once; step by step they would add half to the time
