@@ -18,6 +18,7 @@
 
 # %%
 import os
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -41,7 +42,7 @@ from numerics import (
     score,
 )
 from numerics.figures import COLUMN_WIDTH, STYLE, save_figure
-from numerics.spectrum_figures import draw_curves
+from numerics.spectrum_figures import draw_curves, draw_ordered
 from theory.symbols import s_v, t, x_v
 
 here = Path(__file__).parent if "__file__" in globals() else Path()
@@ -79,19 +80,6 @@ on_sphere = measure_spectrum(
     key=key,
 )
 
-
-def draw_ordered(axes, values, times, dropped, title):
-    """Singular values in order, each curve divided by the largest that is left; t by colour."""
-    scale = mpl.cm.ScalarMappable(mpl.colors.Normalize(0.0, 1.0), "viridis")
-    for row, time in zip(values[:, dropped:], times, strict=True):
-        axes.plot(np.arange(dropped, 30) + 1, row / row.max(), color=scale.to_rgba(time), linewidth=0.6, alpha=0.5)
-    # A gap above the last 2, 5 and 7 values: the wide directions, the narrow ones, the manifold.
-    for size, dashes in ((2, ":"), (5, "-."), (7, "--")):
-        axes.axvline(30 - size, color="black", linestyle=dashes, linewidth=0.8)
-    axes.set(xlim=(20, 30), ylim=(-0.05, 1.05), title=title, xlabel="ordered singular values")
-    return scale
-
-
 # %% [markdown]
 # ## The same spectrum without normalization
 #
@@ -117,11 +105,12 @@ population = predicted_spectrum(manifold, noise_variance=times, theory="populati
 figure, ((left, right), (below_left, below_right)) = plt.subplots(
     2, 2, figsize=(2 * COLUMN_WIDTH, 4.8), layout="constrained", sharey="row"
 )
-draw_ordered(left, published.singular_value.values, published.noise_variance.values, 7, "published theory")
-scale = draw_ordered(
-    right, on_sphere.singular_value.values[2:, :, 0], on_sphere.noise_variance.values[2:], 6, "empirical score"
-)
-left.set_ylabel("normalized singular values")
+# A gap above the last 2, 5 and 7 values: the wide directions, the narrow ones, the manifold.
+drawn = partial(draw_ordered, dimensions=(2, 5, 7))
+drawn(left, published.singular_value.values, published.noise_variance.values, dropped=7)
+scale = drawn(right, on_sphere.singular_value.values[2:, :, 0], on_sphere.noise_variance.values[2:], dropped=6)
+left.set(xlim=(20, 30), title="published theory", ylabel="normalized singular values")
+right.set(xlim=(20, 30), title="empirical score")
 figure.colorbar(scale, ax=right, label="noise variance $t$", pad=0.02)
 scale = mpl.cm.ScalarMappable(mpl.colors.LogNorm(times[0], times[-1]), "viridis")
 for axes, title, values in (

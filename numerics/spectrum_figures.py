@@ -1,11 +1,13 @@
 """Figures of measured curves and spectra beside predicted ones."""
 
+from collections.abc import Sequence
 from itertools import product
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import xarray as xr
+from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -107,6 +109,29 @@ def spectrum_figure(study: xr.Dataset) -> Figure:
         draw_clock(above, "top", study)
         figure.legend(*below.get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
     return figure
+
+
+def draw_ordered(
+    axes: Axes,
+    values: Float[np.ndarray, "times index"],
+    noise_variance: Float[np.ndarray, " times"],
+    *,
+    dropped: int,
+    dimensions: Sequence[int],
+) -> mpl.cm.ScalarMappable:
+    """Singular values in order as arXiv:2410.08727 draws them, one curve for every noise variance, by colour.
+
+    The largest `dropped` values are left out, and every curve is divided by the largest that is left. Vertical lines
+    are where a gap counts so many `dimensions`. Returns what a colour bar needs.
+    """
+    count = values.shape[1]
+    scale = mpl.cm.ScalarMappable(mpl.colors.Normalize(0.0, float(noise_variance.max())), "viridis")
+    for row, time in zip(values[:, dropped:], noise_variance, strict=True):
+        axes.plot(np.arange(dropped, count) + 1, row / row.max(), color=scale.to_rgba(time), linewidth=0.6, alpha=0.5)
+    for place, dimension in enumerate(dimensions):
+        axes.axvline(count - dimension, color="black", linestyle=(":", "-.", "--")[place % 3], linewidth=0.8)
+    axes.set(ylim=(-0.05, 1.05), xlabel="ordered singular values")
+    return scale
 
 
 def _clock(value: xr.DataArray) -> str:
