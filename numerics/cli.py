@@ -46,6 +46,10 @@ _HEADINGS = {
     "critical_time_on_schedule": "critical on schedule",
     "opening_step": "opening step",
     "critical_step": "critical step",
+    "loss_time_on_schedule": "network on schedule",
+    "loss_step": "network step",
+    "empirical_loss_time_on_schedule": "empirical on schedule",
+    "empirical_loss_step": "empirical step",
     "time_on_schedule": "on schedule",
     "critical_size": "critical N",
     "log_critical_size": "ln N",
@@ -463,7 +467,7 @@ def compare(
 
 
 @app.command
-def train(*, config: str, output: OutputOptions = OutputOptions()) -> None:
+def train(*, config: str, clock: ClockOption = ClockOption(), output: OutputOptions = OutputOptions()) -> None:
     """Train networks on data sets of several sizes, and measure them beside the empirical score and the theory.
 
     Writes train.nc, figures (spectra, dimension, losses, memorization, training) and what the next run goes on from:
@@ -483,19 +487,21 @@ def train(*, config: str, output: OutputOptions = OutputOptions()) -> None:
     from numerics.network_figures import study_figures
     from numerics.network_study import loss_rows, memorization_rows, train_study
 
+    _check_schedule(clock)
     experiment = read_experiment(config)
     experiment = replace(experiment, seeds=tuple(seed + output.seed for seed in experiment.seeds))
     folder = output_folder(output.out)
-    study = train_study(experiment, folder / "parts")
+    study = _on_schedule(train_study(experiment, folder / "parts"), clock)
     writers: dict[Path, Callable[[Path], object]] = {
         folder / "train.nc": lambda file: study.to_netcdf(file, engine="h5netcdf")
     }
     for name, figure in study_figures(study).items():
         writers |= figure_writers(figure, folder / name)
     write_whole(writers)
-    losses, memorized = loss_rows(study), memorization_rows(study)
+    losses = [row | _loss_readings(row, clock) for row in loss_rows(study)]
+    memorized = memorization_rows(study)
     seeds = f"{len(experiment.seeds)} seeds, {experiment.training.num_steps} steps"
-    _print_table(losses, f"noise variances at which blocks are lost, {seeds}", output.json)
+    _print_table(losses, f"noise variances at which blocks are lost, {seeds}{clock.title}", output.json)
     _print_table(memorized, "generated samples", output.json)
     if output.json:
         print(_as_json({"losses": losses, "memorization": memorized}))
@@ -777,6 +783,21 @@ def _curve_row(at: "xr.Dataset") -> dict[str, object]:
 def _readings(at: "xr.Dataset", *names: str) -> dict[str, float | int | None]:
     """Those of the readings of a schedule's clock that there are."""
     return {name: _reading(name, at[name].item()) for name in names if name in at.variables}
+
+
+def _loss_readings(row: dict[str, object], clock: ClockOption) -> dict[str, float | int | None]:
+    """What the clock says of a row's losses."""
+    if clock.schedule is None:
+        return {}
+    from numerics.clocks import clock_columns
+
+    readings: dict[str, float | int | None] = {}
+    for name in ("critical_time", "empirical_loss_time", "loss_time"):
+        if name in row:
+            time = row[name]
+            columns = clock_columns(clock.schedule, time if isinstance(time, float) else math.nan, name)
+            readings |= {column: _reading(column, values.item()) for column, values in columns.items()}
+    return readings
 
 
 def _reading(name: str, value: float) -> float | int | None:

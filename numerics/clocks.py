@@ -17,6 +17,8 @@ _NAMES = {
     "critical_time": ("critical_time_on_schedule", "critical_step"),
     "opening_time_map": ("opening_time_map_on_schedule", "opening_step_map"),
     "critical_time_map": ("critical_time_map_on_schedule", "critical_step_map"),
+    "loss_time": ("loss_time_on_schedule", "loss_step"),
+    "empirical_loss_time": ("empirical_loss_time_on_schedule", "empirical_loss_step"),
 }
 
 
@@ -31,7 +33,9 @@ def on_schedule(results: xr.Dataset, schedule: str) -> xr.Dataset:
     )
     for source in (name for name in _NAMES if name in results.variables):
         text = results[source].attrs["long_name"]
-        for name, values in clock_columns(schedule, results[source].values, source).items():
+        for column_name, values in clock_columns(schedule, results[source].values, source).items():
+            # Steps of training have a dimension of that name.
+            name = f"schedule_{column_name}" if column_name in results.dims else column_name
             described_as = f"{text}, {'nearest step' if 'step' in name else 'time'} of the schedule"
             column = (results[source].dims, values, described(described_as, "1"))
             found = found.assign_coords({name: column}) if source in results.coords else found.assign({name: column})

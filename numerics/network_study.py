@@ -316,24 +316,29 @@ def _theory(experiment: Experiment, sets: TrainingSets) -> xr.Dataset:
     ]
     resolved = resolved_dimension(manifold, noise_variance=times, num_samples=sizes, theory="finite_n")
     population = predicted_spectrum(manifold, noise_variance=times, theory="population")
-    variances = manifold.block_variances()
     by_block = ("block", "num_samples")
-    collapse = trajectory_times(manifold, num_samples=sizes).collapse.value
-    texts = {
-        "population_block_mean": described("value of -tJ without memorization", "1"),
-        "resolved_dimension": described("resolved dimension, level finite_n", "1"),
-        "critical_time": described("critical noise variance by signal_to_noise, level finite_n", SQUARED),
-        "typical_collapse_time": described("noise variance at which typical trajectories collapse", SQUARED),
-        "opening_time": described("noise variance below which a block is open", SQUARED),
-    }
+    collapse = np.asarray(trajectory_times(manifold, num_samples=sizes).collapse.value)
+    opening = np.asarray(jax.vmap(opening_time)(manifold.block_variances()))
     return found.assign(
-        population_block_mean=(("noise_variance", "block"), population.block_value.values),
-        resolved_dimension=(over, np.asarray(resolved)),
-        critical_time=(by_block, np.array([one.value for one in critical])),
+        population_block_mean=(
+            ("noise_variance", "block"),
+            population.block_value.values,
+            described("value of -tJ without memorization", "1"),
+        ),
+        resolved_dimension=(over, np.asarray(resolved), described("resolved dimension, level finite_n", "1")),
+        critical_time=(
+            by_block,
+            np.array([one.value for one in critical]),
+            described("critical noise variance by signal_to_noise, level finite_n", SQUARED),
+        ),
         status=(by_block, np.array([one.status for one in critical], dtype=np.int8), status_attributes()),
-        typical_collapse_time=("num_samples", np.asarray(collapse)),
-        opening_time=("block", np.asarray(jax.vmap(opening_time)(variances))),
-    ).map(lambda variable: variable.assign_attrs(texts.get(variable.name, variable.attrs)))
+        typical_collapse_time=(
+            "num_samples",
+            collapse,
+            described("noise variance at which typical trajectories collapse", SQUARED),
+        ),
+        opening_time=("block", opening, described("noise variance below which a block is open", SQUARED)),
+    )
 
 
 def _inputs(experiment: Experiment) -> dict[str, dict[str, object]]:

@@ -3,9 +3,11 @@
 import json
 import sys
 
+import numpy as np
 import pytest
 import xarray as xr
 
+from numerics import Discrete
 from tests.numerics.test_cli import fail, run
 
 EXPERIMENT = """
@@ -58,6 +60,21 @@ def test_results_and_going_on(capsys, tmp_path, experiment, monkeypatch):
     monkeypatch.setattr("numerics.network_study.train_group", None)
     run(capsys, "train", "--config", experiment, "--out", tmp_path / "out")
     assert {file.name: file.read_bytes() for file in (tmp_path / "out").glob("*.nc")} == written
+    on_clock = run(capsys, "train", "--config", experiment, "--out", tmp_path / "out", "--schedule", "ddpm", "--json")
+    ddpm = Discrete.linear()
+    for plain, row in zip(rows["losses"], json.loads(on_clock[0])["losses"], strict=True):
+        assert {name: row[name] for name in plain} == plain
+        for name in ("critical", "empirical_loss", "loss"):
+            t = row[f"{name}_time"]
+            reached = t is not None and bool(ddpm.reaches(t))
+            assert row[f"{name}_step"] == (int(ddpm.step(t)) if reached else None)
+            assert row[f"{name}_time_on_schedule"] == (pytest.approx(float(ddpm.time(t))) if reached else None)
+    with xr.open_dataset(tmp_path / "out" / "train.nc", engine="h5netcdf") as found:
+        t = found.noise_variance.values
+        known = ddpm.reaches(t)
+        np.testing.assert_allclose(found.time_on_schedule.values[known], ddpm.time(t[known]))
+        np.testing.assert_array_equal(found.schedule_step.values[known], ddpm.step(t[known]))
+        assert found.step.values.tolist() == [30]
     message = fail(capsys, "train", "--config", experiment, "--out", tmp_path / "out", "--seed", 5)
     assert "holds the results of another experiment" in message
 

@@ -74,6 +74,13 @@ def test_everything_is_over_sizes_seeds_and_steps(study):
     assert "step" not in found.empirical_block_mean.dims
 
 
+def test_everything_says_what_it_is(study):
+    found, _ = study
+    for variable in found.variables.values():
+        assert variable.attrs["long_name"]
+        assert "units" in variable.attrs or "flag_meanings" in variable.attrs
+
+
 def test_rows_and_figures_of_every_block_and_size(study):
     found, _ = study
     rows = loss_rows(found)
