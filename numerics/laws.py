@@ -126,6 +126,7 @@ class GaussianMixture:
     products: Float[Array, "blocks classes classes"]  # of the centers, inside every block
     firsts: Float[Array, "blocks classes"]  # the centers' coordinates along the first direction of every block
     largest_variance: Float[Array, ""]  # largest eigenvalue of the whole covariance
+    offsets: Float[Array, " classes"]  # of the centers from their mean, along the direction in which they spread most
 
     def __init__(self, weights: Numbers, centers: Numbers, manifold: Manifold) -> None:
         shares = np.asarray(float_array(weights, "weights"))
@@ -148,6 +149,7 @@ class GaussianMixture:
             "products": np.stack([part @ part.T for part in inside]),
             "firsts": np.stack([part[:, 0] for part in inside]),
             "largest_variance": _largest_eigenvalue(shares, inside, np.asarray(manifold.variances)),
+            "offsets": _leading_offsets(shares, places),
         }
         for name, value in fields.items():
             object.__setattr__(self, name, jnp.asarray(value))
@@ -184,7 +186,7 @@ class GaussianMixture:
         }
 
 
-register_law(GaussianMixture, ("weights", "centers", "manifold", "products", "firsts", "largest_variance"))
+register_law(GaussianMixture, ("weights", "centers", "manifold", "products", "firsts", "largest_variance", "offsets"))
 
 
 def in_few_coordinates(vectors: Float[np.ndarray, "vectors dims"]) -> Float[np.ndarray, "vectors coordinates"]:
@@ -200,6 +202,14 @@ def _largest_eigenvalue(shares: np.ndarray, inside: list[np.ndarray], variances:
     within = np.repeat(variances, [factor.shape[1] for factor in factors])
     whole = np.diag(within) + (rows * shares[:, None]).T @ rows
     return float(max(np.linalg.eigvalsh(whole)[-1], variances.max()))
+
+
+def _leading_offsets(shares: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """The centers' coordinates, from their mean, along the leading direction of the covariance between classes."""
+    coordinates = in_few_coordinates(places - places[0])  # exactly zero where all centers are one
+    spread = coordinates - shares @ coordinates
+    _, directions = np.linalg.eigh((spread * shares[:, None]).T @ spread)
+    return spread @ directions[:, -1]
 
 
 def resolvent_at(law: RandomManifold, time: Float[Array, ""]) -> tuple[Float[Array, ""], Float[Array, ""]]:

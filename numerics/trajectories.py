@@ -24,9 +24,10 @@ from theory.symbols import (
     G,
     G_prime,
     alpha,
+    class_offset,
+    class_weight,
     d,
     half_signal,
-    largest_eigenvalue,
     log_N,
     log_N_captured,
     log_N_collapse,
@@ -48,7 +49,7 @@ _random_collapse = lower("random_collapse_log_size", (t, G, alpha, s, w))
 _random_half_signal = lower("random_half_signal", (t, G))
 _random_held_out = lower("random_held_out_log_size", (t, G, G_prime, log_N_collapse))
 _random_ratio = lower("random_generalization_ratio", (t, G_prime))
-_speciation = lower("speciation_time", (largest_eigenvalue,))
+_speciation = lower("speciation_time", (class_weight, class_offset))
 _radius = lower("dominance_radius", (log_N, log_N_onset, half_signal))
 _captured = lower("captured_log_size", (t, t_later, s, d))
 _basin = lower("flow_basin_log_size", (t, t_later, s, d))
@@ -60,8 +61,7 @@ class TrajectoryTimes(NamedTuple):
 
     `onset`: a training point begins to outweigh the rest where it lies; `collapse`: so does it at its noised
     points; `held_out`: the measure condenses at fresh points; `generalization`: the noised training set is
-    closest to the law; `speciation`: trajectories choose a class, NO_TRANSITION without classes (for a mixture
-    in units of the variance within classes).
+    closest to the law; `speciation`: trajectories choose a class, NO_TRANSITION where nothing is between classes.
     """
 
     collapse: Transition
@@ -254,8 +254,8 @@ def _speciate(law: Law, log_sizes: Float[Array, " sizes"]) -> Transition:
     """Where trajectories choose a class, which does not depend on the size."""
     shape = log_sizes.shape
     time = jnp.array(0.0)
-    if isinstance(law, GaussianMixture) and law.num_classes > 1:
-        time = _speciation(law.largest_variance)
+    if isinstance(law, GaussianMixture):
+        time = _speciation(law.weights, law.offsets)
     found = time > 0
     log_value = jnp.broadcast_to(jnp.log(jnp.where(found, time, 1.0)), shape)
     status = jnp.full(shape, jnp.where(found, Status.CONVERGED, Status.NO_TRANSITION), dtype=jnp.int8)

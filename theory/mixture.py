@@ -20,6 +20,7 @@ from theory.symbols import (
     class_log_size,
     class_mean,
     class_mean_2,
+    class_offset,
     class_weight,
     excess_covariance,
     excess_function,
@@ -37,6 +38,7 @@ from theory.symbols import (
     reference_K_2,
     reference_weight,
     s,
+    s_v,
     same_class,
     separation,
     t,
@@ -196,17 +198,27 @@ own_class_posterior = Equation(
     ),
 )
 
+_spread = _over_classes(class_weight[i] * class_offset[i] ** 2)
+_speciation_clock = sp.log(largest_eigenvalue / s_v) / 2
+_speciation_excess = sp.simplify((s_v * (sp.exp(2 * tau) - 1)).subs(tau, _speciation_clock))
+
 speciation_time = Equation(
     name="speciation_time",
     left=t_speciation,
-    right=largest_eigenvalue - 1,
-    meaning="Noise variance at which trajectories choose a class, for data in units of the variance within classes.",
-    source=_DR,
+    right=_spread,
+    meaning="Noise variance at which trajectories choose a class: the variance between classes along the direction v "
+    "in which their centers spread most, whatever the variance within them.",
+    source=_DR + ", for data of unit variance within classes",
     steps=(
-        Step("On the Ornstein-Uhlenbeck clock $e^{-2\\tau} \\Lambda = 1$.", lambda: sp.log(largest_eigenvalue) / 2),
         Step(
-            "There $t = e^{2\\tau} - 1$.",
-            lambda: (sp.exp(2 * tau) - 1).subs(tau, sp.log(largest_eigenvalue) / 2),
+            "On the Ornstein-Uhlenbeck clock, of data in units of the variance $s_v$ within classes, "
+            "$e^{-2\\tau} \\Lambda/s_v = 1$.",
+            lambda: _speciation_clock,
+        ),
+        Step("There $t = s_v (e^{2\\tau} - 1)$.", lambda: _speciation_excess),
+        Step(
+            "The variance of the data along v is that within classes and that between them.",
+            lambda: _speciation_excess.subs(largest_eigenvalue, s_v + _spread),
         ),
     ),
 )

@@ -195,6 +195,7 @@ excess_mean = sp.Symbol(r"\overline{h_i}", real=True)
 excess_covariance = sp.Symbol(r"\overline{\delta{h_i}\,\delta{h_j}}", real=True)
 same_class = sp.Symbol(r"\phi", positive=True)
 largest_eigenvalue = sp.Symbol("Lambda", positive=True)
+class_offset = sp.IndexedBase(r"\mu", real=True)
 t_speciation = sp.Symbol("t_S", positive=True)
 tilt_variance = sp.Symbol("p(2)", positive=True)
 
@@ -384,6 +385,7 @@ NOTATION: tuple[Notation, ...] = (
     Notation(excess_covariance, "covariance of two classes' excesses over random probes", ""),
     Notation(same_class, "probability that two clones end in the same class", "`cloning_curve`"),
     Notation(largest_eigenvalue, "largest eigenvalue of the data's covariance", ""),
+    Notation(class_offset[i], "offset of class i's center from their mean, along where centers spread most", ""),
     Notation(t_speciation, "noise variance of speciation", "`trajectory_times`"),
     Notation(tau, "time of a noise schedule, on its own clock", "`time`"),
     Notation(omega, "standard normal noise along v", ""),

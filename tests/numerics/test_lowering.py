@@ -123,7 +123,13 @@ def points(draw) -> dict:
     for symbol in (symbols.scale, symbols.sigma):
         values[symbol] = 10.0 ** draw(st.floats(-3, 3))
     values[symbols.class_weight] = [0.2, 0.3, 0.5]
-    for symbol in (symbols.class_excess, symbols.class_excess_2, symbols.class_log_size, symbols.class_mean):
+    for symbol in (
+        symbols.class_excess,
+        symbols.class_excess_2,
+        symbols.class_log_size,
+        symbols.class_mean,
+        symbols.class_offset,
+    ):
         values[symbol] = [draw(st.floats(-3, 3)) for _ in range(BLOCKS)]
     values[symbols.class_mean_2] = values[symbols.class_mean]
     for symbol in (symbols.separation, symbols.overlap, symbols.x_variance):
@@ -134,7 +140,6 @@ def points(draw) -> dict:
     values[symbols.reference_weight] = draw(st.floats(0.1, 1.0))
     values[symbols.mixture_mean] = draw(st.floats(4, 6))  # never the probe's coordinate
     values[symbols.tilt_variance] = draw(st.floats(0.01, 10.0))
-    values[symbols.largest_eigenvalue] = draw(st.floats(1.5, 100.0))
     values[symbols.t_later] = time * draw(st.floats(0.01, 1.0))
     values[symbols.cosine_offset] = draw(st.floats(0.001, 0.1))
     return values

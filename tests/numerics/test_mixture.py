@@ -114,6 +114,42 @@ def test_trajectory_times_of_separated_and_merged_classes():
     np.testing.assert_allclose(separated.speciation.value, 1e5)  # Lambda = 1 + |m|^2
 
 
+@pytest.mark.parametrize("within", [1e-12, 0.01, 1.0, 100.0])
+def test_speciation_is_at_the_variance_between_classes_whatever_that_within(within):
+    law = GaussianMixture.two_classes(0.25, Manifold([within, 0.0], [1, 3]))
+    times = trajectory_times(law, num_samples=[10.0, 1e6])
+    np.testing.assert_allclose(times.speciation.value, 0.25, rtol=1e-12)
+    assert times.speciation.status.tolist() == [Status.CONVERGED] * 2
+    # Lambda - s where this direction is the leading one, as it is of one variance in all directions.
+    flat = GaussianMixture.two_classes(0.25, Manifold([within], [4]))
+    found = float(trajectory_times(flat, num_samples=10.0).speciation.value)
+    assert found == pytest.approx(float(flat.largest_variance) - within, rel=1e-12, abs=1e-13)
+
+
+def test_speciation_of_oblique_classes_is_the_largest_variance_between_them():
+    law = three_classes()
+    weights, centers = np.asarray(law.weights), np.asarray(law.centers)
+    between = np.cov(centers.T, aweights=weights, bias=True)
+    found = float(trajectory_times(law, num_samples=10.0).speciation.value)
+    assert found == pytest.approx(np.linalg.eigvalsh(between)[-1], rel=1e-12)
+
+
+def test_all_times_scale_with_the_data():
+    law, factor = three_classes(), 25.0
+    scaled = GaussianMixture(law.weights, 5.0 * law.centers, Manifold([25.0, 2.5], [2, 4]))
+    for one, other in zip(*(trajectory_times(each, num_samples=50.0) for each in (law, scaled)), strict=True):
+        assert float(other.value / one.value) == pytest.approx(factor, rel=1e-9)
+
+
+@pytest.mark.parametrize("centers", [np.zeros((2, 4)), np.full((3, 4), 1e4 / 3)])
+def test_classes_at_one_place_do_not_speciate(centers):
+    weights = [0.1, 0.9] if len(centers) == 2 else [0.1, 0.2, 0.7]
+    law = GaussianMixture(weights, centers, Manifold([100.0], [4]))
+    times = trajectory_times(law, num_samples=10.0)
+    assert int(times.speciation.status) == Status.NO_TRANSITION
+    assert np.isnan(float(times.speciation.value))
+
+
 def test_largest_eigenvalue_is_that_of_the_covariance():
     law = three_classes()
     mean = np.asarray(law.weights) @ np.asarray(law.centers)
