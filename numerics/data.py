@@ -7,9 +7,11 @@ import zlib
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 from jaxtyping import Float
+from numpy.lib.format import MAGIC_PREFIX
 
 from numerics.manifold import check_data
 from numerics.status import InputError
@@ -83,11 +85,34 @@ def digits() -> Float[np.ndarray, "samples height width"]:
 
 
 def _read_npy(file: Path, key: str | None) -> np.ndarray:
+    with file.open("rb") as opened:
+        _check_start(opened)
     array = np.load(file, mmap_mode="r", allow_pickle=False)
     if not isinstance(array, np.ndarray):
         array.close()
         raise InputError("the file is an archive of several arrays; name it .npz")
     return array
+
+
+def _check_start(opened: BinaryIO) -> None:
+    """Refuse what is neither an archive nor an array: NumPy would take it for a pickle, and advise to load it."""
+    start = opened.read(len(MAGIC_PREFIX))
+    opened.seek(0)
+    if start and not start.startswith((b"PK", MAGIC_PREFIX)):
+        raise zipfile.BadZipFile("it holds no array of NumPy")
+
+
+@contextmanager
+def opened_archive(file: Path) -> Generator[Any]:
+    """What `np.load` gives of a .npz file: an NpzFile, or an array.
+
+    Raises:
+        BadZipFile: if the file is neither, or others of `UNREADABLE`.
+    """
+    # A file that np.load opens itself stays open where its archive is broken.
+    with file.open("rb") as opened:
+        _check_start(opened)
+        yield np.load(opened, allow_pickle=False)
 
 
 def read_npz(file: Path, key: str | None) -> np.ndarray:
@@ -96,9 +121,7 @@ def read_npz(file: Path, key: str | None) -> np.ndarray:
     Raises:
         InputError: if there is no such array. A damaged file raises one of `UNREADABLE`.
     """
-    # A file that np.load opens itself stays open where its archive is broken.
-    with file.open("rb") as opened:
-        archive = np.load(opened, allow_pickle=False)
+    with opened_archive(file) as archive:
         if isinstance(archive, np.ndarray):
             raise InputError("the file holds one bare array; name it .npy")
         keys = list(archive.files)

@@ -61,6 +61,7 @@ def _write_bad_files(folder):
     np.save(whole, ROWS)
     (folder / "truncated.npy").write_bytes(whole.read_bytes()[:-8])
     (folder / "text.npy").write_text("not an array")
+    (folder / "text.npz").write_text("not an archive")
     np.savez(folder / "two.npz", rows=ROWS, other=ROWS)
     np.savez(folder / "none.npz")
     np.save(folder / "one_row.npy", ROWS[:1])
@@ -93,7 +94,8 @@ def _write_bad_files(folder):
         ("empty.npz", "cannot be read as an array of numbers"),
         ("empty.csv", "row.s.; a covariance needs|shape"),
         ("truncated.npy", "cannot be read as an array of numbers"),
-        ("text.npy", "cannot be read as an array of numbers"),
+        ("text.npy", "cannot be read as an array of numbers: it holds no array of NumPy"),
+        ("text.npz", "cannot be read as an array of numbers: it holds no array of NumPy"),
         ("two.npz", "choose one by FILE.npz:KEY; the file holds rows, other"),
         ("two.npz:third", "there is no array 'third'"),
         ("none.npz", "the file holds nothing"),
