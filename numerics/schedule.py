@@ -8,10 +8,12 @@ schedule is the theory's, at x/a and the same t, times `score_factor`.
 
 import json
 import math
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from reprlib import repr as shown  # what a file holds may be long
 from typing import Any, ClassVar, NamedTuple
 
 import jax
@@ -376,7 +378,11 @@ def schedule_from_json(path: str | Path) -> Schedule:
     try:
         config = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{path} cannot be read as JSON: {' '.join(str(error).split())}") from error
+        # Of numbers with thousands of digits Python says how it could be made to read them.
+        reason = (
+            "a number in it is too long" if "set_int_max_str_digits" in str(error) else " ".join(str(error).split())
+        )
+        raise InputError(f"{path} cannot be read as JSON: {reason}") from error
     try:
         return _from_config(config)
     except InputError as error:
@@ -392,18 +398,23 @@ def _from_config(config: object) -> Schedule:
     if kind in _FLOWS or (kind in _WITH_BETAS and config.get("use_flow_sigmas")):
         return FlowMatching()
     if kind not in _WITH_BETAS:
-        raise InputError(f"the scheduler {kind!r} is not known; known are {', '.join(_WITH_BETAS + _FLOWS + _EDMS)}")
+        raise InputError(
+            f"the scheduler {shown(kind)} is not known; known are {', '.join(_WITH_BETAS + _FLOWS + _EDMS)}"
+        )
     if config.get("rescale_betas_zero_snr"):
         raise InputError("rescale_betas_zero_snr makes the last step pure noise, which has no finite noise variance")
     if config.get("trained_betas") is not None:
-        return Discrete.from_betas(_entry(config, "trained_betas", list))
+        betas = _entry(config, "trained_betas", list)
+        for step, beta in enumerate(betas):
+            _check_type(f"trained_betas {step}", beta, float)
+        return Discrete.from_betas(betas)
     shape = _entry(config, "beta_schedule", str)
     num_steps = _entry(config, "num_train_timesteps", int)
     if shape == "squaredcos_cap_v2":
         return Discrete.cosine(num_steps)
     if shape not in ("linear", "scaled_linear"):
         raise InputError(
-            f"the beta_schedule {shape!r} is not known; known are linear, scaled_linear and squaredcos_cap_v2"
+            f"the beta_schedule {shown(shape)} is not known; known are linear, scaled_linear and squaredcos_cap_v2"
         )
     make = Discrete.linear if shape == "linear" else Discrete.scaled_linear
     return make(_entry(config, "beta_start", float), _entry(config, "beta_end", float), num_steps)
@@ -415,11 +426,16 @@ _KINDS: dict[type, str] = {str: "text", int: "a whole number", float: "a number"
 def _entry(config: dict[str, Any], key: str, kind: type) -> Any:  # noqa: ANN401 (JSON holds anything)
     if key not in config:
         raise InputError(f"the key {key!r} is missing")
-    value = config[key]
-    # JSON does not tell 1 from 1.0, but true is no number.
+    _check_type(key, config[key], kind)
+    return config[key]
+
+
+def _check_type(name: str, value: object, kind: type) -> None:
+    # JSON does not tell 1 from 1.0, but true is no number, and a whole number may be beyond all others.
     if isinstance(value, bool) or not isinstance(value, (int, float) if kind is float else kind):
-        raise InputError(f"{key} is {value!r}; it must be {_KINDS[kind]}")
-    return value
+        raise InputError(f"{name} is {shown(value)}; it must be {_KINDS[kind]}")
+    if isinstance(value, int) and abs(value) > sys.float_info.max:
+        raise InputError(f"{name} is {shown(value)}; it must be a finite number")
 
 
 def _ends(beta_start: float | int, beta_end: float | int) -> np.ndarray:
@@ -431,7 +447,9 @@ def _ends(beta_start: float | int, beta_end: float | int) -> np.ndarray:
 
 def _checked_steps(num_steps: int | np.integer) -> int:
     if isinstance(num_steps, bool) or not isinstance(num_steps, (int, np.integer)) or not 2 <= num_steps <= _MOST_STEPS:
-        raise InputError(f"the number of steps is {num_steps!r}; it must be a whole number from 2 to {_MOST_STEPS}")
+        raise InputError(
+            f"the number of steps is {shown(num_steps)}; it must be a whole number from 2 to {_MOST_STEPS}"
+        )
     return int(num_steps)
 
 

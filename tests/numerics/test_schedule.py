@@ -213,7 +213,16 @@ def without(key):
         (DDPM | {"num_train_timesteps": 10.5}, "num_train_timesteps is 10.5; it must be a whole number"),
         (DDPM | {"trained_betas": [0.1, -0.1]}, "beta 1 is -0.1"),
         (DDPM | {"trained_betas": 0.1}, "trained_betas is 0.1; it must be a list"),
-        (DDPM | {"trained_betas": [0.1, [0.2]]}, "is not a number or a list of numbers"),
+        (DDPM | {"trained_betas": [0.1, [0.2]]}, "trained_betas 1 is [0.2]; it must be a number"),
+        (DDPM | {"trained_betas": ["0.1", "0.2"]}, "trained_betas 0 is '0.1'; it must be a number"),
+        (DDPM | {"trained_betas": [0.1, None]}, "trained_betas 1 is None; it must be a number"),
+        (DDPM | {"trained_betas": [0.1, True]}, "trained_betas 1 is True; it must be a number"),
+        (DDPM | {"trained_betas": [0.1, 10**400]}, "it must be a finite number"),
+        (DDPM | {"beta_end": 10**400}, "it must be a finite number"),
+        (DDPM | {"num_train_timesteps": 10**400}, "it must be a finite number"),
+        (DDPM | {"num_train_timesteps": 10**300}, "it must be a whole number from 2 to 1000000"),
+        (DDPM | {"beta_schedule": "s" * 1000}, "is not known; known are linear"),
+        ('{"_class_name": ' + "9" * 5000 + "}", "cannot be read as JSON: a number in it is too long"),
         (DDPM | {"trained_betas": [0.1, 1e-30]}, "the noise does not grow from step 0 to 1"),
         (DDPM | {"rescale_betas_zero_snr": True}, "no finite noise variance"),
     ],
@@ -224,6 +233,7 @@ def test_bad_configurations(content, sentence, tmp_path):
     assert sentence in str(error.value)
     assert "scheduler_config.json" in str(error.value)
     assert "\n" not in str(error.value)
+    assert len(str(error.value)) < 1000
 
 
 def test_files_that_are_not_there(tmp_path):
