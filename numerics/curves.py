@@ -2,7 +2,7 @@
 
 import csv
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from reprlib import repr as shown  # what a file holds may be long
 from textwrap import shorten
@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 import xarray as xr
 
-from numerics.data import UNREADABLE
+from numerics.data import UNREADABLE, opened_archive
 from numerics.provenance import described
 from numerics.schedule import schedule_of
 from numerics.status import InputError
@@ -20,8 +20,18 @@ from numerics.status import InputError
 _NUMBERS = ("time", "value", "error")
 _COLUMNS = (*_NUMBERS, "replicate")
 _UNITS = ("1", "nats", "nats per dimension")
-# Metadata that are text, also where a CSV file has a number in their place.
+# Observables that geomem predicts, and their units.
+OBSERVABLES = {
+    "participation": "1",
+    "dimension": "1",
+    "excess-entropy": "nats per dimension",
+    "collapse-probability": "1",
+    "cloning": "1",
+    "singular-values": "1",
+}
+# Metadata that are text, also where a CSV file has a number in their place; and metadata that are counts.
 _TEXTS = ("observable", "schedule", "units")
+_COUNTS = ("num_samples", "dimension")
 
 # Far more than any curve; what is larger is refused before it is in memory.
 _MOST_BYTES = 10**8
@@ -35,7 +45,7 @@ class _Table(NamedTuple):
     place: Callable[[int], str]
 
 
-def load_curve(path: str | Path) -> xr.Dataset:
+def load_curve(path: str | Path, *, said: Mapping[str, object] | None = None) -> xr.Dataset:
     """A measured curve from a table with the columns time, value, error and, of several replicates, replicate.
 
     Times are on the clock of the schedule, not negative, and increase; values are finite;
@@ -44,7 +54,10 @@ def load_curve(path: str | Path) -> xr.Dataset:
     that of their mean: the same for all of them, or left out to be had from their spread.
     Metadata may be anything that is text or a number. Known are `observable`; `schedule`, a
     name as of `--schedule` or a .json file of diffusers, a relative path being taken from the
-    curve's own folder; and `units` of the value: 1, nats or nats per dimension.
+    curve's own folder; `units` of the value: 1, nats or nats per dimension, the last of an
+    `excess-entropy` and 1 of the other observables of `OBSERVABLES`; and `num_samples` and
+    `dimension`, which are positive. What is `said` of them the file need not say, and may not
+    contradict; what is None is not said.
 
     - .csv: lines `# key: value` of metadata, a line of column names, and the rows.
     - .npz: an array per column, and metadata as arrays without dimensions.
@@ -54,7 +67,7 @@ def load_curve(path: str | Path) -> xr.Dataset:
     Returns:
         A data set with `value` (time), the mean of the replicates if there are any, `error`
         (time) and, of replicates, `replicates` (replicate, time); metadata are attributes,
-        `units` those of the variables, 1 if the file has none.
+        `units` those of the variables; if the file has none those of the observable, else 1.
 
     Raises:
         InputError: if the file cannot be read or does not hold such a curve; by line in a CSV
@@ -68,12 +81,12 @@ def load_curve(path: str | Path) -> xr.Dataset:
         raise InputError(f"there is no curve file {str(path)!r}")
     try:
         _refuse_bytes(file.stat().st_size)
-        return _curve(readers[file.suffix](file), file.parent)
+        return _curve(readers[file.suffix](file), file.parent, said or {})
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
 
 
-def _curve(table: _Table, folder: Path) -> xr.Dataset:
+def _curve(table: _Table, folder: Path, said: Mapping[str, object]) -> xr.Dataset:
     """The checked curve; `folder` is where relative paths start."""
     columns = {name: column for name, column in table.columns.items() if name != "replicate"}
     for name, column in columns.items():
@@ -81,10 +94,10 @@ def _curve(table: _Table, folder: Path) -> xr.Dataset:
     rows = _rows_of_replicates(table)
     time = columns["time"][rows[0]]
     _check_times(columns["time"], rows, table.place)
-    metadata = _checked_metadata(table.metadata, folder)
+    metadata = _checked_metadata(table.metadata, folder, said)
     if "schedule" in metadata:
         _check_on_schedule(str(metadata["schedule"]), time, [table.place(rows[0, end]) for end in (0, -1)])
-    units = str(metadata.pop("units", "1"))
+    units = str(metadata.pop("units", OBSERVABLES.get(str(metadata.get("observable")), "1")))
     text = str(metadata.get("observable", "value"))
     over = ("replicate", "time")
     coordinates = {"time": ("time", time, {"long_name": "time on the schedule"})}
@@ -185,15 +198,29 @@ def _mean(values: np.ndarray, errors: np.ndarray | None, time: np.ndarray) -> tu
     return mean, error
 
 
-def _checked_metadata(metadata: dict[str, object], folder: Path) -> dict[str, object]:
+def _checked_metadata(metadata: dict[str, object], folder: Path, said: Mapping[str, object]) -> dict[str, object]:
+    """The metadata, schedules with their folder, and what is said beside them."""
     for key, value in metadata.items():
         if key in _TEXTS and not isinstance(value, str):
             raise InputError(f"{key} is {shown(value)}; it must be text")
-    units = metadata.get("units", "1")
-    if units not in _UNITS:
-        raise InputError(f"the units are {shown(units)}; they must be one of {', '.join(map(repr, _UNITS))}")
+        if key in _COUNTS and not (isinstance(value, (int, float)) and 0 < value < math.inf):
+            raise InputError(f"{key} is {shown(value)}; it must be a positive, finite number")
     schedule = str(metadata.get("schedule", ""))
-    return metadata | ({"schedule": str(folder / schedule)} if schedule.endswith(".json") else {})
+    metadata = metadata | ({"schedule": str(folder / schedule)} if schedule.endswith(".json") else {})
+    for key, value in said.items():
+        if value is not None and metadata.setdefault(key, value) != value:
+            raise InputError(f"the {key} is {shown(metadata[key])}, not {shown(value)}")
+    observable = metadata.get("observable")
+    known = [OBSERVABLES[observable]] if isinstance(observable, str) and observable in OBSERVABLES else _UNITS
+    units = metadata.get("units", known[0])
+    if units not in known:
+        of = "" if known is _UNITS else f" of {observable}"
+        raise InputError(f"the units{of} are {shown(units)}; they must be {_one_of(known)}")
+    return metadata
+
+
+def _one_of(names: Sequence[str]) -> str:
+    return repr(names[0]) if len(names) == 1 else f"one of {', '.join(map(repr, names))}"
 
 
 def _read_csv(file: Path) -> _Table:
@@ -255,9 +282,7 @@ def _number_or_text(text: str) -> float | int | str:
 
 def _read_npz(file: Path) -> _Table:
     try:
-        # A file that np.load opens itself stays open where its archive is broken.
-        with file.open("rb") as opened:
-            archive = np.load(opened, allow_pickle=False)
+        with opened_archive(file) as archive:
             if isinstance(archive, np.ndarray):
                 raise InputError("the file holds one bare array; a curve is an archive of its columns")
             _refuse_bytes(sum(entry.file_size for entry in archive.zip.infolist()))

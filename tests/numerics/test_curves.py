@@ -58,7 +58,7 @@ def test_carriers(tmp_path, write, name):
     assert found.value.values.tolist() == VALUE
     assert found.error.values.tolist() == ERROR
     assert found.attrs == METADATA
-    assert [found[name].attrs["units"] for name in ("value", "error")] == ["1", "1"]
+    assert [found[name].attrs["units"] for name in ("value", "error")] == ["nats per dimension"] * 2
     assert found.value.attrs["long_name"] == "excess-entropy"
 
 
@@ -78,11 +78,27 @@ def test_replicates(tmp_path, write, name):
     np.testing.assert_array_equal(given.value, found.value)
 
 
+@pytest.mark.parametrize(
+    ("metadata", "units"),
+    [
+        ({}, "1"),
+        ({"observable": "cloning"}, "1"),
+        ({"observable": "heat"}, "1"),
+        ({"observable": "heat", "units": "nats"}, "nats"),
+        ({"observable": "excess-entropy"}, "nats per dimension"),
+    ],
+)
+def test_units_are_those_of_the_observable(tmp_path, metadata, units):
+    found = load_curve(write_csv(tmp_path / "curve.csv", {"time": TIME, "value": VALUE, "error": ERROR}, metadata))
+    assert found.value.attrs["units"] == units
+
+
 @pytest.mark.parametrize("replicate", [{}, {"replicate": [0, 0, 0, 1, 1, 1]}])
-def test_what_is_returned_is_read_back(tmp_path, replicate):
+@pytest.mark.parametrize("units", [{}, {"units": "nats per dimension"}])
+def test_what_is_returned_is_read_back(tmp_path, replicate, units):
     count = 2 if replicate else 1
     columns = {"time": TIME * count, "value": range(3 * count), "error": ERROR * count} | replicate
-    found = load_curve(write_csv(tmp_path / "curve.csv", columns, METADATA | {"units": "nats per dimension"}))
+    found = load_curve(write_csv(tmp_path / "curve.csv", columns, METADATA | units))
     found.to_netcdf(tmp_path / "curve.nc", engine="h5netcdf")
     xr.testing.assert_identical(load_curve(tmp_path / "curve.nc"), found)
 
@@ -133,6 +149,35 @@ def test_a_schedule_beside_the_curve(tmp_path):
         load_curve(write_csv(tmp_path / "curve.csv", columns, {"schedule": "other.json"}))
 
 
+@pytest.mark.parametrize(("write", "name"), CARRIERS)
+def test_what_is_said_beside_the_file_is_as_if_it_stood_there(tmp_path, write, name):
+    columns = {"time": TIME, "value": VALUE, "error": ERROR}
+    whole = load_curve(write(tmp_path / name, columns, METADATA))
+    said = {"observable": "excess-entropy", "schedule": "ou", "dimension": 768.0, "num_samples": None}
+    xr.testing.assert_identical(load_curve(tmp_path / name, said=said), whole)
+    rest = {key: value for key, value in METADATA.items() if key not in said}
+    xr.testing.assert_identical(load_curve(write(tmp_path / name, columns, rest), said=said), whole)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "said", "sentence"),
+    [
+        ("# observable: cloning\n", {"observable": "heat"}, "the observable is 'cloning', not 'heat'"),
+        ("# schedule: ou\n", {"schedule": "ve"}, "the schedule is 'ou', not 've'"),
+        ("# num_samples: 100\n", {"num_samples": 5000.0}, "the num_samples is 100, not 5000.0"),
+        ("# dimension: 256\n", {"dimension": 30}, "the dimension is 256, not 30"),
+        ("# units: nats\n", {"observable": "cloning"}, "the units of cloning are 'nats'; they must be '1'"),
+        ("", {"schedule": "flow"}, "line 2: the time is 1; the schedule has times between 0 and 1"),
+    ],
+)
+def test_what_is_said_may_not_contradict_the_file(tmp_path, metadata, said, sentence):
+    file = tmp_path / "curve.csv"
+    file.write_text(metadata + HEADER + "1,1,1\n")
+    with pytest.raises(InputError) as error:
+        load_curve(file, said=said)
+    assert str(error.value).startswith(f"{file}: {sentence}")
+
+
 HEADER = "time,value,error\n"
 REPLICATES = "time,value,replicate\n"
 
@@ -171,6 +216,15 @@ REPLICATES = "time,value,replicate\n"
         ("# schedule: ddpm\n" + HEADER + "1,1,1\n1000,1,1\n", "line 4: the step is 1000; the schedule has"),
         ("# schedule: ou\n" + HEADER + "0,1,1\n1,1,1\n", "line 3: the time is 0; the schedule has times between 0"),
         ("# units: bits\n" + HEADER + "1,1,1\n", "the units are 'bits'; they must be one of '1', 'nats', 'nats per"),
+        ("# observable: excess-entropy\n# units: nats\n" + HEADER + "1,1,1\n", "they must be 'nats per dimension'"),
+        ("# observable: excess-entropy\n# units: 1\n" + HEADER + "1,1,1\n", "the units of excess-entropy are '1'"),
+        ("# observable: cloning\n# units: nats\n" + HEADER + "1,1,1\n", "are 'nats'; they must be '1'"),
+        ("# num_samples: many\n" + HEADER + "1,1,1\n", "num_samples is 'many'; it must be a positive, finite number"),
+        ("# num_samples: inf\n" + HEADER + "1,1,1\n", "num_samples is 'inf'; it must be a positive"),
+        ("# num_samples: " + "9" * 400 + "\n" + HEADER + "1,1,1\n", "it must be a positive, finite number"),
+        ("# dimension: big\n" + HEADER + "1,1,1\n", "dimension is 'big'; it must be a positive"),
+        ("# dimension: -3\n" + HEADER + "1,1,1\n", "dimension is -3; it must be a positive"),
+        ("# dimension: 0\n" + HEADER + "1,1,1\n", "dimension is 0; it must be a positive"),
         (REPLICATES + "1,1,a\n2,1,a\n", "one replicate has no spread"),
         (REPLICATES + "1,1,a\n1,2,a\n", "line 3: time 1.0 does not follow 1.0"),
         (REPLICATES + "1,1,a\n2,1,a\n1,3,b\n", "replicate 'b' has 1 times and replicate 'a' has 2; they must"),
@@ -215,6 +269,8 @@ CURVE = {"time": TIME, "value": VALUE, "error": ERROR}
         (CURVE | {"error": [1, 0, 1]}, "row 1: the error is 0"),
         (CURVE | {"time": [1, 3, 2]}, "row 2: time 2.0 does not follow 3.0"),
         (CURVE | {"schedule": 3}, "schedule is 3; it must be text"),
+        (CURVE | {"num_samples": "many"}, "num_samples is 'many'; it must be a positive"),
+        (CURVE | {"dimension": np.nan}, "dimension is nan; it must be a positive"),
         (CURVE | {"real": True}, "'real' is True; metadata are text or numbers"),
         (CURVE | {"value": np.array([Malicious()] * 3, dtype=object)}, "Object arrays cannot be loaded"),
         (CURVE | {"note": np.array(Malicious(), dtype=object)}, "file cannot be read: Object arrays cannot be loaded"),
@@ -269,6 +325,8 @@ def test_files_that_are_no_curves(tmp_path):
     np.save(tmp_path / "bare.npy", TIME)
     (tmp_path / "bare.npy").rename(tmp_path / "bare.npz")
     assert "one bare array" in refusal(tmp_path / "bare.npz")
+    (tmp_path / "text.npz").write_text("time,value,error\n1,1,1\n")
+    assert "pickle" not in refusal(tmp_path / "text.npz")
     for name in ("binary.csv", "binary.npz", "binary.nc"):
         (tmp_path / name).write_bytes(b"\x80\x04\x95\xff\x00" * 100)
         assert "the file cannot be read" in refusal(tmp_path / name)
