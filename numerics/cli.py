@@ -4,7 +4,7 @@ import json
 import math
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -146,7 +146,7 @@ class OutputOptions:
     """Print the table as JSON, alone on stdout."""
 
     seed: Whole = 0
-    """Seed of random draws, recorded with the results (spectrum and train draw)."""
+    """Seed of random draws, recorded with the results (spectrum and train draw, and compare replicates)."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -343,8 +343,7 @@ def spectrum(
     law, num_samples, record, data = _read_manifold(manifold)
     if num_samples != int(num_samples):
         raise InputError(f"--num-samples is {num_samples:g}; samples are whole")
-    if not 0 <= output.seed < 2**63:
-        raise InputError(f"--seed is {output.seed}; it must be a whole number from 0 to 2^63 - 1")
+    _check_seed(output.seed)
     of_data, of_frames = jax.random.split(jax.random.key(output.seed))
     samples = _samples(law, data, int(num_samples), of_data)
     times = _noise_variances(noise_variances, np.asarray(law.variances))
@@ -389,17 +388,18 @@ def compare(
     law: str = "manifold",
     squared_center: float | None = None,
     manifold: ManifoldInput = ManifoldInput(),
-    theory: str = "finite_n",
-    block: Whole = 0,
-    probe: str = "along",
-    index: Whole = 0,
+    theory: str | None = None,
+    block: Whole | None = None,
+    probe: str | None = None,
+    index: Whole | None = None,
     clock: ClockOption = ClockOption(),
     output: OutputOptions = OutputOptions(),
 ) -> None:
     """A measured curve against the theory: residuals, chi-square, and how far apart they are in ln t.
 
     Writes compare.nc, .json, .png and .pdf, and prints the table. What the curve's file says of its observable,
-    schedule and num_samples need not be said again.
+    schedule and num_samples need not be said again, and may not be contradicted; its num_samples go before those of
+    --data, and its dimension must be that of the law.
 
     Parameters
     ----------
@@ -413,36 +413,40 @@ def compare(
     squared_center
         Squared distance of the centers from the origin, along the first direction.
     theory
-        Level of the theory: finite_n; rem for the excess entropy; population or published for singular values.
+        Level of the theory: finite_n, where there are levels; rem for the excess entropy too, population or published
+        for singular values.
     block
-        Block of the probed direction, for the participation.
+        Block of the probed direction, for the participation [default: 0].
     probe
         Where the participation is taken: origin, along[:AMPLITUDE], random_direction[:AMPLITUDE], data_point or
-        typical.
+        typical [default: along].
     index
-        Which singular value, from 0, the largest.
+        Which singular value [default: 0, the largest].
     """
     from dataclasses import replace
 
-    from numerics.curve_study import Asked, on_noise_variance, predict, study_curve, with_both_errors
-    from numerics.curves import load_curve
+    from numerics.curve_study import Asked, in_words, predict, study_curve, with_both_errors
     from numerics.files import output_folder, write_whole
     from numerics.provenance import extended
 
-    read = load_curve(curve)
-    found = _said("observable", observable, read.attrs.get("observable"), curve)
-    schedule = _said("schedule", clock.schedule, read.attrs.get("schedule"), curve)
-    measured = on_noise_variance(read, schedule)
-    if manifold.num_samples is None and manifold.data is None and "num_samples" in read.attrs:
-        manifold = replace(manifold, num_samples=float(read.attrs["num_samples"]))
+    said = {"observable": observable, "schedule": clock.schedule, "num_samples": manifold.num_samples}
+    measured = _read_curve(curve, said)
+    found, schedule = measured.attrs["observable"], measured.attrs["schedule"]
+    options = {"block": block, "probe": probe, "index": index}
+    for name, of in {"block": "participation", "probe": "participation", "index": "singular-values"}.items():
+        if options[name] is not None and found != of:
+            raise InputError(f"--{name} is for {of}; what was measured is {found}")
+    if "num_samples" in measured.attrs:
+        manifold = replace(manifold, num_samples=float(measured.attrs["num_samples"]))
     spectrum, num_samples, record, _ = _read_manifold(manifold)
-    source = _read_law(law, squared_center, spectrum)
-    asked = Asked(num_samples, theory, block, _read_probe(probe), index)
-    folder = output_folder(output.out)
+    source = _read_law(law, squared_center, spectrum, measured)
+    asked = Asked(num_samples, theory, block or 0, _read_probe(probe or "along"), index or 0)
+    _check_seed(output.seed)
+    _check_folder(output.out)
     predicted = predict(found, source, measured.noise_variance.values, asked, progress=True)
     measured = with_both_errors(measured, predicted)
-    study = study_curve(measured, predicted)
-    inputs = record | {"curve": str(curve), "observable": found, "law": law, "theory": theory, "seed": output.seed}
+    study = study_curve(measured, predicted, output.seed)
+    inputs = record | {"curve": str(curve), "observable": found, "law": law, "seed": output.seed}
     study.attrs["provenance"] = extended(study.attrs["provenance"], inputs)
     rows = [_curve_row(study.isel(noise_variance=place)) for place in range(study.sizes["noise_variance"])]
     names = ("reduced_chi_square", "max_abs_z", "log_time_shift", "log_time_shift_lower", "log_time_shift_upper")
@@ -453,13 +457,19 @@ def compare(
     from numerics.figures import figure_writers
     from numerics.spectrum_figures import comparison_figure
 
+    figure = comparison_figure(measured, predicted)
+    folder = output_folder(output.out)
     write_whole(
         {
             folder / "compare.nc": lambda file: study.to_netcdf(file, engine="h5netcdf"),
             folder / "compare.json": lambda file: file.write_text(json.dumps(whole, indent=1) + "\n"),
         }
-        | figure_writers(comparison_figure(measured, predicted), folder / "compare")
+        | figure_writers(figure, folder / "compare")
     )
+    missing = study.predicted.isnull()
+    if missing.any():
+        reasons = in_words(study.status.values[missing.values])
+        print(f"geomem: the prediction has no value at {int(missing.sum())} times: {reasons}", file=sys.stderr)
     _print_table(rows, f"{found.replace('-', ' ')}, {law}, schedule {schedule}", output.json)
     _print_table([dict(summary)], "measured less predicted", output.json)
     if output.json:
@@ -586,11 +596,15 @@ def _read_manifold(given: ManifoldInput) -> "tuple[Manifold, float, dict[str, ob
 
 
 def _read_law(
-    name: str, squared_center: float | None, spectrum: "Manifold"
+    name: str, squared_center: float | None, spectrum: "Manifold", measured: "xr.Dataset"
 ) -> "Manifold | GaussianMixture | xr.Dataset":
-    """The law of that name, or the measured excess entropy of that file."""
+    """The law of that name, or the measured excess entropy of that file; of the dimension that the curve states."""
     if (name == "two-classes") != (squared_center is not None):
         raise InputError("--squared-center goes with --law two-classes; give both or none")
+    if name in ("manifold", "two-classes"):
+        dims = int(sum(spectrum.multiplicities))
+        if measured.attrs.get("dimension", dims) != dims:
+            raise InputError(f"the curve is of data in {measured.attrs['dimension']} dimensions, the law of {dims}")
     if name == "manifold":
         return spectrum
     if squared_center is not None:
@@ -599,21 +613,25 @@ def _read_law(
         return GaussianMixture.two_classes(squared_center, spectrum)
     if Path(name).suffix not in (".csv", ".npz", ".nc"):
         raise InputError(f"there is no law {name!r}; choose manifold, two-classes or the file of an excess entropy")
+    shared = {key: measured.attrs.get(key) for key in ("num_samples", "dimension")}
+    return _read_curve(Path(name), {"observable": "excess-entropy"} | shared)
+
+
+def _read_curve(file: Path, said: Mapping[str, object]) -> "xr.Dataset":
+    """A measured curve over noise variances, of which the observable and the schedule are known."""
     from numerics.curve_study import on_noise_variance
     from numerics.curves import load_curve
 
-    entropy = load_curve(name)
-    _said("observable", "excess-entropy", entropy.attrs.get("observable"), name)
-    return on_noise_variance(entropy, _said("schedule", None, entropy.attrs.get("schedule"), name))
-
-
-def _said(what: str, given: str | None, in_file: object, file: Path | str) -> str:
-    """What was given, or else stands in the file; not both, and different."""
-    if given is None and in_file is None:
-        raise InputError(f"{file} does not say its {what}; give --{what}, or add a line '# {what}: ...' to the file")
-    if given is not None and in_file is not None and given != in_file:
-        raise InputError(f"the {what} of {file} is {in_file}, not {given}")
-    return str(in_file if given is None else given)
+    curve = load_curve(file, said=said)
+    for what in ("observable", "schedule"):
+        if what not in curve.attrs:
+            raise InputError(
+                f"{file} does not say its {what}; give --{what}, or add a line '# {what}: ...' to the file"
+            )
+    try:
+        return on_noise_variance(curve, curve.attrs["schedule"])
+    except InputError as error:
+        raise InputError(f"{file}: {error}") from error
 
 
 def _read_probe(text: str) -> "Probe":
@@ -683,6 +701,18 @@ def _asked_variances(
     if bad:
         raise InputError(f"--noise-variance is {bad[0]:g}; it must be positive and finite")
     return noise_variance
+
+
+def _check_seed(seed: int) -> None:
+    if not 0 <= seed < 2**63:
+        raise InputError(f"--seed is {seed}; it must be a whole number from 0 to 2^63 - 1")
+
+
+def _check_folder(path: Path) -> None:
+    """That the folder can be made and written, before anything is computed; it is made when there are results."""
+    there = next(one for one in (path.absolute(), *path.absolute().parents) if one.exists())
+    if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
+        raise InputError(f"the output folder {str(path)!r} cannot be written: {str(there)!r} is no folder to write in")
 
 
 def _check_schedule(clock: ClockOption) -> None:
@@ -777,7 +807,7 @@ def _dimension_row(at: "xr.Dataset") -> dict[str, object]:
 def _curve_row(at: "xr.Dataset") -> dict[str, object]:
     """The comparison's row of one time."""
     numbers = ("time", "noise_variance", "measured", "error", "predicted", "residual", "z")
-    return {name: _or_none(float(at[name])) for name in numbers}
+    return {name: _or_none(float(at[name])) for name in numbers} | {"status": Status(int(at.status)).name}
 
 
 def _readings(at: "xr.Dataset", *names: str) -> dict[str, float | int | None]:

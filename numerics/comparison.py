@@ -13,6 +13,7 @@ from numerics.status import InputError
 TIMES = ("noise_variance", "time")
 # The shift is looked for within so much of the range of ln t, on so many points first: steps have many minima.
 _RANGE, _SCAN = 0.5, 401
+_ROUNDING = 1e-9
 
 
 def compare(measured: xr.Dataset, predicted: xr.Dataset) -> xr.Dataset:
@@ -21,13 +22,13 @@ def compare(measured: xr.Dataset, predicted: xr.Dataset) -> xr.Dataset:
     Both are data sets over `noise_variance` or `time` and any other dimensions, which must agree: with
     `value` and, of the measured one, `error` (its standard error); or spectra of `measure_spectrum` and
     `predicted_spectrum`, replicates being averaged. The predicted curve is interpolated in ln t between
-    its own times, and constant beyond them.
+    its own times; beyond them nothing is predicted, and a curve that is shifted there is constant.
 
     Returns:
-        A data set with `residual`, measured minus predicted, and `z`, the same in standard errors, NaN
-        where there is no error bar. Attributes: `reduced_chi_square`, the mean of z^2 (nothing is fitted),
-        `max_abs_z`; `log_time_shift`, by how much ln t of the predicted curve has to grow to fit the
-        measured one best by least squares, and `log_time_shift_error`, half the interval in which the sum
+        A data set with `residual`, measured minus predicted, NaN where nothing is predicted, and `z`, the same
+        in standard errors, NaN where there is no error bar. Attributes: `reduced_chi_square`, the mean of z^2
+        (nothing is fitted), `max_abs_z`; `log_time_shift`, by how much ln t of the predicted curve has to grow to
+        fit the measured one best by least squares, and `log_time_shift_error`, half the interval in which the sum
         of z^2 rises by one: as if the points were independent, which points of the same data sets are not.
         Without error bars the weights are equal and the shift has no error.
 
@@ -60,8 +61,9 @@ def compare(measured: xr.Dataset, predicted: xr.Dataset) -> xr.Dataset:
         columns = [_interpolated(clocks - shift, nodes, column) for column in table.T]
         return np.stack(columns, axis=1).reshape(value.shape)
 
-    # Beside a node that is unknown nothing is predicted.
-    known = np.stack([np.isfinite(np.interp(clocks, nodes, column)) for column in table.T], axis=1)
+    # Nothing is predicted beside a node that is unknown, or beyond the last; times may differ by rounding.
+    inside = (clocks >= nodes[0] - _ROUNDING) & (clocks <= nodes[-1] + _ROUNDING)
+    known = np.stack([inside & np.isfinite(np.interp(clocks, nodes, column)) for column in table.T], axis=1)
     residual = np.where(known.reshape(value.shape), value.values - at_shift(0.0), np.nan)
     # What is known exactly agrees, or is infinitely far off.
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):

@@ -114,7 +114,7 @@ def expected_excess_entropy(
     dimension = float(dimension_of(law))
     values = np.asarray(_excess(-log_own, dimension))
     curve = _curve(times, values.mean(axis=1), _scramble_error(values), np.exp(size), dimension, law_record(law))
-    return _with_status(curve)
+    return with_status(curve)
 
 
 def expected_collapse_probability(
@@ -140,7 +140,7 @@ def expected_collapse_probability(
     curve = _curve(times, values.mean(axis=1), _scramble_error(values), size, dimension, law_record(law))
     curve["value"].attrs = described("probability of a common nearest sample", "1")
     curve["error"].attrs = described("standard error", "1")
-    return _with_status(curve).assign_attrs(observable="collapse-probability")
+    return with_status(curve).assign_attrs(observable="collapse-probability")
 
 
 def collapse_time(
@@ -254,7 +254,8 @@ def _planted_averages(
     return np.stack([row.log_partition for row in rows]), np.stack([row.participation for row in rows])
 
 
-def _with_status(curve: xr.Dataset) -> xr.Dataset:
+def with_status(curve: xr.Dataset) -> xr.Dataset:
+    """The curve with its `status`, NOT_CONVERGED where it has no value."""
     status = np.where(np.isfinite(curve.value.values), Status.CONVERGED, Status.NOT_CONVERGED).astype(np.int8)
     return curve.assign(status=("noise_variance", status, status_attributes()))
 

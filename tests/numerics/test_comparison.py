@@ -66,6 +66,19 @@ def test_what_is_not_predicted_is_not_judged():
     assert np.isnan([nothing.attrs["log_time_shift"], flat.attrs["log_time_shift"]]).all()
 
 
+def test_nothing_is_predicted_beyond_the_predicted_times():
+    """A curve that ends on either side inside the measured one is judged where it is, though not at its shifts."""
+    inner = TIMES[5:-5]
+    value = smooth(TIMES * np.exp(-0.3)) + np.where(np.arange(40) < 5, 1e3, 0.0)
+    found = compare(data(value, 0.01), data(smooth(inner), times=inner))
+    assert np.flatnonzero(np.isnan(found.z)).tolist() == [*range(5), *range(35, 40)]
+    assert np.isnan(found.residual.values[[0, -1]]).all()
+    assert found.attrs["max_abs_z"] < 50
+    assert found.attrs["log_time_shift"] == pytest.approx(0.3, abs=0.01)
+    rounded = compare(data(smooth(TIMES), 0.1), data(smooth(TIMES), times=TIMES * (1 + 1e-15 * np.sign(5.0 - TIMES))))
+    assert np.isfinite(rounded.z).all()
+
+
 def test_one_error_bar_for_all():
     found = compare(data(smooth(TIMES)).assign(error=0.1), data(smooth(TIMES) + 0.1))
     np.testing.assert_allclose(found.z, -1.0)
