@@ -14,11 +14,12 @@ from numerics.lowering import lower
 from numerics.manifold import Manifold, float_array
 from numerics.solution import Numbers
 from numerics.status import InputError
-from theory.symbols import G, alpha, companion, s, t, w
+from theory.symbols import G, alpha, companion, s, s_v, t, w
 
 _balance = lower("resolvent", (t, G, alpha, s, w))
 _slope = lower("resolvent_slope", (G, alpha, s, w))
 _edge = lower("bulk_edge_map", (companion, alpha, s, w))
+_population_eigenvalue = jnp.vectorize(lower("population_eigenvalue", (t, s_v)))
 
 _EDGE_POINTS = 2000
 _NEWTON_STEPS = 100
@@ -82,7 +83,22 @@ class RandomManifold:
             for place in np.flatnonzero(slopes[:-1] * slopes[1:] < 0):
                 root = brentq(lambda x: float(slope(jnp.asarray(x))), points[place], points[place + 1], rtol=1e-15)
                 edges.append(float(_edge(root, self.latent_ratio, self.variances, self.weights)))
-        return np.sort(edges)
+        # With as many latent variables as directions the lowest edge is zero, where x is infinite.
+        return np.sort([*edges, *([0.0] if len(edges) % 2 else [])])
+
+    def jacobian_edges(self, noise_variance: Numbers) -> Float[np.ndarray, "... edges"]:
+        """Edges of the bulks of -t times the Jacobian of the population's score, ascending, at noise variances t.
+
+        Shape: noise variances + edges. The directions without latent variables, a share of 1 - m/d, are at 1 beside
+        them. Source: `theory`, equation `jacobian_bulk_density`.
+
+        Raises:
+            InputError: for a noise variance that is not positive and finite.
+        """
+        times = np.asarray(float_array(noise_variance, "noise variance"))
+        if not (np.isfinite(times) & (times > 0)).all():
+            raise InputError(f"the noise variances {times.tolist()} must be positive and finite")
+        return np.asarray(_population_eigenvalue(*np.broadcast_arrays(times[..., None], self.bulk_edges()[::-1])))
 
 
 def refuse_shares(shares: Float[np.ndarray, " shares"]) -> None:

@@ -8,20 +8,30 @@ the resolvent $G = \frac{1}{d}\mathrm{tr}\,(F F^\top + t)^{-1}$, at cost of one 
 import sympy as sp
 
 from theory.derivation import DERIVED, Chapter, Equation, Step
+from theory.evaluation import unroll
+from theory.score import population_eigenvalue
 from theory.symbols import (
     B,
     G,
     G_prime,
     alpha,
     b,
+    block_root,
+    bulk_density,
     bulk_map,
+    bulk_value,
+    column_ratio,
     companion,
+    flat_share,
     half_signal,
+    jacobian_density,
+    latent_information,
     latent_slope,
     latent_sum,
     log_N_collapse,
     log_N_held_out,
     resolvent_balance,
+    rho_v,
     s,
     s_v,
     t,
@@ -163,6 +173,148 @@ bulk_edge_map = Equation(
     ),
 )
 
+
+def _of_one_block(expression: sp.Expr, variance: sp.Expr) -> sp.Expr:
+    """For one block of latent variables, of weight one and this variance."""
+    return unroll(expression, 1).subs({w[1]: 1, s[1]: variance})
+
+
+def _quadratic(time: sp.Expr, variance: sp.Expr, unknown: sp.Expr) -> sp.Expr:
+    """The balance of one block as a polynomial in G, which is this."""
+    balance = _of_one_block(resolvent.right, variance).subs(t, time)
+    return sp.expand(sp.numer(sp.together(balance)).subs(G, unknown))
+
+
+_column_variance = alpha * column_ratio * t
+_resolvent_of_root = (1 - block_root / (4 * column_ratio)) / t
+
+
+def _root() -> sp.Expr:
+    roots = sp.solve(_quadratic(t, _column_variance, _resolvent_of_root), block_root)
+    return next(root for root in roots if sp.limit(root.subs(alpha, 1), column_ratio, 0) == 0)
+
+
+one_block_root = Equation(
+    name="one_block_root",
+    left=block_root,
+    right=(
+        sp.sqrt(column_ratio * (1 + sp.sqrt(alpha)) ** 2 + 1) - sp.sqrt(column_ratio * (1 - sp.sqrt(alpha)) ** 2 + 1)
+    )
+    ** 2,
+    meaning="The resolvent of one block, explicitly: $t G = 1 - H_F/(4 z_F)$ with $z_F = s/(\\alpha t)$.",
+    source="A. M. Tulino and S. Verdu, Random matrix theory and wireless communications (2004)",
+    steps=(
+        Step("The balance is quadratic.", lambda: sp.factor(_quadratic(t, _column_variance, _resolvent_of_root))),
+        Step("Its root that vanishes with $z_F$; the square of a difference of roots is the same.", _root),
+    ),
+)
+
+
+def _inverse_resolvent() -> sp.Expr:
+    """1/(t G) from the balance, of degree two in G, over G."""
+    balance = _quadratic(t, _column_variance, G)
+    constant = balance.subs(G, 0)
+    return sp.expand(sp.expand((balance - constant) / (-constant * t * G)).subs(G, _resolvent_of_root))
+
+
+one_block_information = Equation(
+    name="one_block_information",
+    left=latent_information,
+    right=sp.log(1 + column_ratio - block_root / 4)
+    + sp.log(1 + alpha * column_ratio - block_root / 4) / alpha
+    - block_root / (4 * alpha * column_ratio),
+    meaning="L of one block without a resolvent, $L = \\frac{\\alpha}{2} V$ per dimension.",
+    source="A. M. Tulino and S. Verdu, Random matrix theory and wireless communications (2004); here " + DERIVED,
+    steps=(
+        Step("By the balance $1/(t G)$ is", _inverse_resolvent),
+        Step(
+            "Insert it and G in L, of one block.",
+            lambda: (
+                _of_one_block(random_collapse_log_size.right, _column_variance)
+                .subs(sp.log(t * G), -sp.log(_inverse_resolvent()))
+                .subs(G, _resolvent_of_root)
+                * 2
+                / alpha
+            ).expand(),
+        ),
+    ),
+)
+
+
+def _bulk_quadratic() -> sp.Poly:
+    return sp.Poly(_quadratic(-bulk_value, s_v, G), G)
+
+
+def _bulk_density() -> sp.Expr:
+    leading = _bulk_quadratic().LC()
+    low, high = sorted(
+        sp.solve(sp.discriminant(_bulk_quadratic()), bulk_value), key=lambda edge: edge.subs({alpha: 4, s_v: 1})
+    )
+    # The discriminant is its leading coefficient times (s_F - low)(s_F - high).
+    scale = sp.Poly(sp.discriminant(_bulk_quadratic()), bulk_value).LC()
+    return sp.sqrt(scale) * sp.sqrt((bulk_value - low) * (high - bulk_value)) / (2 * sp.pi * sp.Abs(leading))
+
+
+_low, _high = (s_v * (1 - 1 / sp.sqrt(alpha)) ** 2, s_v * (1 + 1 / sp.sqrt(alpha)) ** 2)
+
+one_bulk_density = Equation(
+    name="one_bulk_density",
+    left=bulk_density,
+    right=alpha * sp.sqrt((_high - bulk_value) * (bulk_value - _low)) / (2 * sp.pi * s_v * bulk_value),
+    meaning="Density of the non-zero eigenvalues of $F F^\\top$ of one block, among all directions; its integral is "
+    "$\\min(1, \\alpha)$. The edges are where the root vanishes.",
+    source=_MP,
+    steps=(
+        Step("On the spectrum, $t = -s_F$, the balance is quadratic in G.", lambda: _bulk_quadratic().as_expr()),
+        Step(
+            "Its discriminant is negative between",
+            lambda: sp.Tuple(*sp.solve(sp.discriminant(_bulk_quadratic()), bulk_value)),
+        ),
+        Step("The density is the imaginary part of G over $\\pi$.", _bulk_density),
+    ),
+)
+
+_place = sp.solve(population_eigenvalue.right - rho_v, s_v)[0]
+
+jacobian_bulk_density = Equation(
+    name="jacobian_bulk_density",
+    left=jacobian_density,
+    right=alpha
+    * sp.sqrt((_high * rho_v - t * (1 - rho_v)) * (t * (1 - rho_v) - _low * rho_v))
+    / (2 * sp.pi * s_v * rho_v**2 * (1 - rho_v)),
+    meaning="Density of the eigenvalues $\\rho_v = t/(t + s_F)$ of -tJ, one block. The edges of the bulks, of one "
+    "block or more, are those of $F F^\\top$ taken there.",
+    source="arXiv:2410.05898, here " + DERIVED,
+    steps=(
+        Step("$s_F$ is at", lambda: _place),
+        Step("Times the slope of the place, which is negative.", lambda: sp.simplify(-sp.diff(_place, rho_v))),
+        Step(
+            "The density there, times that.",
+            lambda: one_bulk_density.right.subs(bulk_value, _place) * -sp.diff(_place, rho_v),
+        ),
+    ),
+)
+
+jacobian_flat_share = Equation(
+    name="jacobian_flat_share",
+    left=flat_share,
+    right=1 - alpha,
+    meaning="Share of the directions without latent variables, where -tJ is 1, if there are fewer of these than "
+    "directions; else there is none.",
+    source="arXiv:2410.05898, here " + DERIVED,
+    steps=(
+        Step("An eigenvalue zero adds 1 to $t G$ at every t, the others nothing as t falls to zero."),
+        Step(
+            "There the balance of one block, over s, is, with G for $t G$,",
+            lambda: sp.expand(_quadratic(t, s_v, G / t) * alpha * t / s_v).subs(t, 0),
+        ),
+        Step(
+            "Its root that is not zero; more blocks have the same.",
+            lambda: sp.solve(sp.expand(_quadratic(t, s_v, G / t) * alpha * t / s_v).subs(t, 0), G)[-1],
+        ),
+    ),
+)
+
 CHAPTER = Chapter(
     name="random_manifold",
     title="Random manifolds",
@@ -176,5 +328,10 @@ CHAPTER = Chapter(
         random_held_out_log_size,
         random_generalization_ratio,
         bulk_edge_map,
+        one_block_root,
+        one_block_information,
+        one_bulk_density,
+        jacobian_bulk_density,
+        jacobian_flat_share,
     ),
 )

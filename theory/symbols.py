@@ -169,6 +169,13 @@ latent_slope = sp.Symbol("R'", real=True)
 resolvent_balance = sp.Symbol(r"\mathcal{B}", real=True)
 companion = sp.Symbol("x", real=True)
 bulk_map = sp.Symbol("z(x)", real=True)
+column_ratio = sp.Symbol("z_F", positive=True)
+block_root = sp.Symbol("H_F", positive=True)
+latent_information = sp.Symbol("V", positive=True)
+bulk_value = sp.Symbol("s_F", positive=True)
+bulk_density = sp.Symbol("p_F", positive=True)
+jacobian_density = sp.Symbol(r"p_{\rho}", positive=True)
+flat_share = sp.Symbol("p_1", nonnegative=True)
 
 # Mixtures of Gaussians: classes i = 1 ... C of one covariance, seen from a class of reference.
 i = sp.Symbol("i", integer=True, positive=True)
@@ -361,6 +368,13 @@ NOTATION: tuple[Notation, ...] = (
     Notation(resolvent_balance, "balance that vanishes at the resolvent", ""),
     Notation(companion, "resolvent outside the spectrum", ""),
     Notation(bulk_map, "place on the real axis that has it, an edge of a bulk where it is stationary", "`bulk_edges`"),
+    Notation(column_ratio, "variance s/alpha that a latent variable brings to its column of F, over t", ""),
+    Notation(block_root, "4 z_F (1 - t G) of one block", ""),
+    Notation(latent_information, "twice the information L per latent variable of one block", ""),
+    Notation(bulk_value, "an eigenvalue of F F^T that is not zero", ""),
+    Notation(bulk_density, "density of these among all directions, one block", ""),
+    Notation(jacobian_density, "density of the eigenvalues of -tJ that are not 1", "`jacobian_edges`"),
+    Notation(flat_share, "share of the directions in which -tJ is 1", ""),
     Notation(i, "a class of a mixture of Gaussians", ""),
     Notation(C, "number of classes", ""),
     Notation(class_weight[i], "share of the samples that belong to class i", "`GaussianMixture.weights`"),

@@ -2,11 +2,15 @@
 
 import jax
 import jax.numpy as jnp
+import mpmath
 import numpy as np
 import pytest
+import sympy as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.integrate import quad
 
+import theory
 from numerics import (
     InputError,
     Manifold,
@@ -19,6 +23,8 @@ from numerics import (
 )
 from numerics.laws import resolvent_at
 from numerics.trajectories import _sizes
+from theory.evaluation import evaluate
+from theory.symbols import alpha, block_root, bulk_value, column_ratio, rho_v, s_v, t
 
 NAMES = ("collapse", "onset", "held_out", "generalization")
 
@@ -50,7 +56,7 @@ def test_one_block_in_closed_form():
     )
 
 
-@pytest.mark.parametrize("latent_ratio", [0.3, 1.7])
+@pytest.mark.parametrize("latent_ratio", [0.3, 1.0, 1.7])
 def test_one_bulk_has_the_marchenko_pastur_edges(latent_ratio):
     edges = RandomManifold([2.0], [1.0], latent_ratio).bulk_edges()
     np.testing.assert_allclose(edges, 2 * (1 + np.array([-1, 1]) / np.sqrt(latent_ratio)) ** 2, rtol=1e-10)
@@ -80,6 +86,72 @@ def test_spectral_sums_are_those_of_drawn_matrices():
             drawn.append([*means, *(float(one) / dims for one in sums), float(shrunk)])
         z = (np.mean(drawn, axis=0) - np.array(found)) / (np.std(drawn, axis=0, ddof=1) / np.sqrt(16))
         assert np.abs(z).max() < 4.5
+
+
+@pytest.mark.parametrize("latent_ratio", [0.1, 0.5, 1.7])
+@pytest.mark.parametrize("noise_variance", [0.01, 0.3, 20.0])
+def test_one_block_in_closed_form_is_that_of_the_resolvent(latent_ratio, noise_variance):
+    """Against the resolvent's route, and the sum of logarithms over the density by quadrature."""
+    variance = 2.0
+    information, root = theory.equation("one_block_information"), theory.equation("one_block_root")
+    values = {alpha: latent_ratio, column_ratio: variance / (latent_ratio * noise_variance)}
+    explicit = evaluate(information.right, values | {block_root: evaluate(root.right, values)})
+    law, time = RandomManifold([variance], [1.0], latent_ratio), jnp.array(noise_variance)
+    number, _ = resolvent_at(law, time)
+    closed = 1 - evaluate(root.right, values) / (4 * values[column_ratio])
+    assert float(noise_variance * number) == pytest.approx(float(closed), rel=1e-12)
+    assert float(_sizes(law, time).collapse) == pytest.approx(float(latent_ratio / 2 * explicit), rel=1e-12)
+    low, high = law.bulk_edges()
+    density = sp.lambdify(
+        bulk_value, theory.equation("one_bulk_density").right.subs({alpha: latent_ratio, s_v: variance})
+    )
+    summed = mpmath.quad(lambda x: mpmath.log1p(x / noise_variance) * density(x).real / 2, [low, high])
+    assert float(summed) == pytest.approx(float(latent_ratio / 2 * explicit), rel=1e-7)
+
+
+@pytest.mark.parametrize("latent_ratio", [0.4, 1.0, 2.5])
+def test_densities_of_one_block_are_those_of_drawn_matrices(latent_ratio):
+    """The integral is m/d, or 1; moments and extreme eigenvalues of drawn matrices, their edges and mass at 1."""
+    variance, time, dims = 2.0, 0.3, 600
+    latent = int(latent_ratio * dims)
+    rng = np.random.default_rng(1)
+    spectra = variance * np.array(
+        [np.linalg.eigvalsh((lambda f: f @ f.T)(rng.normal(size=(dims, latent)) / np.sqrt(latent))) for _ in range(6)]
+    )
+    values = time / (time + np.maximum(spectra, 0.0))
+    law = RandomManifold([variance], [1.0], latent_ratio)
+    edges = law.jacobian_edges([time, 1.0])
+    assert edges.shape == (2, 2)
+    inside = np.sort(values.ravel())[: 6 * min(latent, dims)]
+    np.testing.assert_allclose([inside[0], inside[-1]], edges[0], atol=0.02)
+    share = float(theory.equation("jacobian_flat_share").right.subs(alpha, latent_ratio))
+    assert np.mean(values > 1 - 1e-9) == pytest.approx(max(share, 0.0), abs=1e-12 + 2 / dims * (latent_ratio == 1))
+    density = sp.lambdify(
+        rho_v,
+        theory.equation("jacobian_bulk_density").right.subs({alpha: latent_ratio, s_v: variance, t: time}),
+        "numpy",
+    )
+
+    def mean(function):
+        # The roots at the edges are smooth in an angle.
+        middle, half = edges[0].mean(), np.diff(edges[0])[0] / 2
+
+        def integrand(angle):
+            place = middle - half * np.cos(angle)
+            return function(place) * density(place) * half * np.sin(angle)
+
+        return quad(integrand, 1e-9, np.pi - 1e-9, epsabs=1e-12)[0]
+
+    assert mean(lambda _: 1.0) == pytest.approx(min(1.0, latent_ratio), rel=1e-6)
+    for power in (1, 2):
+        drawn = np.sum(np.where(values > 1 - 1e-9, 0.0, values**power), axis=1) / dims
+        assert abs(mean(lambda x, power=power: x**power) - drawn.mean()) < 5 * drawn.std(ddof=1) / np.sqrt(6) + 2e-3
+
+
+def test_edges_of_two_bulks_are_those_of_the_jacobian():
+    law = RandomManifold([0.4, 0.036], [0.5, 0.5], latent_ratio=0.4)
+    np.testing.assert_allclose(law.jacobian_edges(0.2), 0.2 / (0.2 + law.bulk_edges()[::-1]), rtol=1e-14)
+    assert (np.diff(law.jacobian_edges([0.01, 10.0])) > 0).all()
 
 
 @settings(max_examples=50, deadline=None, derandomize=True)
@@ -185,6 +257,7 @@ def test_lanes_without_an_answer():
         (lambda: RandomManifold([-1.0], [1.0], 0.5), "must be finite and not negative"),
         (lambda: RandomManifold([1.0], [0.5], 0.5), "add to one"),
         (lambda: RandomManifold([1.0], [1.0], 0), "latent_ratio is 0"),
+        (lambda: RandomManifold([1.0], [1.0], 0.5).jacobian_edges([1.0, 0.0]), "must be positive and finite"),
         (lambda: trajectory_times(RandomManifold([1.0], [1.0], 0.5), num_samples=10), "per dimension"),
         (lambda: trajectory_times(RandomManifold([1.0], [1.0], 0.5), log_num_samples=-1.0), "is -1"),
         (lambda: trajectory_times(Manifold([1.0], [2], normalized=True), num_samples=10), "normalized data"),
