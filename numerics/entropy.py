@@ -105,7 +105,7 @@ def expected_excess_entropy(
         dimension = 1.0 if not isinstance(law, (Manifold, GaussianMixture)) else float(dimension_of(law))
         limits = np.asarray(collapse_log_sizes(law, jnp.asarray(times)))
         value = np.array([max(0.0, float(_asymptotic(size, float(limit), dimension))) for limit in limits])
-        return _curve(times, value, np.zeros(len(times)), np.exp(size), dimension, law_record(law))
+        return _curve(times, value, np.zeros(len(times)), _size(size), dimension, law_record(law))
     if theory != "finite_n":
         raise InputError(f"there is no theory {theory!r} of the excess entropy; choose finite_n or rem")
     if not isinstance(law, (Manifold, GaussianMixture)):
@@ -113,7 +113,7 @@ def expected_excess_entropy(
     log_own, _ = _planted_averages(law, times, size, progress)
     dimension = float(dimension_of(law))
     values = np.asarray(_excess(-log_own, dimension))
-    curve = _curve(times, values.mean(axis=1), _scramble_error(values), np.exp(size), dimension, law_record(law))
+    curve = _curve(times, values.mean(axis=1), _scramble_error(values), _size(size), dimension, law_record(law))
     return with_status(curve)
 
 
@@ -136,7 +136,7 @@ def expected_collapse_probability(
     times = listed_noise_variances(noise_variance)
     _, values = _planted_averages(law, times, float(np.asarray(log_size)), progress)
     dimension = float(dimension_of(law))
-    size = float(np.exp(np.asarray(log_size)))
+    size = _size(float(np.asarray(log_size)))
     curve = _curve(times, values.mean(axis=1), _scramble_error(values), size, dimension, law_record(law))
     curve["value"].attrs = described("probability of a common nearest sample", "1")
     curve["error"].attrs = described("standard error", "1")
@@ -258,6 +258,12 @@ def with_status(curve: xr.Dataset) -> xr.Dataset:
     """The curve with its `status`, NOT_CONVERGED where it has no value."""
     status = np.where(np.isfinite(curve.value.values), Status.CONVERGED, Status.NOT_CONVERGED).astype(np.int8)
     return curve.assign(status=("noise_variance", status, status_attributes()))
+
+
+def _size(log_size: float) -> float:
+    """N, infinite where it is beyond float64."""
+    with np.errstate(over="ignore"):
+        return float(np.exp(log_size))
 
 
 def _scramble_error(values: Float[np.ndarray, "times scrambles"]) -> Float[np.ndarray, " times"]:

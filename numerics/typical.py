@@ -62,7 +62,8 @@ def typical_averages(
 ) -> TypicalAverages:
     """Averages for data sets of N samples at noised training points (`planted`) or at fresh points."""
     space = _Space.of(law, time)
-    at = _Question(np.asarray(law.weights), time, float(np.log(np.expm1(log_size))) if planted else log_size, planted)
+    log_others = log_size + float(np.log1p(-np.exp(-log_size))) if planted else log_size
+    at = _Question(np.asarray(law.weights), time, log_others, planted)
     counts = np.maximum(np.round(at.shares * _POINTS).astype(int), 4)
     items, controls, known = [], [], []
     for scramble in range(scrambles):

@@ -154,3 +154,18 @@ def test_random_manifolds_have_no_finite_n():
     law = RandomManifold([1.0], [1.0], latent_ratio=0.5)
     with pytest.raises(InputError, match="random manifolds"):
         expected_excess_entropy(law, noise_variance=1.0, log_num_samples=0.5, theory="finite_n")
+
+
+@pytest.mark.filterwarnings("error")
+def test_sizes_beyond_float64():
+    """ln N = 1000 in 2000 dimensions: the asymptotic entropy as ever, the exact one zero or not converged."""
+    law, times = Manifold([1.0], [2000]), np.array([0.3, 3.0])
+    found = expected_excess_entropy(law, noise_variance=times, log_num_samples=1000.0, theory="rem")
+    np.testing.assert_allclose(found.value, np.maximum(0, 0.5 - 0.5 * np.log1p(1 / times)), rtol=1e-12)
+    assert found.attrs["num_samples"] == np.inf
+    exact = expected_excess_entropy(law, noise_variance=times, log_num_samples=1000.0, theory="finite_n")
+    clones = expected_collapse_probability(law, noise_variance=times, log_num_samples=1000.0)
+    assert exact.value[0] < 1e-100
+    assert clones.value[0] == 1
+    for curve in (exact, clones):
+        assert curve.status.values.tolist() == [Status.CONVERGED, Status.NOT_CONVERGED]
