@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 
 from numerics.provenance import described, extended
-from numerics.schedule import Discrete, schedule_of
+from numerics.schedule import schedule_of
 from numerics.solution import Numbers
 
 # What the variables of a result are called on the schedule's clock, and in its steps.
@@ -43,7 +43,7 @@ def on_schedule(results: xr.Dataset, schedule: str) -> xr.Dataset:
 
 
 def clock_columns(schedule: str, noise_variance: Numbers, source: str = "noise_variance") -> dict[str, np.ndarray]:
-    """Noise variances as times of a schedule and, of a discrete one, as the nearest steps besides.
+    """Noise variances as times of a schedule and, of one with steps, as the nearest of these besides.
 
     `source` is which noise variances they are; the names go by it. Values are NaN where the
     schedule has no such time: an outcome, a sampler on it never comes there.
@@ -54,7 +54,7 @@ def clock_columns(schedule: str, noise_variance: Numbers, source: str = "noise_v
     clock = schedule_of(schedule)
     variances = np.asarray(noise_variance, dtype=float)
     known = clock.reaches(variances)
-    readings = [clock.time, clock.step] if isinstance(clock, Discrete) else [clock.time]
+    readings = [clock.time, clock.step] if clock.has_steps else [clock.time]
     columns = {}
     for name, read in zip(_NAMES[source], readings, strict=False):
         columns[name] = np.full(variances.shape, np.nan)

@@ -86,6 +86,16 @@ class Schedule:
     def _kind(self) -> str:
         raise NotImplementedError
 
+    @property
+    def _unit(self) -> int:
+        """How many units of the schedule's clock are one of the theory's."""
+        return 1
+
+    @property
+    def has_steps(self) -> bool:
+        """Whether the clock counts steps."""
+        return False
+
     def noise_variance(self, time: Numbers) -> Float[np.ndarray, "..."]:
         """The noise variance t = (b/a)^2 at a time.
 
@@ -100,7 +110,15 @@ class Schedule:
         Raises:
             InputError: for a noise variance that is not positive and finite, or not on the schedule.
         """
-        return _CLOCKS[self._kind].time(positive_noise_variances(noise_variance))
+        return np.asarray(self._unit * _CLOCKS[self._kind].time(positive_noise_variances(noise_variance)))
+
+    def step(self, noise_variance: Numbers) -> Int[np.ndarray, "..."]:
+        """The step nearest to a noise variance.
+
+        Raises:
+            InputError: if the schedule has no steps, or as `time`.
+        """
+        raise InputError("the clock of this schedule has no steps")
 
     def reaches(self, noise_variance: Numbers) -> Bool[np.ndarray, "..."]:
         """Whether there is a time at a noise variance; there is none if that is NaN, infinite or not positive."""
@@ -127,12 +145,14 @@ class Schedule:
         return _CLOCKS[self._kind].scale(self._checked(time))
 
     def _checked(self, time: Numbers) -> np.ndarray:
+        """Times on the theory's clock."""
         times = np.asarray(float_array(time, "time"))
-        inside = (times > 0) & (times < self._end)
-        _refuse(times, inside, "time", f"the schedule has times between 0 and {self._end:g}")
-        variances = _CLOCKS[self._kind].noise_variance(times)
+        inside = (times > 0) & (times < self._end * self._unit)
+        _refuse(times, inside, "time", f"the schedule has times between 0 and {self._end * self._unit:g}")
+        clocks = np.asarray(times / self._unit)
+        variances = _CLOCKS[self._kind].noise_variance(clocks)
         _refuse(times, (variances > 0) & np.isfinite(variances), "time", "its noise variance is beyond float64")
-        return times
+        return clocks
 
 
 @dataclass(frozen=True)
@@ -167,14 +187,41 @@ class OrnsteinUhlenbeck(Schedule):
 class FlowMatching(Schedule):
     """x = (1 - tau) y + tau omega, from data at tau = 0 to noise at tau = 1 (arXiv:2210.02747).
 
-    The tau of diffusers is its sigma; its timesteps are num_train_timesteps times that.
+    The clock is tau, which diffusers calls sigma; or with `num_steps`, its num_train_timesteps, their timesteps:
+    so many times tau, steps being 1, 2, ..., num_steps.
+
+    Raises:
+        InputError: if the number of steps is not a whole number from 2 to 1000000.
     """
 
+    num_steps: int | None = None
     _end: ClassVar[float] = 1.0
+
+    def __post_init__(self) -> None:
+        if self.num_steps is not None:
+            _checked_steps(self.num_steps)
 
     @property
     def _kind(self) -> str:
         return "flow_matching"
+
+    @property
+    def _unit(self) -> int:
+        return self.num_steps or 1
+
+    @property
+    def has_steps(self) -> bool:
+        return self.num_steps is not None
+
+    def step(self, noise_variance: Numbers) -> Int[np.ndarray, "..."]:
+        """The step nearest to a noise variance in tau.
+
+        Raises:
+            InputError: without a number of steps, or as `time`.
+        """
+        if self.num_steps is None:
+            return super().step(noise_variance)
+        return np.asarray(np.clip(np.rint(self.time(noise_variance)).astype(int), 1, self.num_steps))
 
 
 @dataclass(frozen=True, init=False, eq=False)
@@ -247,6 +294,10 @@ class Discrete(Schedule):
     @property
     def num_steps(self) -> int:
         return len(self.alphabar)
+
+    @property
+    def has_steps(self) -> bool:
+        return True
 
     @property
     def _kind(self) -> str:
@@ -366,7 +417,8 @@ def schedule_from_json(path: str | Path) -> Schedule:
     """The noise schedule of a `scheduler_config.json` as the diffusers library writes it.
 
     What only sets the grid of a sampler (Karras sigmas, shifts, spacings) does not change
-    the noise at a time, and is passed over.
+    the noise at a time, and is passed over. Times are the configuration's timesteps where it
+    has a number of them, also of a flow.
 
     Raises:
         InputError: if the file cannot be read as JSON, is of an unknown scheduler, lacks a
@@ -396,7 +448,7 @@ def _from_config(config: object) -> Schedule:
     if kind in _EDMS:
         return VarianceExploding("sigma")
     if kind in _FLOWS or (kind in _WITH_BETAS and config.get("use_flow_sigmas")):
-        return FlowMatching()
+        return FlowMatching(_entry(config, "num_train_timesteps", int) if "num_train_timesteps" in config else None)
     if kind not in _WITH_BETAS:
         raise InputError(
             f"the scheduler {shown(kind)} is not known; known are {', '.join(_WITH_BETAS + _FLOWS + _EDMS)}"

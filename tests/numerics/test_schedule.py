@@ -14,9 +14,10 @@ from numerics import (
     VarianceExploding,
     schedule_from_json,
 )
+from numerics.clocks import clock_columns
 from numerics.schedule import schedule_of
 
-CLOCKS = [VarianceExploding(), VarianceExploding("sigma"), OrnsteinUhlenbeck(), FlowMatching()]
+CLOCKS = [VarianceExploding(), VarianceExploding("sigma"), OrnsteinUhlenbeck(), FlowMatching(), FlowMatching(500)]
 STEPS = [
     Discrete.linear(),
     Discrete.scaled_linear(0.00085, 0.012),
@@ -33,7 +34,8 @@ def coefficients(schedule, time):
     if isinstance(schedule, OrnsteinUhlenbeck):
         return np.exp(-time), np.sqrt(-np.expm1(-2 * time))
     if isinstance(schedule, FlowMatching):
-        return 1 - time, time
+        tau = time / (schedule.num_steps or 1)
+        return 1 - tau, tau
     kept = schedule.alphabar[np.asarray(time, dtype=int)]
     return np.sqrt(kept), np.sqrt(1 - kept)
 
@@ -41,7 +43,9 @@ def coefficients(schedule, time):
 def times_of(schedule):
     if isinstance(schedule, Discrete):
         return np.arange(float(schedule.num_steps))
-    return np.linspace(0.001, 0.999, 41) if isinstance(schedule, FlowMatching) else np.geomspace(1e-6, 20, 41)
+    if isinstance(schedule, FlowMatching):
+        return np.linspace(0.001, 0.999, 41) * (schedule.num_steps or 1)
+    return np.geomspace(1e-6, 20, 41)
 
 
 @pytest.mark.parametrize("schedule", CLOCKS)
@@ -183,8 +187,29 @@ def test_other_configurations(tmp_path):
     trained = read(tmp_path, DDPM | {"trained_betas": [0.1, 0.2, 0.5]})
     np.testing.assert_allclose(trained.alphabar, [0.9, 0.72, 0.36], rtol=1e-15)
     assert read(tmp_path, {"_class_name": "FlowMatchEulerDiscreteScheduler", "shift": 3.0}) == FlowMatching()
-    assert read(tmp_path, DDPM | {"_class_name": "UniPCMultistepScheduler", "use_flow_sigmas": True}) == FlowMatching()
+    assert read(tmp_path, DDPM | {"_class_name": "UniPCMultistepScheduler", "use_flow_sigmas": True}) == FlowMatching(
+        1000
+    )
     assert read(tmp_path, {"_class_name": "EDMEulerScheduler", "sigma_max": 80}) == VarianceExploding("sigma")
+
+
+def test_a_flow_with_timesteps_is_the_flow_on_their_clock(tmp_path):
+    """Timesteps of diffusers are num_train_timesteps times sigma, its tau."""
+    config = {"_class_name": "FlowMatchEulerDiscreteScheduler", "num_train_timesteps": 1000, "shift": 3.0}
+    schedule = read(tmp_path, config)
+    assert schedule.noise_variance(300) == pytest.approx((0.3 / 0.7) ** 2, rel=1e-14)
+    times = np.array([1.0, 250.5, 999.0])
+    np.testing.assert_allclose(schedule.time(schedule.noise_variance(times)), times, rtol=1e-12)
+    np.testing.assert_array_equal(schedule.score_factor(times), FlowMatching().score_factor(times / 1000))
+    asked = FlowMatching().noise_variance([1e-9, 0.2994, 0.2996, 0.99999])
+    assert schedule.step(asked).tolist() == [1, 299, 300, 1000]
+    assert schedule.reaches(asked).all()
+    with pytest.raises(InputError, match="the time is 1000; the schedule has times between 0 and 1000"):
+        schedule.noise_variance(1000)
+    with pytest.raises(InputError, match="the clock of this schedule has no steps"):
+        FlowMatching().step(1.0)
+    columns = clock_columns(str(tmp_path / "scheduler_config.json"), 1.0)
+    assert {name: float(column) for name, column in columns.items()} == {"time_on_schedule": 500, "step": 500}
 
 
 def without(key):
@@ -212,6 +237,14 @@ def without(key):
         (DDPM | {"num_train_timesteps": 10**15}, "it must be a whole number from 2 to 1000000"),
         (DDPM | {"num_train_timesteps": 10.5}, "num_train_timesteps is 10.5; it must be a whole number"),
         (DDPM | {"trained_betas": [0.1, -0.1]}, "beta 1 is -0.1"),
+        (
+            {"_class_name": "FlowMatchHeunDiscreteScheduler", "num_train_timesteps": "1000"},
+            "num_train_timesteps is '1000'; it must be a whole number",
+        ),
+        (
+            {"_class_name": "FlowMatchHeunDiscreteScheduler", "num_train_timesteps": 0},
+            "the number of steps is 0; it must be a whole number from 2",
+        ),
         (DDPM | {"trained_betas": 0.1}, "trained_betas is 0.1; it must be a list"),
         (DDPM | {"trained_betas": [0.1, [0.2]]}, "trained_betas 1 is [0.2]; it must be a number"),
         (DDPM | {"trained_betas": ["0.1", "0.2"]}, "trained_betas 0 is '0.1'; it must be a number"),
