@@ -20,6 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float, Int
+from scipy.special import expit
 
 from numerics.critical import positive_noise_variances
 from numerics.lowering import lower
@@ -281,6 +282,18 @@ class Discrete(Schedule):
         return cls.from_betas(np.linspace(*roots, _checked_steps(num_steps)) ** 2)
 
     @classmethod
+    def sigmoid(
+        cls, beta_start: float | int = 1e-4, beta_end: float | int = 2e-2, num_steps: int | np.integer = 1000
+    ) -> "Discrete":
+        """Betas on the logistic function between -6 and 6 (arXiv:2203.02923, as diffusers has it).
+
+        Raises:
+            InputError: as `linear`.
+        """
+        start, end = _ends(beta_start, beta_end)
+        return cls.from_betas(start + (end - start) * expit(np.linspace(-6, 6, _checked_steps(num_steps))))
+
+    @classmethod
     def cosine(cls, num_steps: int | np.integer = 1000) -> "Discrete":
         """Betas of the squared cosine, cut at 0.999 (arXiv:2102.09672; `squaredcos_cap_v2` of diffusers).
 
@@ -464,12 +477,12 @@ def _from_config(config: object) -> Schedule:
     num_steps = _entry(config, "num_train_timesteps", int)
     if shape == "squaredcos_cap_v2":
         return Discrete.cosine(num_steps)
-    if shape not in ("linear", "scaled_linear"):
+    makers = {"linear": Discrete.linear, "scaled_linear": Discrete.scaled_linear, "sigmoid": Discrete.sigmoid}
+    if shape not in makers:
         raise InputError(
-            f"the beta_schedule {shown(shape)} is not known; known are linear, scaled_linear and squaredcos_cap_v2"
+            f"the beta_schedule {shown(shape)} is not known; known are {', '.join(makers)} and squaredcos_cap_v2"
         )
-    make = Discrete.linear if shape == "linear" else Discrete.scaled_linear
-    return make(_entry(config, "beta_start", float), _entry(config, "beta_end", float), num_steps)
+    return makers[shape](_entry(config, "beta_start", float), _entry(config, "beta_end", float), num_steps)
 
 
 _KINDS: dict[type, str] = {str: "text", int: "a whole number", float: "a number", list: "a list"}

@@ -129,6 +129,8 @@ def written_out(config):
             beta = config["beta_start"] * (1 - part) + config["beta_end"] * part
         elif config["beta_schedule"] == "scaled_linear":
             beta = (config["beta_start"] ** 0.5 * (1 - part) + config["beta_end"] ** 0.5 * part) ** 2
+        elif config["beta_schedule"] == "sigmoid":
+            beta = config["beta_start"] + (config["beta_end"] - config["beta_start"]) / (1 + math.exp(6 - 12 * part))
         else:
             now, then = (math.cos((at / count + 0.008) / 1.008 * math.pi / 2) ** 2 for at in (step, step + 1))
             beta = min(1 - then / now, 0.999)
@@ -156,6 +158,7 @@ DDPM = STABLE_DIFFUSION | {
     "beta_start": 0.0001,
     "beta_end": 0.02,
 }
+SIGMOID = DDPM | {"beta_schedule": "sigmoid", "beta_start": 1e-7, "beta_end": 2e-3}
 COSINE = DDPM | {"_class_name": "DPMSolverMultistepScheduler", "beta_schedule": "squaredcos_cap_v2"}
 
 
@@ -165,7 +168,7 @@ def read(tmp_path, content):
     return schedule_from_json(file)
 
 
-@pytest.mark.parametrize("config", [STABLE_DIFFUSION, DDPM, COSINE, COSINE | {"num_train_timesteps": 50}])
+@pytest.mark.parametrize("config", [STABLE_DIFFUSION, DDPM, SIGMOID, COSINE, COSINE | {"num_train_timesteps": 50}])
 def test_configurations_of_diffusers(config, tmp_path):
     schedule, kept = read(tmp_path, config), written_out(config)
     np.testing.assert_allclose(schedule.alphabar, kept, rtol=1e-12)
@@ -228,7 +231,7 @@ def without(key):
         (without("beta_schedule"), "the key 'beta_schedule' is missing"),
         (without("num_train_timesteps"), "the key 'num_train_timesteps' is missing"),
         (without("beta_end"), "the key 'beta_end' is missing"),
-        (DDPM | {"beta_schedule": "sigmoid"}, "the beta_schedule 'sigmoid' is not known"),
+        (DDPM | {"beta_schedule": "jsd"}, "the beta_schedule 'jsd' is not known"),
         (DDPM | {"beta_start": "small"}, "beta_start is 'small'; it must be a number"),
         (DDPM | {"beta_start": 0}, "beta 0 is 0; it must be between 0 and 1"),
         (DDPM | {"beta_end": 1.5}, "beta 1 is 1.5; it must be between 0 and 1"),
