@@ -710,7 +710,7 @@ def _check_seed(seed: int) -> None:
 
 def _check_folder(path: Path) -> None:
     """That the folder can be made and written, before anything is computed; it is made when there are results."""
-    there = next(one for one in (path.absolute(), *path.absolute().parents) if one.exists())
+    there = next(one for one in (path.absolute(), *path.absolute().parents) if os.access(one, os.F_OK))
     if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
         raise InputError(f"the output folder {str(path)!r} cannot be written: {str(there)!r} is no folder to write in")
 

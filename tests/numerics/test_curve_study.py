@@ -238,6 +238,14 @@ def test_a_folder_that_cannot_be_is_refused_before_anything_is_computed(tmp_path
     assert "cannot be written" in capsys.readouterr().err
 
 
+def test_a_folder_that_turns_out_not_to_be_is_refused_too(tmp_path, capsys):
+    curve = write_curve(tmp_path / "curve.csv", "observable: cloning; schedule: ve", ["1,0.5,0.1"])
+    with pytest.raises(SystemExit) as stopped:
+        main(["compare", str(curve), *CLASSES.split(), "--out", str(tmp_path / ("a" * 5000))])
+    assert stopped.value.code == 2
+    assert "cannot be written" in capsys.readouterr().err
+
+
 def test_rows_without_a_prediction_are_said_to_be(tmp_path, capsys):
     rows = ["1e-9,1,0.1", "0.05,0.3,0.1", "1,0.1,0.1"]
     curve = write_curve(tmp_path / "curve.csv", "observable: participation; schedule: ve", rows)
