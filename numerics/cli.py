@@ -469,7 +469,10 @@ def compare(
     missing = study.predicted.isnull()
     if missing.any():
         reasons = in_words(study.status.values[missing.values])
-        print(f"geomem: the prediction has no value at {int(missing.sum())} times: {reasons}", file=sys.stderr)
+        print(
+            f"geomem: the prediction has no value at {int(missing.sum())} of {missing.size} times: {reasons}",
+            file=sys.stderr,
+        )
     _print_table(rows, f"{found.replace('-', ' ')}, {law}, schedule {schedule}", output.json)
     _print_table([dict(summary)], "measured less predicted", output.json)
     if output.json:

@@ -250,7 +250,7 @@ def test_rows_without_a_prediction_are_said_to_be(tmp_path, capsys):
     rows = ["1e-9,1,0.1", "0.05,0.3,0.1", "1,0.1,0.1"]
     curve = write_curve(tmp_path / "curve.csv", "observable: participation; schedule: ve", rows)
     found = compare(curve, "", tmp_path / "out")
-    assert "no value at 1 times: out of validity at 1" in capsys.readouterr().err
+    assert "no value at 1 of 3 times: out of validity at 1" in capsys.readouterr().err
     assert [row["status"] for row in found["rows"]] == ["OUT_OF_VALIDITY", "CONVERGED", "CONVERGED"]
     assert [row["predicted"] is None for row in found["rows"]] == [True, False, False]
     assert found["summary"]["reduced_chi_square"] == pytest.approx(
@@ -270,7 +270,7 @@ def test_a_measured_law_says_nothing_beyond_its_times(tmp_path, capsys):
     assert [row["status"] for row in found["rows"]] == ["INVALID", "CONVERGED", "CONVERGED", "CONVERGED", "INVALID"]
     assert [row["z"] is None for row in found["rows"]] == [True, False, False, False, True]
     assert found["rows"][3]["predicted"] == pytest.approx(np.exp(-0.8))
-    assert "no value at 2 times: outside of its times at 2" in capsys.readouterr().err
+    assert "no value at 2 of 5 times: outside of its times at 2" in capsys.readouterr().err
 
 
 REPLICATES = [f"{time},{0.5 + 0.4 / (1 + time) + 0.01 * seed},{seed}" for seed in range(6) for time in (0.3, 1, 3, 10)]
