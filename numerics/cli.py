@@ -4,7 +4,7 @@ import json
 import math
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -29,8 +29,6 @@ def _whole_number(_type: type, tokens: Sequence[Token]) -> int:
     """An integer that is written as one: 1.9 is a mistake, not 2."""
     return int(tokens[0].value)
 
-
-_MOST_NUMBERS = 10**9  # of samples that are drawn, 8 GB
 
 Several = Parameter(consume_multiple=True)
 Whole = Annotated[int, Parameter(converter=_whole_number)]
@@ -70,6 +68,7 @@ _HEADINGS = {
     "seeds_kept": "kept",
     "seeds_never_open": "closed",
     "memorized_error": "+-",
+    "memorization_start": "begins at step",
 }
 
 app = App(
@@ -426,7 +425,7 @@ def compare(
     from dataclasses import replace
 
     from numerics.curve_study import Asked, in_words, predict, study_curve, with_both_errors
-    from numerics.files import output_folder, write_whole
+    from numerics.files import netcdf_writer, output_folder, write_whole
     from numerics.provenance import extended
 
     said = {"observable": observable, "schedule": clock.schedule, "num_samples": manifold.num_samples}
@@ -461,7 +460,7 @@ def compare(
     folder = output_folder(output.out)
     write_whole(
         {
-            folder / "compare.nc": lambda file: study.to_netcdf(file, engine="h5netcdf"),
+            folder / "compare.nc": netcdf_writer(study),
             folder / "compare.json": lambda file: file.write_text(json.dumps(whole, indent=1) + "\n"),
         }
         | figure_writers(figure, folder / "compare")
@@ -483,8 +482,8 @@ def compare(
 def train(*, config: str, clock: ClockOption = ClockOption(), output: OutputOptions = OutputOptions()) -> None:
     """Train networks on data sets of several sizes, and measure them beside the empirical score and the theory.
 
-    Writes train.nc, figures (spectra, dimension, losses, memorization, training) and what the next run goes on from:
-    the same command continues where it stopped. Prints what became of every block, and of generated samples.
+    Writes train.nc, figures (spectra, dimension, sizes, losses, memorization, training) and what the next run goes
+    on from: the same command continues where it stopped. Prints what became of every block, and of generated samples.
 
     Parameters
     ----------
@@ -496,7 +495,7 @@ def train(*, config: str, clock: ClockOption = ClockOption(), output: OutputOpti
 
     from numerics.experiment import read_experiment
     from numerics.figures import figure_writers
-    from numerics.files import output_folder, write_whole
+    from numerics.files import netcdf_writer, output_folder, write_whole
     from numerics.network_figures import study_figures
     from numerics.network_study import loss_rows, memorization_rows, train_study
 
@@ -505,9 +504,7 @@ def train(*, config: str, clock: ClockOption = ClockOption(), output: OutputOpti
     experiment = replace(experiment, seeds=tuple(seed + output.seed for seed in experiment.seeds))
     folder = output_folder(output.out)
     study = _on_schedule(train_study(experiment, folder / "parts"), clock)
-    writers: dict[Path, Callable[[Path], object]] = {
-        folder / "train.nc": lambda file: study.to_netcdf(file, engine="h5netcdf")
-    }
+    writers = {folder / "train.nc": netcdf_writer(study)}
     for name, figure in study_figures(study).items():
         writers |= figure_writers(figure, folder / name)
     write_whole(writers)
@@ -740,9 +737,6 @@ def _samples(law: "Manifold", data: "np.ndarray | None", num_samples: int, key: 
     import numpy as np
 
     if data is None:
-        dims = int(np.sum(law.multiplicities))
-        if num_samples * dims > _MOST_NUMBERS:
-            raise InputError(f"--num-samples is {num_samples:g}; in {dims} dimensions too many to be drawn at once")
         return np.asarray(law.sample(key, num_samples))
     if num_samples > len(data):
         raise InputError(f"--num-samples is {num_samples}, but there are {len(data)} samples in the data")
@@ -765,12 +759,9 @@ def _swept_variances(variances: "np.ndarray", count: int) -> "np.ndarray":
 def _write(results: "xr.Dataset", figure: "Figure", name: Path) -> None:
     """Results as NetCDF and their figure, all under one name, or nothing."""
     from numerics.figures import figure_writers
-    from numerics.files import write_whole
+    from numerics.files import netcdf_writer, write_whole
 
-    write_whole(
-        {name.with_suffix(".nc"): lambda file: results.to_netcdf(file, engine="h5netcdf")}
-        | figure_writers(figure, name)
-    )
+    write_whole({name.with_suffix(".nc"): netcdf_writer(results)} | figure_writers(figure, name))
 
 
 def _block_row(law: "Manifold", index: int) -> dict[str, object]:

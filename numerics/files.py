@@ -1,11 +1,16 @@
 """Output files that are either complete or not there."""
 
+import io
 import os
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from numerics.status import InputError
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 
 def output_folder(path: str | Path) -> Path:
@@ -22,6 +27,17 @@ def output_folder(path: str | Path) -> Path:
     except OSError as error:
         raise InputError(f"the output folder {str(path)!r} cannot be written: {error.strerror}") from error
     return folder
+
+
+def netcdf_writer(results: "xr.Dataset") -> Callable[[Path], object]:
+    """What writes results as NetCDF, for `write_whole`: made in memory, since HDF5 crashes on a full disk."""
+
+    def write(file: Path) -> None:
+        buffer = io.BytesIO()
+        results.to_netcdf(buffer, engine="h5netcdf")
+        file.write_bytes(buffer.getvalue())
+
+    return write
 
 
 def write_whole(writers: Mapping[Path, Callable[[Path], object]]) -> None:

@@ -1,4 +1,4 @@
-"""Strictness for the whole suite: no silent rank or dtype promotion in JAX. And what keeps it quick and alive."""
+"""For the whole suite: no silent rank or dtype promotion, and what is compiled is kept on disk, not in memory."""
 
 import os
 
@@ -14,6 +14,8 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 
 def pytest_configure(config):
     """What is compiled once is read by the other workers, by the notebooks' kernels and by later runs."""
+    if not hasattr(config, "cache") or config.getoption("benchmark_only"):  # switched off; compilation is timed
+        return
     compiled = str(config.cache.mkdir("compiled"))
     os.environ |= {"JAX_COMPILATION_CACHE_DIR": compiled, "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
     jax.config.update("jax_compilation_cache_dir", compiled)

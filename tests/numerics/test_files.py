@@ -1,9 +1,12 @@
 """Files are whole or not there."""
 
+from pathlib import Path
+
 import pytest
+import xarray as xr
 
 from numerics import InputError
-from numerics.files import output_folder, write_whole
+from numerics.files import netcdf_writer, output_folder, write_whole
 
 
 def test_write(tmp_path):
@@ -39,6 +42,24 @@ def test_a_full_disk_is_one_sentence(tmp_path):
 
     with pytest.raises(InputError, match="cannot be written: No space left on device"):
         write_whole({tmp_path / "a.txt": full})
+
+
+def test_netcdf_on_a_full_disk(tmp_path, monkeypatch):
+    """HDF5, let write itself, ends the process there."""
+    results, target = xr.Dataset({"value": ("place", [1.0, 2.0])}), tmp_path / "a.nc"
+    write_whole({target: netcdf_writer(results)})
+    whole, write = target.read_bytes(), Path.write_bytes
+    assert xr.load_dataset(target, engine="h5netcdf").identical(results)
+
+    def full(file, content):
+        write(file, content[:100])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(InputError, match="cannot be written: No space left on device"):
+        write_whole({target: netcdf_writer(results + 1)})
+    assert target.read_bytes() == whole
+    assert [file.name for file in tmp_path.iterdir()] == ["a.nc"]
 
 
 def test_output_folder(tmp_path):
