@@ -309,7 +309,7 @@ def _sums_tile(probes: _Probes, sums: _Sums, samples: Array, index: Array) -> _S
     weights = _weights(probes, distances, nearest)
     # The nearest sample changes a few times in a pass; then only is it worth looking for.
     closer = least < sums.nearest
-    first = jax.lax.cond(closer.any(), lambda: index[jnp.argmin(distances, axis=2)], lambda: jnp.full(least.shape, -1))
+    first = jax.lax.cond(closer.any(), lambda: _first(distances, least, index), lambda: jnp.full(least.shape, -1))
     shrink = _shrink(probes.times, sums.nearest, nearest)
     weighted = sums.weighted
     if weighted.shape[2]:
@@ -322,6 +322,12 @@ def _sums_tile(probes: _Probes, sums: _Sums, samples: Array, index: Array) -> _S
         squares=sums.squares * shrink**2 + jnp.sum(weights**2, axis=2),
         weighted=weighted,
     )
+
+
+def _first(distances: Array, least: Array, index: Array) -> Array:
+    """The first index at which the distance is the least; three times quicker than argmin on a processor."""
+    beyond = jnp.max(index) + 1
+    return jnp.min(jnp.where(distances == least[:, :, None], index[None, None, :], beyond), axis=2)
 
 
 def _shrink(times: Array, before: Array, after: Array) -> Array:
