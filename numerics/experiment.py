@@ -1,11 +1,10 @@
 """What `geomem train` is asked, read from a TOML file: data, network, training and measures."""
 
 import tomllib
-import types
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 import numpy as np
 from jaxtyping import Float
@@ -21,6 +20,8 @@ PRESETS = tuple(sorted(file.stem for file in _PRESETS.glob("*.toml")))
 
 _NETWORKS = {"mlp": MLP, "unet": UNet}
 _EMBEDDINGS = ("none", "sphere", "tanh")
+_OF_MANIFOLDS = ("variances", "multiplicities", "normalized", "embedding", "radius", "dims")
+_MOST = 10**6  # of anything that is counted
 _Section = TypeVar("_Section")
 
 
@@ -43,6 +44,8 @@ class Data:
             raise InputError(f"data.num_samples is {list(self.num_samples)}; it must be increasing sizes from 2")
         if self.num_held_out < 2:
             raise InputError(f"data.num_held_out is {self.num_held_out}; it must be at least 2")
+        if not 1 <= self.dims <= _MOST:
+            raise InputError(f"data.dims is {self.dims}; it must be from 1 to {_MOST}")
         if self.embedding not in _EMBEDDINGS:
             raise InputError(f"data.embedding is {self.embedding!r}; choose one of {', '.join(_EMBEDDINGS)}")
         if self.source != "manifold" and self.embedding != "none":
@@ -65,11 +68,15 @@ class Measures:
     steps: tuple[int, ...] = ()  # of training, at which it is measured besides the last
 
     def __post_init__(self) -> None:
-        if not 0 < self.first < self.last < np.inf:
-            raise InputError(f"measures.first and last are {self.first} and {self.last}; they must be rising variances")
+        # Networks see them in float32.
+        if not 1e-36 <= self.first < self.last <= 1e36:
+            raise InputError(
+                f"measures.first and last are {self.first} and {self.last}; they must be rising variances, from 1e-36 "
+                "to 1e36"
+            )
         for name in ("count", "num_points", "num_blocks", "num_generated", "num_sampling_steps"):
-            if getattr(self, name) < 2:
-                raise InputError(f"measures.{name} is {getattr(self, name)}; it must be at least 2")
+            if not 2 <= getattr(self, name) <= _MOST:
+                raise InputError(f"measures.{name} is {getattr(self, name)}; it must be from 2 to {_MOST}")
         check_protocol(self.protocol, 1)
 
     @property
@@ -87,8 +94,11 @@ class Experiment:
     seeds: tuple[int, ...] = (0, 1, 2)
 
     def __post_init__(self) -> None:
-        if not self.seeds or len(set(self.seeds)) != len(self.seeds) or min(self.seeds) < 0:
-            raise InputError(f"training.seeds is {list(self.seeds)}; it must be different whole numbers from 0")
+        possible = all(0 <= seed < 2**63 for seed in self.seeds)
+        if not self.seeds or len(set(self.seeds)) != len(self.seeds) or not possible:
+            raise InputError(
+                f"training.seeds is {list(self.seeds)}; it must be different whole numbers from 0 to 2^63 - 1"
+            )
         wrong = [step for step in self.measures.steps if not 0 < step < self.training.num_steps]
         if wrong or list(self.measures.steps) != sorted(set(self.measures.steps)):
             raise InputError(
@@ -134,33 +144,55 @@ def _experiment(table: Mapping[str, Any]) -> Experiment:
             raise InputError(f"there is no section {name!r}; the sections are {', '.join(sections)}")
         if not isinstance(section, dict):
             raise InputError(f"{name!r} is no section; write [{name}] and its keys below")
-    data = _section(Data, "data", table.get("data", {}))
-    network = dict(table.get("network", {}))
+    data = _data(table.get("data", {}))
+    network, training = dict(table.get("network", {})), dict(table.get("training", {}))
     kind = network.pop("kind", "mlp")
     if not isinstance(kind, str) or kind not in _NETWORKS:
         raise InputError(f"network.kind is {kind!r}; choose one of {', '.join(_NETWORKS)}")
-    training = dict(table.get("training", {}))
-    seeds = {"seeds": training.pop("seeds")} if "seeds" in training else {}
+    own = {}
     if kind == "unet":
+        if data.source == "manifold":
+            raise InputError("network.kind is 'unet', a network for images; set data.source")
         # The data know the images' shape.
-        network["image_shape"] = list(load_images(data.source).shape[1:])
-    training["network"] = _section(_NETWORKS[kind], "network", network)
+        own["image_shape"] = load_images(data.source).shape[1:]
+    built = _section(_NETWORKS[kind], "network", network, own, ("kind",))
+    seeds = {"seeds": training.pop("seeds")} if "seeds" in training else {}
+    trained = _section(TrainConfig, "training", training, {"network": built}, ("seeds",))
     measures = _section(Measures, "measures", table.get("measures", {}))
-    parts = {"data": data, "training": _section(TrainConfig, "training", training), "measures": measures}
-    return _section(Experiment, "training", parts | seeds)
+    return _section(Experiment, "training", seeds, {"data": data, "training": trained, "measures": measures})
 
 
-def _section(kind: type[_Section], name: str, table: Mapping[str, Any]) -> _Section:
-    """A dataclass from a table of its fields."""
-    hints = get_type_hints(kind)
-    known = {one.name: one for one in fields(kind)}  # ty: ignore[invalid-argument-type] (all of them are dataclasses)
+def _data(table: Mapping[str, Any]) -> Data:
+    data = _section(Data, "data", table)
+    unused = _OF_MANIFOLDS if data.source != "manifold" else ()
+    unused += ("radius",) if data.embedding != "sphere" else ()
+    unused += ("dims",) if data.embedding != "tanh" else ()
+    for key in unused:
+        if key in table:
+            raise InputError(
+                f"data.{key} does nothing with source {data.source!r} and embedding {data.embedding!r}; leave it out"
+            )
+    return data
+
+
+def _section(
+    kind: type[_Section],
+    name: str,
+    table: Mapping[str, Any],
+    own: Mapping[str, Any] | None = None,
+    others: Sequence[str] = (),
+) -> _Section:
+    """A dataclass from a table of its fields, but for those that are its own; the section has other keys besides."""
+    hints, own = get_type_hints(kind), own or {}
+    # All of them are dataclasses.
+    known = {one.name: one for one in fields(kind) if one.name not in own}  # ty: ignore[invalid-argument-type]
     for key in table:
         if key not in known:
-            raise InputError(f"there is no key {key!r} in [{name}]; its keys are {', '.join(known)}")
+            raise InputError(f"there is no key {key!r} in [{name}]; its keys are {', '.join([*known, *others])}")
     for key, one in known.items():
         if key not in table and one.default is MISSING and one.default_factory is MISSING:
             raise InputError(f"[{name}] has no {key}")
-    return kind(**{key: _value(hints[key], f"{name}.{key}", value) for key, value in table.items()})
+    return kind(**own, **{key: _value(hints[key], f"{name}.{key}", value) for key, value in table.items()})
 
 
 def _value(hint: Any, name: str, value: Any) -> Any:  # noqa: ANN401 (what a TOML file holds)
@@ -170,10 +202,8 @@ def _value(hint: Any, name: str, value: Any) -> Any:  # noqa: ANN401 (what a TOM
         if not isinstance(value, list | tuple):
             raise InputError(f"{name} is {value!r}; it must be a list")
         return tuple(_value(inner, name, one) for one in value)
-    if get_origin(hint) in (Union, types.UnionType):
-        return next((value for one in get_args(hint) if isinstance(value, one)), value)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        return float(value) if abs(value) < 1 << 1000 else np.inf
     if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
         words = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
         raise InputError(f"{name} is {value!r}; it must be {words.get(hint, hint.__name__)}")

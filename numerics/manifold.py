@@ -15,6 +15,7 @@ from numerics.status import InputError
 from theory.symbols import d, s, s_v
 
 _PART = 1 << 22  # numbers of a data set that are worked on at once
+_MOST_NUMBERS = 10**9  # that are drawn at once, 8 GB
 
 _sphere_variance = lower("sphere_variance", (s_v, s, d))
 
@@ -132,7 +133,14 @@ class Manifold:
         }
 
     def sample(self, key: Array, num_samples: int) -> Float[Array, "samples dims"]:
-        """Independent samples, the blocks' directions in order along the coordinate axes."""
+        """Independent samples, the blocks' directions in order along the coordinate axes.
+
+        Raises:
+            InputError: if they would not fit into memory.
+        """
+        dims = float(np.sum(np.asarray(self.multiplicities)))
+        if num_samples * dims > _MOST_NUMBERS:
+            raise InputError(f"{num_samples:g} samples of {dims:g} dimensions are too many to be drawn at once")
         scale = self.axis_deviations()
         rows = scale[None, :] * jax.random.normal(key, (num_samples, len(scale)))
         return rows / jnp.linalg.norm(rows, axis=1, keepdims=True) if self.normalized else rows

@@ -30,6 +30,7 @@ _score_of_mean = jnp.vectorize(lower("empirical_score", (t, avg_y, x_v)))
 # waves than 1/2 would let the network change faster with sigma than the score of data does.
 _WAVES = (40.0, 0.5)
 _EPSILON = 1e-5  # of normalizations, as usual
+_LARGEST = 1 << 16  # width, number of channels and the like
 _GROUPS = 8  # of channels that are normalized together
 
 
@@ -92,13 +93,13 @@ class UNet:
 
 
 def _is_size(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _LARGEST
 
 
 def _check_sizes(config: MLP | UNet, names: tuple[str, ...]) -> None:
     for name in names:
         if not _is_size(getattr(config, name)):
-            raise InputError(f"{name} is {getattr(config, name)!r}; it must be a positive integer")
+            raise InputError(f"{name} is {getattr(config, name)!r}; it must be a positive integer up to {_LARGEST}")
     if config.embedding % 2:
         raise InputError(f"embedding is {config.embedding}; it must be even: sines and cosines")
 

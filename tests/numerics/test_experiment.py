@@ -37,7 +37,7 @@ def written(tmp_path, text):
 def test_presets_are_experiments(name):
     experiment = read_experiment(name)
     assert len(experiment.data.num_samples) >= 4
-    assert experiment.steps[-1] == experiment.training.num_steps
+    assert experiment.seeds
 
 
 def test_keys_are_read(tmp_path):
@@ -52,6 +52,14 @@ def test_keys_are_read(tmp_path):
 def test_a_unet_learns_its_shape_from_the_images(tmp_path):
     text = '[data]\nsource = "digits"\nnum_samples = [10]\n[network]\nkind = "unet"\n[training]\nnum_steps = 5\n'
     assert read_experiment(written(tmp_path, text)).training.network.image_shape == (8, 8, 1)
+    with pytest.raises(InputError, match=r"no key 'image_shape' in \[network\]"):
+        read_experiment(written(tmp_path, text.replace('"unet"', '"unet"\nimage_shape = [4, 4, 1]')))
+
+
+@pytest.mark.parametrize("changed", [{"multiplicities": (2.0, 1e15, 1.0)}, {"num_samples": (4, 10**14)}])
+def test_more_than_memory_holds_is_refused(changed):
+    with pytest.raises(InputError, match="are too many to be drawn at once"):
+        training_sets(Data(**({"num_samples": (4,)} | changed)), (0,), 4)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +80,19 @@ def test_a_unet_learns_its_shape_from_the_images(tmp_path):
         ("steps = [5, 10]", "steps = [5, 20]", "must be increasing and below training.num_steps, 20"),
         ("steps = [5, 10]", "first = 2\nlast = 1", "must be rising variances"),
         ("steps = [5, 10]", 'protocol = "magic"', "no protocol 'magic'"),
-        ("steps = [5, 10]", "count = 1", "measures.count is 1; it must be at least 2"),
+        ("steps = [5, 10]", "count = 1", "measures.count is 1; it must be from 2 to 1000000"),
+        ("steps = [5, 10]", "count = 100000000000000000", "measures.count is 1.*; it must be from 2 to 1000000"),
+        ("steps = [5, 10]", "first = 1e-320", "must be rising variances, from 1e-36"),
+        ("seeds = [3]", "seeds = [9223372036854775808]", r"must be different whole numbers from 0 to 2\^63 - 1"),
+        ("seeds = [3]", "seed = 3", r"no key 'seed' in \[training\]; its keys are num_steps,.* seeds"),
+        ("seeds = [3]", 'network = "unet"', r"no key 'network' in \[training\]"),
+        ("learning_rate = 1e-3", "sigma_max = 1e200", "from 1e-18 to 1e18"),
+        ("learning_rate = 1e-3", f"learning_rate = 1{'0' * 400}", "learning_rate is inf; it must be positive"),
+        ("width = 16", "hight = 16", r"no key 'hight' in \[network\]; .* kind"),
+        ("width = 16", "width = 10000000000", "positive integer up to 65536"),
+        ("width = 16", 'kind = "unet"', "'unet', a network for images; set data.source"),
+        ("num_held_out = 5", "num_held_out = 5\nradius = 2", "data.radius does nothing with source 'manifold'"),
+        ("num_held_out = 5", 'source = "digits"', "data.variances does nothing with source 'digits'"),
         ("[measures]", "[measures", "is no TOML file"),
         ("[data]", "network = 3\n[data]", "'network' is no section"),
     ],
