@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from numerics.memorization import collapse_of_trajectories as collapse_of_trajectories
     from numerics.memorization import effective_memorization as effective_memorization
     from numerics.memorization import memorization_ratio as memorization_ratio
+    from numerics.memorization import memorization_start as memorization_start
     from numerics.memorization import score_distance as score_distance
     from numerics.mixture import cloning_curve as cloning_curve
     from numerics.networks import MLP as MLP
@@ -136,6 +137,7 @@ _MODULE_OF = {
     "measure_resolved_dimension": "replicates",
     "measure_spectrum": "spectrum",
     "memorization_ratio": "memorization",
+    "memorization_start": "memorization",
     "on_sphere": "embedding",
     "phase": "phases",
     "phase_diagram": "diagram",

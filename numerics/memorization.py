@@ -23,8 +23,9 @@ from numerics.status import InputError, Status
 
 # A sample is a copy if its nearest training point is nearer than this share of the distance of the next.
 _NEARER = 1 / 3
-# The share of copies up to which a model memorizes its training set.
+# The share of copies up to which a model memorizes its training set, and that from which it has begun to.
 _MEMORIZED = 0.9
+_BEGUN = 0.1
 
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 _POINTS_AT_ONCE = 4096  # between two reports of progress
@@ -81,25 +82,29 @@ def effective_memorization(num_samples: Numbers, ratio: Numbers, standard_error:
     Raises:
         InputError: for lists that are none, or differ in length.
     """
-    names = ("num_samples", "ratio", "standard_error")
-    given = (num_samples, ratio, standard_error)
-    sizes, ratios, errors = (np.asarray(float_array(*each), dtype=float) for each in zip(given, names, strict=True))
-    if sizes.ndim != 1 or len(sizes) < 2 or ratios.shape != sizes.shape or errors.shape != sizes.shape:
-        shapes = (sizes.shape, ratios.shape, errors.shape)
-        raise InputError(f"sizes, ratios and errors have the shapes {shapes}; give lists of one length, at least two")
-    if not (np.isfinite(sizes).all() and sizes[0] > 0 and (np.diff(sizes) > 0).all()):
-        raise InputError(f"num_samples is {sizes.tolist()}; sizes must be positive and increase")
-    if not ((ratios >= 0) & (ratios <= 1)).all() or not (np.isfinite(errors) & (errors >= 0)).all():
-        raise InputError("a ratio is not between 0 and 1, or a standard error not finite or negative")
-    log_size = _last_fall(np.log(sizes), ratios)
-    lower, upper = (float(np.exp(_last_fall(np.log(sizes), ratios + sign * errors))) for sign in (-1, 1))
-    found = bool(np.isfinite(log_size))
-    if not found:
-        lower, upper = (0.0, float(sizes[0])) if log_size < 0 else (float(sizes[-1]), np.inf)
-    values = (np.exp(log_size), log_size, 0.0) if found else (np.nan, np.nan, np.nan)
-    status = jnp.asarray(Status.CONVERGED if found else Status.NO_TRANSITION, dtype=jnp.int8)
-    value, log_value, residual, low, high = (jnp.asarray(float(each)) for each in (*values, lower, upper))
-    return Transition(value, log_value, status, residual, low, high, jnp.asarray(0))
+    sizes, ratios, errors = _checked_curve("num_samples", num_samples, ratio, standard_error)
+    return _transition(sizes, *(_last_fall(np.log(sizes), ratios + sign * errors) for sign in (0, -1, 1)))
+
+
+def memorization_start(step: Numbers, ratio: Numbers, standard_error: Numbers) -> Transition:
+    """The training step at which a model begins to memorize: one in ten of its samples is a copy.
+
+    Args:
+        step: training steps, increasing, at least two.
+        ratio: at every step, the `memorization_ratio`.
+        standard_error: its standard error.
+
+    Returns:
+        A `Transition` of one step, where the ratio, linear in the logarithm of the step, first rises to 0.1; `lower`
+        and `upper` are where it does plus and less its standard error. Status NO_TRANSITION if it is 0.1 or more at
+        the first step, with lower = 0 and upper that step, or below at every step, with lower the last step and upper
+        infinite. That it is proportional to the data-set size is found in arXiv:2505.16959.
+
+    Raises:
+        InputError: for lists that are none, or differ in length.
+    """
+    steps, ratios, errors = _checked_curve("step", step, ratio, standard_error)
+    return _transition(steps, *(_first_rise(np.log(steps), ratios + sign * errors) for sign in (0, 1, -1)))
 
 
 def score_distance(
@@ -230,6 +235,45 @@ def _nearest_of(averager: Averager, points: Array, count: int) -> Int[Array, "po
         return jnp.stack(ranks, axis=1)
 
     return over_tiles(tile, points, len(averager.sums))
+
+
+def _checked_curve(name: str, places: Numbers, ratio: Numbers, standard_error: Numbers) -> tuple[np.ndarray, ...]:
+    """Places that increase, with the ratio of copies at each and its error."""
+    names, given = (name, "ratio", "standard_error"), (places, ratio, standard_error)
+    at, ratios, errors = (np.asarray(float_array(*each), dtype=float) for each in zip(given, names, strict=True))
+    if at.ndim != 1 or len(at) < 2 or ratios.shape != at.shape or errors.shape != at.shape:
+        shapes = (at.shape, ratios.shape, errors.shape)
+        raise InputError(f"{name}, ratio and error have the shapes {shapes}; give lists of one length, at least two")
+    if not (np.isfinite(at).all() and at[0] > 0 and (np.diff(at) > 0).all()):
+        raise InputError(f"{name} is {at.tolist()}; it must be positive and increase")
+    if not ((ratios >= 0) & (ratios <= 1)).all() or not (np.isfinite(errors) & (errors >= 0)).all():
+        raise InputError("a ratio is not between 0 and 1, or a standard error not finite or negative")
+    return at, ratios, errors
+
+
+def _transition(
+    places: Float[np.ndarray, " places"], log_value: float, log_lower: float, log_upper: float
+) -> Transition:
+    """A place between the given ones; minus and plus infinity are those before and behind them all."""
+    found = bool(np.isfinite(log_value))
+    ends = [float(np.exp(end)) for end in (log_lower, log_upper)]
+    if not found:
+        ends = [0.0, float(places[0])] if log_value < 0 else [float(places[-1]), np.inf]
+    values = (np.exp(log_value), log_value, 0.0) if found else (np.nan, np.nan, np.nan)
+    status = jnp.asarray(Status.CONVERGED if found else Status.NO_TRANSITION, dtype=jnp.int8)
+    value, log_value_, residual, low, high = (jnp.asarray(float(each)) for each in (*values, *ends))
+    return Transition(value, log_value_, status, residual, low, high, jnp.asarray(0))
+
+
+def _first_rise(log_steps: Float[np.ndarray, " steps"], ratios: Float[np.ndarray, " steps"]) -> float:
+    """ln of the step at which a curve first rises to the ratio; infinite where that is not between the steps."""
+    above = np.flatnonzero(ratios >= _BEGUN)
+    if not len(above):
+        return np.inf
+    if above[0] == 0:
+        return -np.inf
+    pair = slice(above[0] - 1, above[0] + 1)
+    return float(np.interp(_BEGUN, ratios[pair], log_steps[pair]))
 
 
 def _last_fall(log_sizes: Float[np.ndarray, " sizes"], ratios: Float[np.ndarray, " sizes"]) -> float:

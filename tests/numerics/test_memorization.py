@@ -13,6 +13,7 @@ from numerics import (
     effective_memorization,
     generate,
     memorization_ratio,
+    memorization_start,
     score_distance,
     score_of,
     trajectory_times,
@@ -88,6 +89,20 @@ def test_effective_size_outside_the_sizes():
     assert (float(wide.lower), float(wide.upper)) == (0.0, np.inf)
 
 
+def test_start_by_hand():
+    steps = np.array([100, 200, 400, 800])
+    found = memorization_start(steps, [0.0, 0.05, 0.2, 0.05], [0.0, 0.01, 0.02, 0.0])
+    assert found.status == Status.CONVERGED
+    assert float(found.value) == pytest.approx(200 * 2 ** (0.05 / 0.15))
+    assert float(found.lower) == pytest.approx(200 * 2 ** (0.04 / 0.16))
+    assert float(found.upper) == pytest.approx(200 * 2 ** (0.06 / 0.14))
+    before, never = (memorization_start([100, 200], [ratio, 0.0], [0.0, 0.0]) for ratio in (0.1, 0.09))
+    for outcome, ends in ((before, (0.0, 100.0)), (never, (200.0, np.inf))):
+        assert outcome.status == Status.NO_TRANSITION
+        assert np.isnan(outcome.value)
+        assert (float(outcome.lower), float(outcome.upper)) == ends
+
+
 def test_distance_of_two_gaussian_scores():
     """S - S_ref = x (1/(s' + t) - 1/(s + t)), at points of variance s + t."""
     times, count = np.array([0.1, 1.0, 10.0]), 4000
@@ -137,6 +152,7 @@ def test_trajectories_collapse_where_the_theory_has_it():
         (lambda: effective_memorization([10], [1.0], [0.1]), "at least two"),
         (lambda: effective_memorization([20, 10], [1.0, 0.1], [0.1, 0.1]), "must be positive and increase"),
         (lambda: effective_memorization([10, 20], [1.1, 0.1], [0.1, 0.1]), "not between 0 and 1"),
+        (lambda: memorization_start([10, 10], [0.0, 0.1], [0.1, 0.1]), "step is .* must be positive and increase"),
         (lambda: score_distance(score_of(LAW), score_of(LAW), np.zeros((2, 3, 30)), [1.0]), "for 1 noise variances"),
         (lambda: score_distance(score_of(LAW), lambda x, t: x * np.nan, np.ones((2, 30)), [1.0]), "not finite"),
         (lambda: collapse_of_trajectories(xr.Dataset(), [[0.0], [1.0]]), "no trajectory"),
