@@ -4,12 +4,13 @@ from collections.abc import Callable
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from numerics.figures import COLUMN_WIDTH, DASHES, STYLE, UNITS, shades
-from numerics.network_study import over_seeds
+from numerics.network_study import memorized_over_seeds, over_seeds
 
 _MARKERS = "os^Dv<>p"
 _TIME = f"noise variance $t$ [{UNITS}]"
@@ -20,10 +21,11 @@ _EMPIRICAL = _NETWORK | {"markerfacecolor": "white", "markeredgewidth": 0.6}
 
 
 def study_figures(study: xr.Dataset) -> dict[str, Figure]:
-    """All figures of a study, by name: spectra, dimension, losses, memorization and training."""
+    """All figures of a study, by name: spectra, dimension, sizes, losses, memorization and training."""
     drawn: dict[str, Callable[[xr.Dataset], Figure]] = {
         "spectra": _spectra,
         "dimension": _dimension,
+        "sizes": _sizes,
         "losses": _losses,
         "memorization": _memorization,
         "training": _training,
@@ -81,6 +83,25 @@ def _dimension(study: xr.Dataset) -> Figure:
     return figure
 
 
+def _sizes(study: xr.Dataset) -> Figure:
+    """Number of resolved directions against the data-set size, at a few noise variances."""
+    figure = Figure(figsize=(COLUMN_WIDTH, 3.0), layout="constrained")
+    axes = figure.subplots()
+    last, count = study.isel(step=-1), study.sizes["noise_variance"]
+    chosen = sorted({round(place * (count - 1) / 5) for place in range(1, 5)})
+    for place, (index, colour) in enumerate(zip(chosen, shades(len(chosen)), strict=True)):
+        at, marker = last.isel(noise_variance=index), _MARKERS[place % len(_MARKERS)]
+        dashes = DASHES[place % len(DASHES)]
+        if "resolved_dimension" in study:
+            axes.plot(at.num_samples, at.resolved_dimension, color=colour, linestyle=dashes, linewidth=0.9)
+        _points(axes, at.num_samples, at.empirical_dimension, colour, marker, _EMPIRICAL)
+        label = f"$t = {float(at.noise_variance):.2g}$"
+        _points(axes, at.num_samples, at.dimension, colour, marker, _NETWORK, label)
+    axes.set(xscale="log", xlabel=_SIZE, ylabel="dimension $D$")
+    figure.legend(loc="outside lower center", ncols=2, frameon=False)
+    return figure
+
+
 def _losses(study: xr.Dataset) -> Figure:
     """Noise variances at which blocks are lost, against the size."""
     figure = Figure(figsize=(COLUMN_WIDTH, 2.8), layout="constrained")
@@ -106,17 +127,35 @@ def _losses(study: xr.Dataset) -> Figure:
 
 
 def _memorization(study: xr.Dataset) -> Figure:
-    """Fraction of generated samples that are memorized, against the size, for every measured training step."""
-    figure = Figure(figsize=(COLUMN_WIDTH, 2.6), layout="constrained")
-    axes = figure.subplots()
-    steps = study.step.values
+    """Fraction of samples memorized at every measured training step, and the step at which that begins."""
+    begun = study.get("memorization_start", xr.DataArray([])).notnull()
+    several = int(begun.sum()) > 1
+    figure = Figure(figsize=(COLUMN_WIDTH, 4.4 if several else 2.6), layout="constrained")
+    above, *below = figure.subplots(2 if several else 1, 1, sharex=True, squeeze=False)[:, 0]
+    steps, (ratios, errors) = study.step.values, memorized_over_seeds(study)
     for place, (step, colour) in enumerate(zip(steps, shades(len(steps)), strict=True)):
-        ratio = study.memorization_ratio.sel(step=step)
         marker = _MARKERS[place % len(_MARKERS)]
         style = _NETWORK | {"linestyle": DASHES[place % len(DASHES)], "linewidth": 0.6}
-        _points(axes, study.num_samples, ratio, colour, marker, style, f"{step} steps")
-    axes.set(xscale="log", ylim=(-0.04, 1.04), xlabel=_SIZE, ylabel="memorized fraction")
-    figure.legend(loc="outside lower center", ncols=3, frameon=False)
+        bars = errors.sel(step=step)
+        above.errorbar(
+            study.num_samples, ratios.sel(step=step), bars, color=colour, marker=marker, label=f"{step} steps", **style
+        )
+    above.set(xscale="log", ylim=(-0.04, 1.04), ylabel="memorized fraction")
+    for axes in below:
+        at = study.isel(num_samples=begun.values)
+        start, sizes = at.memorization_start, at.num_samples
+        bars = [start - at.memorization_start_lower, at.memorization_start_upper - start]
+        # An end at infinity is not drawn.
+        axes.errorbar(
+            sizes, start, [bar.where(bar < np.inf, 0.0) for bar in bars], color="black", marker="o", **_NETWORK
+        )
+        guide = start.values[0] / sizes.values[0] * study.num_samples
+        within = guide.where(guide < 3 * steps[-1])
+        axes.plot(study.num_samples, within, color="0.6", linewidth=0.8, label=r"$\propto N$, from the first")
+        axes.set(yscale="log", ylabel="begins at step")
+        axes.legend(frameon=False, fontsize=6)
+    figure.axes[-1].set_xlabel(_SIZE)
+    figure.legend(*above.get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
     return figure
 
 

@@ -1,5 +1,6 @@
 """Trained scores against theory: a sweep over data-set sizes and seeds, measured as the empirical score is."""
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from enum import IntEnum
@@ -16,17 +17,25 @@ from numerics.criteria import opening_time
 from numerics.critical import critical_time
 from numerics.diagram import status_attributes
 from numerics.experiment import Experiment, Measures
-from numerics.files import output_folder, write_whole
-from numerics.memorization import collapse_of_trajectories, effective_memorization, memorization_ratio, score_distance
+from numerics.files import netcdf_writer, output_folder, write_whole
+from numerics.memorization import (
+    collapse_of_trajectories,
+    effective_memorization,
+    memorization_ratio,
+    memorization_start,
+    score_distance,
+)
 from numerics.phases import resolved_dimension
 from numerics.progress import bar
-from numerics.provenance import SQUARED, described, provenance
+from numerics.provenance import SQUARED, described, digest, provenance
 from numerics.sampling import generate
 from numerics.scores import score_of
+from numerics.solution import Transition
 from numerics.spectrum import measure_spectrum, predicted_spectrum, spectrum_coordinates, with_gaps
 from numerics.status import InputError
 from numerics.study import block_coordinates
 from numerics.training import config_record, train_group
+from numerics.training_checkpoint import first_difference
 from numerics.training_sets import TrainingSets, training_sets
 from numerics.trajectories import trajectory_times
 
@@ -34,6 +43,7 @@ Traceable = Callable[..., Array]  # a score that JAX can trace
 
 OPEN = 0.5  # values of -tJ below which a direction counts as resolved; the population's pass it at t = s
 _FLOW_POINTS = 20  # of the flow, at which scores are compared
+_TANGENTS_AT_ONCE = 128  # of a network, whose hidden layers they fill memory with
 
 
 class Loss(IntEnum):
@@ -42,6 +52,7 @@ class Loss(IntEnum):
     LOST = 0
     KEPT = 1
     NEVER_OPEN = 2
+    OUT_OF_RANGE = 3  # it would open at the smallest noise variance or below
 
 
 def train_study(experiment: Experiment, directory: str | Path, *, progress: bool = True) -> xr.Dataset:
@@ -59,8 +70,9 @@ def train_study(experiment: Experiment, directory: str | Path, *, progress: bool
         block (see `loss_times`). Of networks also, along their own probability flow over
         `flow_noise_variance`, `distance_to_empirical` and, where the data are a linear manifold,
         `distance_to_population` (see `score_distance`); of the samples it ends at `memorization_ratio` with its error,
-        `collapse_time`, the median over trajectories (see `collapse_of_trajectories`), and over `step` alone
-        `effective_memorization` (see the function). Beside them the theory's `population_block_mean`,
+        over `step` alone `effective_memorization` and over `num_samples` alone `memorization_start` (see the
+        functions); `collapse_time`, the median over trajectories of the reverse SDE (see
+        `collapse_of_trajectories`). Beside them the theory's `population_block_mean`,
         `resolved_dimension`, `critical_time` (by signal_to_noise, level finite_n), `opening_time` and, of all blocks
         together, `typical_collapse_time` (see `trajectory_times`). The history of training is `loss` and
         `held_out_loss`, over `history_step`.
@@ -73,7 +85,8 @@ def train_study(experiment: Experiment, directory: str | Path, *, progress: bool
     members = [(size, place) for size in experiment.data.num_samples for place in range(len(experiment.seeds))]
     data = [sets.of_seed[place][:size] for size, place in members]
     keys = [jax.random.split(jax.random.key(experiment.seeds[place]), 3)[1:] for _, place in members]
-    record = _record(experiment)
+    names = [f"the network of N = {size}, seed {experiment.seeds[place]}," for size, place in members]
+    record = _record(experiment, sets)
     references = [score_of(rows) for rows in data]
 
     def measured(label: str, measure: Callable[[int], xr.Dataset]) -> xr.Dataset:
@@ -90,7 +103,8 @@ def train_study(experiment: Experiment, directory: str | Path, *, progress: bool
     def of_networks(step: int) -> xr.Dataset:
         trained = train_group(
             replace(experiment.training, num_steps=step), data, [key for key, _ in keys],
-            directory=folder / "training", held_out=[sets.held_out] * len(members), progress=progress,
+            directory=_begun(folder / "training", step), held_out=[sets.held_out] * len(members), names=names,
+            progress=progress,
         )  # fmt: skip
 
         def measure(member: int) -> xr.Dataset:
@@ -117,15 +131,19 @@ def train_study(experiment: Experiment, directory: str | Path, *, progress: bool
         ]
     )
     for prefix in ("", "empirical_"):
-        times, status = loss_times(study.noise_variance.values, study[f"{prefix}block_mean"])
+        times, status = loss_times(study.noise_variance.values, study[f"{prefix}block_mean"], study.block_variance)
         study = study.assign({f"{prefix}loss_time": times, f"{prefix}loss_status": status})
+    mean, error = memorized_over_seeds(study)
     if study.sizes["num_samples"] > 1:
-        study = study.merge(_effective(study.memorization_ratio, study.memorization_ratio_error))
-    return study.assign_attrs(provenance=provenance({"experiment": _inputs(experiment)}))
+        study = study.merge(_where_memorized(effective_memorization, mean, error, "num_samples", _EFFECTIVE))
+    if study.sizes["step"] > 1:
+        study = study.merge(_where_memorized(memorization_start, mean, error, "step", _START))
+    inputs = json.loads(record)["inputs"] | {"experiment": _inputs(experiment)}
+    return study.assign_attrs(provenance=provenance(inputs))
 
 
 def loss_times(
-    noise_variance: Float[np.ndarray, " times"], block_mean: xr.DataArray
+    noise_variance: Float[np.ndarray, " times"], block_mean: xr.DataArray, block_variance: xr.DataArray
 ) -> tuple[xr.DataArray, xr.DataArray]:
     """Noise variances at which blocks are lost, and what became of them (`Loss`).
 
@@ -135,10 +153,12 @@ def loss_times(
 
     Args:
         noise_variance: rising, in squared units of the data.
-        block_mean: values with a dimension `noise_variance`.
+        block_mean: values with the dimensions `noise_variance` and `block`.
+        block_variance: local variances over `block`, in the same units.
     """
-    order = block_mean.transpose(..., "noise_variance")
+    order = block_mean.transpose(..., "block", "noise_variance")
     found = np.apply_along_axis(_loss, -1, order.values[..., ::-1], np.log(noise_variance[::-1]))
+    found[..., (block_variance <= noise_variance[0]).values, :] = np.nan, Loss.OUT_OF_RANGE
     over = order.dims[:-1]
     flags = {"flag_values": np.array([*Loss], dtype=np.int8), "flag_meanings": " ".join(one.name for one in Loss)}
     return (
@@ -163,7 +183,8 @@ def _loss(values: Float[np.ndarray, " times"], log_times: Float[np.ndarray, " ti
 def loss_rows(study: xr.Dataset) -> list[dict[str, object]]:
     """What became of every block at every size, at the last step: theory, empirical score, networks.
 
-    Times are means over the seeds that lost the block, with standard errors; None where there is none.
+    Times are means over the seeds that lost the block, with standard errors; None where there is none. Blocks out of
+    the range of noise variances count as neither lost nor kept nor closed.
     """
     last = study.isel(step=-1)
     rows: list[dict[str, object]] = []
@@ -177,19 +198,24 @@ def loss_rows(study: xr.Dataset) -> list[dict[str, object]]:
                 mean, error = over_seeds(at[f"{prefix}loss_time"])
                 row |= {f"{prefix}loss_time": _number(mean), f"{prefix}loss_error": _number(error)}
                 row |= {
-                    f"{prefix}seeds_{one.name.lower()}": int((at[f"{prefix}loss_status"] == one).sum()) for one in Loss
+                    f"{prefix}seeds_{one.name.lower()}": int((at[f"{prefix}loss_status"] == one).sum())
+                    for one in (Loss.LOST, Loss.KEPT, Loss.NEVER_OPEN)
                 }
             rows.append(row)
     return rows
 
 
 def memorization_rows(study: xr.Dataset) -> list[dict[str, object]]:
-    """Of every size, at the last step: memorized fraction of generated samples, over seeds, with its error."""
-    last = study.isel(step=-1)
+    """Of every size: memorized fraction of generated samples at the last step, and the step at which it began."""
+    mean, error = memorized_over_seeds(study.isel(step=-1))
     rows: list[dict[str, object]] = []
     for size in study.num_samples.values:
-        mean, error = over_seeds(last.memorization_ratio.sel(num_samples=size))
-        rows.append({"num_samples": int(size), "memorized": _number(mean), "memorized_error": _number(error)})
+        row: dict[str, object] = {"num_samples": int(size)}
+        row |= {"memorized": _number(mean.sel(num_samples=size))}
+        row |= {"memorized_error": _number(error.sel(num_samples=size))}
+        if "memorization_start" in study:
+            row |= {"memorization_start": _number(study.memorization_start.sel(num_samples=size))}
+        rows.append(row)
     return rows
 
 
@@ -197,6 +223,13 @@ def over_seeds(values: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
     """Mean over the seeds where there is a value, and its standard error; NaN from one seed."""
     count = values.notnull().sum("seed")
     return values.mean("seed"), values.std("seed", ddof=1) / np.sqrt(count.where(count > 1))
+
+
+def memorized_over_seeds(study: xr.Dataset) -> tuple[xr.DataArray, xr.DataArray]:
+    """Mean memorized fraction and its standard error: from the seeds' scatter, or if that is larger of the counts."""
+    mean, scatter = over_seeds(study.memorization_ratio)
+    counted = ((study.memorization_ratio_error**2).mean("seed") / study.sizes["seed"]) ** 0.5
+    return mean, counted.where(~(scatter > counted), scatter)
 
 
 def _number(value: xr.DataArray) -> float | None:
@@ -225,6 +258,9 @@ def _spectra(
     coordinates = spectrum_coordinates(times, rows.shape[1])
     over = "noise_variance"
     gaps = with_gaps(xr.Dataset({"singular_value": ((over, "index", "point"), spectra)}, coordinates))
+    if not np.isfinite(values).all():
+        bad = times[~np.isfinite(values).all(axis=(1, 2))]
+        raise InputError(f"a score is not finite at noise variance {bad[0]:g}; raise measures.first")
     dimension = (np.asarray(values) < OPEN).sum(axis=2).mean(axis=1)
     return xr.Dataset(
         {
@@ -244,26 +280,40 @@ def _eigenvalues(
     axes: Float[Array, "dims dims"],
 ) -> tuple[Float[Array, "times points dims"], Float[Array, "times points dims"]]:
     """Eigenvalues of the symmetric part of -tJ, descending, and its diagonal on the axes."""
+    num_points, dims = probes.shape[1:]
+    together = min(num_points, max(1, _TANGENTS_AT_ONCE // dims))
 
     def at(time: Array, point: Array) -> tuple[Array, Array]:
-        matrix = -time * jax.jacfwd(lambda x: score(x[None, :], time)[0])(point)
+        def along(tangent: Array) -> Array:
+            return jax.jvp(lambda x: score(x[None, :], time)[0], (point,), (tangent,))[1]
+
+        matrix = -time * jax.lax.map(along, jnp.eye(dims), batch_size=min(dims, _TANGENTS_AT_ONCE)).T
         values = jnp.linalg.eigvalsh(0.5 * (matrix + matrix.T))[::-1]
         return values, jnp.sum(axes * (matrix @ axes), axis=0)
 
-    return jax.lax.map(lambda row: jax.vmap(lambda point: at(row[0], point))(row[1]), (times, probes))
+    return jax.lax.map(
+        lambda row: jax.lax.map(lambda point: at(row[0], point), row[1], batch_size=together), (times, probes)
+    )
 
 
 def _flow(
     score: Traceable, reference: Traceable, rows: Float[np.ndarray, "samples dims"], sets: TrainingSets,
     experiment: Experiment, key: Array,
 ) -> xr.Dataset:  # fmt: skip
-    """Of a network's own probability flow: distances from other scores along it, and what its samples copy."""
+    """Of a network's own probability flow: distances from other scores along it, and what its samples copy.
+
+    Only the collapse is of its reverse SDE: trajectories of the flow have chosen where they end from the start.
+    """
     measures, training = experiment.measures, experiment.training
-    grid = np.geomspace(training.sigma_max**2, training.sigma_min**2, measures.num_sampling_steps + 1)
-    flow = generate(
-        score, key, num_samples=measures.num_generated, dims=rows.shape[1], noise_variance=grid, method="ode",
-        keep_every=max(1, measures.num_sampling_steps // _FLOW_POINTS),
-    )  # fmt: skip
+    follow = partial(
+        generate,
+        score,
+        key,
+        num_samples=measures.num_generated,
+        dims=rows.shape[1],
+        noise_variance=np.geomspace(training.sigma_max**2, training.sigma_min**2, measures.num_sampling_steps + 1),
+    )
+    flow = follow(method="ode", keep_every=max(1, measures.num_sampling_steps // _FLOW_POINTS))
     others = {"empirical": reference} | ({"population": score_of(sets.manifold)} if sets.exact else {})
     times = flow.noise_variance.values
     distances = {
@@ -275,32 +325,39 @@ def _flow(
         for name, other in others.items()
     }
     ratio, error = memorization_ratio(flow.x.values[-1], rows)
-    collapse = float(collapse_of_trajectories(flow, rows).collapse_time.median())
+    collapse = float(collapse_of_trajectories(follow(method="sde", keep_every=2), rows).collapse_time.median())
     return xr.Dataset(
         {
             **distances,
             "memorization_ratio": ((), ratio, described("memorized fraction of generated samples", "1")),
             "memorization_ratio_error": ((), error, described("its standard error", "1")),
-            "collapse_time": ((), collapse, described("median last change of the nearest training point", SQUARED)),
+            "collapse_time": ((), collapse, described("median collapse of the reverse SDE", SQUARED)),
         },
         {"flow_noise_variance": ("flow_noise_variance", times, described("noise variance of the flow", SQUARED))},
     )
 
 
-def _effective(ratios: xr.DataArray, errors: xr.DataArray) -> xr.Dataset:
-    """The effective memorization of every step, from means over seeds."""
-    mean, error = ratios.mean("seed"), ((errors**2).mean("seed") / errors.sizes["seed"]) ** 0.5
-    found = [
-        effective_memorization(ratios.num_samples.values, *(one.sel(step=step).values for one in (mean, error)))
-        for step in ratios.step.values
-    ]
-    text = "data-set size up to which nine in ten samples are memorized"
+_EFFECTIVE = ("effective_memorization", "data-set size up to which nine in ten samples are memorized")
+_START = ("memorization_start", "training step from which one in ten samples is memorized")
+
+
+def _where_memorized(
+    find: Callable[..., Transition], mean: xr.DataArray, error: xr.DataArray, along: str, named: tuple[str, str]
+) -> xr.Dataset:
+    """Where, along sizes or steps, the memorized fraction passes a level; one standard error to both sides."""
+    name, text = named
+    (other,) = (dim for dim in mean.dims if dim != along)
+    curves = [[one.sel({other: place}).values for one in (mean, error)] for place in mean[other].values]
+    found = [find(mean[along].values, *curve) for curve in curves]
     columns = {
-        "effective_memorization": ([float(one.value) for one in found], text),
-        "effective_memorization_lower": ([float(one.lower) for one in found], "its lower end, one standard error"),
-        "effective_memorization_upper": ([float(one.upper) for one in found], "its upper end, one standard error"),
+        name: ("value", text),
+        f"{name}_lower": ("lower", f"{text}, its lower end, one standard error"),
+        f"{name}_upper": ("upper", f"{text}, its upper end, one standard error"),
     }
-    return xr.Dataset({name: ("step", values, described(words, "1")) for name, (values, words) in columns.items()})
+    return xr.Dataset(
+        {key: (other, [float(getattr(one, field)) for one in found], described(words, "1"))
+         for key, (field, words) in columns.items()},
+    )  # fmt: skip
 
 
 def _theory(experiment: Experiment, sets: TrainingSets) -> xr.Dataset:
@@ -341,15 +398,27 @@ def _theory(experiment: Experiment, sets: TrainingSets) -> xr.Dataset:
     )
 
 
+def _begun(folder: Path, step: int) -> Path:
+    """The folder of a training up to that step: begun from the longest shorter one, if it is not there yet."""
+    own = folder / f"step_{step}"
+    steps = [int(file.parent.name.removeprefix("step_")) for file in folder.glob("step_*/training.npz")]
+    shorter = [one for one in steps if one < step]
+    if step not in steps and shorter:
+        saved = (folder / f"step_{max(shorter)}" / "training.npz").read_bytes()
+        write_whole({output_folder(own) / "training.npz": lambda file: file.write_bytes(saved)})
+    return own
+
+
 def _inputs(experiment: Experiment) -> dict[str, dict[str, object]]:
     return asdict(experiment) | {"training": config_record(experiment.training)}
 
 
-def _record(experiment: Experiment) -> str:
+def _record(experiment: Experiment, sets: TrainingSets) -> str:
     """What makes the parts of a study its own; how long it trains, and when it is measured, does not."""
     inputs = _inputs(experiment)
     del inputs["training"]["num_steps"], inputs["measures"]["steps"]
-    return provenance({"experiment": inputs})
+    digests = {"samples_sha256": [digest(rows) for rows in sets.of_seed], "held_out_sha256": digest(sets.held_out)}
+    return provenance({"experiment": inputs} | digests)
 
 
 def _gathered(parts: Sequence[xr.Dataset], experiment: Experiment) -> xr.Dataset:
@@ -368,9 +437,14 @@ def _kept(file: Path, record: str, make: Callable[[], xr.Dataset]) -> xr.Dataset
             part = xr.load_dataset(file, engine="h5netcdf")
         except (OSError, ValueError, KeyError) as error:
             raise InputError(f"{str(file)!r} cannot be read; remove it to have it made again") from error
-        if part.attrs.get("provenance") != record:
-            raise InputError(f"{str(file.parent)!r} holds the results of another experiment; choose another folder")
+        # Made by other versions of packages it is the same experiment.
+        found, asked = (json.loads(one)["inputs"] for one in (part.attrs.get("provenance", '{"inputs": {}}'), record))
+        if found != asked:
+            raise InputError(
+                f"{str(file.parent)!r} holds the results of another experiment, with another "
+                f"{first_difference(found, asked)}; choose another folder"
+            )
         return part
     part = make().assign_attrs(provenance=record)
-    write_whole({file: lambda path: part.to_netcdf(path, engine="h5netcdf")})
+    write_whole({file: netcdf_writer(part)})
     return part

@@ -84,8 +84,11 @@ class TrainConfig:
             raise InputError(f"learning_rate is {self.learning_rate}; it must be positive")
         if not 0 <= self.ema_decay < 1:
             raise InputError(f"ema_decay is {self.ema_decay}; it must be at least 0 and below 1")
-        if not 0 < self.sigma_min < self.sigma_max < math.inf:
-            raise InputError(f"sigma runs from {self.sigma_min} to {self.sigma_max}; give 0 < sigma_min < sigma_max")
+        # Their squares are float32 numbers.
+        if not 1e-18 <= self.sigma_min < self.sigma_max <= 1e18:
+            raise InputError(
+                f"sigma runs from {self.sigma_min} to {self.sigma_max}; give sigma_min < sigma_max, from 1e-18 to 1e18"
+            )
 
 
 class Trained(NamedTuple):
@@ -170,13 +173,14 @@ def train_group(
     *,
     directory: str | Path,
     held_out: Sequence[Numbers] | None = None,
+    names: Sequence[str] | None = None,
     mesh: Mesh | None = None,
     progress: bool = True,
 ) -> tuple[Trained, ...]:
     """Train several networks together, each on its own data set of any size and with its own key.
 
     Each is, up to rounding, the one that `train` gives. The arguments are those of `train`, one data set, key and, if
-    given, held-out set for each.
+    given, held-out set for each; and `names`, what errors call them.
 
     Raises:
         InputError: as `train`, or if the numbers of data sets, keys or held-out sets differ.
@@ -217,7 +221,7 @@ def train_group(
                 ends = (first // block + 1) * block, (first // _ROW + 1) * _ROW, config.num_steps
                 last = min(ends)
                 state = _advance(_static(config), mesh, block, reached.state, samples, draw_keys, first, last)
-                _refuse_failed(np.asarray(state.failed), file)
+                _refuse_failed(np.asarray(state.failed), file, names)
                 steps, rows = reached.steps, reached.rows
                 if last % _ROW == 0:
                     steps, rows = (*steps, last), (*rows, _row(state, _ROW, held_out_loss(state)))
@@ -417,12 +421,13 @@ def _row(state: _State, num_steps: int, held_out: np.ndarray) -> np.ndarray:
     return np.stack([mean, error, *held_out], axis=1)
 
 
-def _refuse_failed(failed: np.ndarray, file: Path) -> None:
+def _refuse_failed(failed: np.ndarray, file: Path, names: Sequence[str] | None) -> None:
     if (failed >= 0).any():
         member = int(np.argmax(failed >= 0))
+        name = f"training {member}" if names is None else names[member]
         kept = f"; the checkpoint {str(file)!r} of an earlier step is kept" if file.exists() else ""
         raise InputError(
-            f"training {member} is no longer finite at step {failed[member]}; lower the learning rate or scale the "
+            f"{name} is no longer finite at step {failed[member]}; lower the learning rate or scale the "
             f"data to order one{kept}"
         )
 

@@ -53,7 +53,7 @@ def load_checkpoint(
     except (KeyError, *UNREADABLE) as error:
         raise InputError(f"the checkpoint {str(path)!r} is damaged; remove it or name another directory") from error
     if found != identity:
-        different = _different(found, identity)
+        different = first_difference(found, identity)
         raise InputError(
             f"the checkpoint {str(path)!r} is of another training, with another {different}; name another directory"
         )
@@ -63,12 +63,12 @@ def load_checkpoint(
     return step, jax.tree.unflatten(tree, values), steps, rows
 
 
-def _different(found: object, identity: dict[str, object]) -> str:
-    """The first input by which they differ."""
+def first_difference(found: object, identity: dict[str, object]) -> str:
+    """The first input by which what was found differs from what is asked for."""
     if not isinstance(found, dict):
         return "header"
     for name, value in identity.items():
         other = found.get(name)
         if other != value:
-            return _different(other, value) if isinstance(other, dict) and isinstance(value, dict) else name
+            return first_difference(other, value) if isinstance(other, dict) and isinstance(value, dict) else name
     return "header"

@@ -49,17 +49,19 @@ def test_results_and_going_on(capsys, tmp_path, experiment, monkeypatch):
     assert len(rows["losses"]) == 4
     assert {"critical_time", "empirical_seeds_lost", "loss_time"} < set(rows["losses"][0])
     assert "noise variances at which blocks are lost, 2 seeds, 30 steps" in err
-    names = {f"{stem}.{kind}" for stem in ("spectra", "dimension", "losses", "memorization", "training")
+    names = {f"{stem}.{kind}" for stem in ("spectra", "dimension", "sizes", "losses", "memorization", "training")
              for kind in ("png", "pdf")}  # fmt: skip
     assert {file.name for file in (tmp_path / "out").iterdir()} == names | {"train.nc", "parts"}
     with xr.open_dataset(tmp_path / "out" / "train.nc", engine="h5netcdf") as found:
         inputs = json.loads(found.attrs["provenance"])["inputs"]["experiment"]
     assert inputs["seeds"] == [0, 1]
     assert inputs["training"]["network"]["kind"] == "MLP"
-    written = {file.name: file.read_bytes() for file in (tmp_path / "out").glob("*.nc")}
+    written = {file.name: file.read_bytes() for file in (tmp_path / "out").iterdir() if file.is_file()}
+    run(capsys, "train", "--config", experiment, "--out", tmp_path / "again")
+    assert {file.name: file.read_bytes() for file in (tmp_path / "again").iterdir() if file.is_file()} == written
     monkeypatch.setattr("numerics.network_study.train_group", None)
     run(capsys, "train", "--config", experiment, "--out", tmp_path / "out")
-    assert {file.name: file.read_bytes() for file in (tmp_path / "out").glob("*.nc")} == written
+    assert {file.name: file.read_bytes() for file in (tmp_path / "out").iterdir() if file.is_file()} == written
     on_clock = run(capsys, "train", "--config", experiment, "--out", tmp_path / "out", "--schedule", "ddpm", "--json")
     ddpm = Discrete.linear()
     for plain, row in zip(rows["losses"], json.loads(on_clock[0])["losses"], strict=True):

@@ -1,17 +1,38 @@
 """A sweep over sizes and seeds: what it measures, how it goes on, and when blocks count as lost."""
 
 import dataclasses
+import json
+import shutil
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import xarray as xr
+from jax.tree_util import Partial
 
-from numerics import MLP, InputError, Manifold, TrainConfig, critical_time, measure_spectrum, score_of
+from numerics import (
+    MLP,
+    InputError,
+    Manifold,
+    TrainConfig,
+    critical_time,
+    measure_spectrum,
+    network_study,
+    score_of,
+    trajectory_times,
+)
 from numerics.experiment import Data, Experiment, Measures
 from numerics.network_figures import study_figures
-from numerics.network_study import Loss, loss_rows, loss_times, memorization_rows, train_study
-from numerics.training_sets import training_sets
+from numerics.network_study import (
+    Loss,
+    loss_rows,
+    loss_times,
+    memorization_rows,
+    memorized_over_seeds,
+    train_study,
+)
+from numerics.training_sets import TrainingSets, training_sets
 
 SPECTRUM = {"variances": (1.0, 0.01), "multiplicities": (2.0, 2.0)}
 TINY = Experiment(
@@ -86,10 +107,11 @@ def test_rows_and_figures_of_every_block_and_size(study):
     rows = loss_rows(found)
     assert [(row["num_samples"], row["local_variance"]) for row in rows] == [(8, 1), (8, 0.01), (60, 1), (60, 0.01)]
     for prefix in ("", "empirical_"):
-        assert all(sum(row[f"{prefix}seeds_{one.name.lower()}"] for one in Loss) == 2 for row in rows)
+        fates = [[row[f"{prefix}seeds_{fate}"] for fate in ("lost", "kept", "never_open")] for row in rows]
+        assert [sum(counts) for counts in fates] == [2] * 4
     assert [row["num_samples"] for row in memorization_rows(found)] == [8, 60]
     figures = study_figures(found)
-    assert set(figures) == {"spectra", "dimension", "losses", "memorization", "training"}
+    assert set(figures) == {"spectra", "dimension", "sizes", "losses", "memorization", "training"}
     # Without a theory, and with nothing lost, every figure can still be drawn.
     bare = found.drop_vars(["critical_time", "typical_collapse_time", "population_block_mean", "resolved_dimension"])
     for name in ("loss_time", "empirical_loss_time"):
@@ -120,7 +142,7 @@ def test_more_steps_go_on_from_the_last_ones(study, tmp_path):
 def test_another_experiment_needs_another_folder(study):
     _, folder = study
     other = dataclasses.replace(TINY, seeds=(0, 2))
-    with pytest.raises(InputError, match="holds the results of another experiment; choose another folder"):
+    with pytest.raises(InputError, match="holds the results of another experiment, with another seeds; choose"):
         train_study(other, folder, progress=False)
 
 
@@ -138,6 +160,87 @@ def test_other_protocols(tmp_path, protocol):
     assert (found.singular_value.diff("index") <= 0).all()
 
 
+def test_a_part_that_is_removed_is_made_again(study, tmp_path):
+    """Also that of an earlier training step, whose training is kept."""
+    found, folder = study
+    copied = shutil.copytree(folder, tmp_path / "copy")
+    (copied / "step_15.nc").unlink()
+    xr.testing.assert_identical(train_study(TINY, copied, progress=False), found)
+
+
+def test_a_study_by_the_empirical_score(monkeypatch):
+    """It copies all, is as far from itself as nothing is, and collapses where the theory has it."""
+    law, key = Manifold([1.0], [30]), jax.random.key(3)
+    rows = np.asarray(law.sample(key, 300))
+    wide = dataclasses.replace(TINY.training, sigma_max=10.0)
+    measures = dataclasses.replace(TINY.measures, num_generated=200, num_sampling_steps=100)
+    experiment = dataclasses.replace(TINY, training=wide, measures=measures)
+    sets = TrainingSets((rows,), rows, law, np.eye(30), True)
+    found = network_study._flow(score_of(rows), score_of(rows), rows, sets, experiment, key)
+    assert found.memorization_ratio == 1
+    assert (found.distance_to_empirical == 0).all()
+    assert (found.distance_to_population > 0.1).any()
+    predicted = float(trajectory_times(law, num_samples=300).collapse.value)
+    assert 0.8 < float(found.collapse_time) / predicted < 1.6
+
+
+def test_slices_of_a_jacobian_are_it(monkeypatch):
+    data, points = np.asarray(Manifold([1.0], [5]).sample(jax.random.key(0), 20)), np.zeros((1, 4, 5))
+    asked = (score_of(data), jnp.asarray(points), jnp.ones(1), jnp.eye(5))
+    at_once = network_study._eigenvalues(*asked)
+    monkeypatch.setattr(network_study, "_TANGENTS_AT_ONCE", 2)
+    for sliced, whole in zip(network_study._eigenvalues.__wrapped__(*asked), at_once, strict=True):
+        np.testing.assert_allclose(sliced, whole, rtol=1e-12)
+
+
+def test_a_score_that_is_not_finite_is_named():
+    rows = np.asarray(Manifold([1.0], [4]).sample(jax.random.key(0), 8))
+    sets = TrainingSets((rows,), rows, Manifold([1.0], [4]), np.eye(4), True)
+    with pytest.raises(InputError, match="a score is not finite at noise variance"):
+        network_study._spectra(Partial(lambda x, t: x * jnp.nan), rows, sets, TINY.measures, jax.random.key(0))
+
+
+def test_a_part_of_other_versions_is_read_and_of_other_data_is_not(tmp_path):
+    def make():
+        return xr.Dataset({"value": 1.0})
+
+    def not_made():
+        raise AssertionError
+
+    record = {"inputs": {"experiment": {"seeds": [0]}, "samples_sha256": ["a"]}, "versions": {"jax": "1"}}
+    file = tmp_path / "part.nc"
+    network_study._kept(file, json.dumps(record), make)
+    read = network_study._kept(file, json.dumps(record | {"versions": {"jax": "2"}}), not_made)
+    assert json.loads(read.provenance)["versions"] == {"jax": "1"}
+    for other, named in (
+        ({"experiment": {"seeds": [0]}, "samples_sha256": ["b"]}, "another samples_sha256"),
+        ({"experiment": {"seeds": [1]}, "samples_sha256": ["a"]}, "another seeds"),
+    ):
+        with pytest.raises(InputError, match=f"results of another experiment, with {named}"):
+            network_study._kept(file, json.dumps(record | {"inputs": other}), not_made)
+
+
+def test_other_images_are_another_experiment(tmp_path):
+    data = dataclasses.replace(TINY.data, source=str(tmp_path / "images.npz"), num_samples=(3,), num_held_out=2)
+    experiment = dataclasses.replace(TINY, data=data)
+    records = []
+    for seed in range(2):
+        np.savez(tmp_path / "images.npz", images=np.random.default_rng(seed).normal(size=(9, 2, 2)))
+        records.append(network_study._record(experiment, training_sets(data, (0,), 2)))
+    assert records[0] != records[1]
+
+
+def test_errors_of_the_memorized_fraction():
+    """The larger one of what the seeds' scatter and the numbers of samples say."""
+    dims = ("num_samples", "seed")
+    ratio = xr.DataArray([[0.0, 0.0], [0.2, 0.4]], dims=dims)
+    given = xr.Dataset({"memorization_ratio": ratio, "memorization_ratio_error": xr.full_like(ratio, 0.02)})
+    mean, error = memorized_over_seeds(given)
+    np.testing.assert_allclose(mean, [0.0, 0.3])
+    np.testing.assert_allclose(error, [0.02 / np.sqrt(2), 0.1])
+    np.testing.assert_allclose(memorized_over_seeds(given.isel(seed=[0]))[1], [0.02, 0.02])
+
+
 TIMES = np.array([0.01, 0.1, 1.0, 10.0])
 
 
@@ -151,6 +254,8 @@ TIMES = np.array([0.01, 0.1, 1.0, 10.0])
     ],
 )
 def test_loss_times(values, time, fate):
-    found, status = loss_times(TIMES, xr.DataArray([values], dims=("block", "noise_variance")))
-    np.testing.assert_allclose(found, [time])
-    assert status.values.tolist() == [fate]
+    means = xr.DataArray([values, values], dims=("block", "noise_variance"))
+    found, status = loss_times(TIMES, means, xr.DataArray([1.0, 0.01], dims="block"))
+    # The second block would open at the smallest noise variance.
+    np.testing.assert_allclose(found, [time, np.nan])
+    assert status.values.tolist() == [fate, Loss.OUT_OF_RANGE]

@@ -189,6 +189,11 @@ def test_a_loss_that_is_not_finite_stops_at_its_step(tmp_path, monkeypatch):
     with pytest.raises(InputError, match=r"training 0 is no longer finite at step 73.* is kept"):
         train(config(100), rows(0), KEY, directory=tmp_path, progress=False)
     assert checkpoint(tmp_path) == whole
+    with pytest.raises(InputError, match=r"the smaller is no longer finite at step 73"):
+        train_group(
+            config(80), [rows(0), rows(1)], [KEY, KEY], directory=tmp_path / "group",
+            names=("the smaller", "the larger"), progress=False,
+        )  # fmt: skip
     monkeypatch.undo()
     jax.clear_caches()
 
