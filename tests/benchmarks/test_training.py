@@ -44,8 +44,8 @@ def best(run, steps):
     return min(times)
 
 
-def torch_loop(torch, foreach, seed):
-    """The same network, batch, optimizer and average in PyTorch, as published: every point has its own noise level."""
+def torch_loop(torch, foreach, seed, points_per_level=1):
+    """The same network, batch, optimizer and average in PyTorch; as published every point has its own noise level."""
     nn = torch.nn
 
     class Block(nn.Module):
@@ -68,8 +68,8 @@ def torch_loop(torch, foreach, seed):
 
         def forward(self, x, sigma):
             phases = torch.log(sigma)[:, None] * self.frequencies
-            embedded = self.embedding(torch.cat([phases.sin(), phases.cos()], 1))
-            hidden = self.first(x / torch.sqrt(1 + sigma[:, None] ** 2))
+            embedded = self.embedding(torch.cat([phases.sin(), phases.cos()], 1)).repeat_interleave(points_per_level, 0)
+            hidden = self.first(x / torch.sqrt(1 + sigma[:, None].repeat_interleave(points_per_level, 0) ** 2))
             for block in self.blocks:
                 hidden = block(hidden, embedded)
             return self.last(hidden)
@@ -82,9 +82,10 @@ def torch_loop(torch, foreach, seed):
     data = torch.tensor(np.asarray(DATA.sample(jax.random.key(0), 20_000)), dtype=torch.float32)
 
     def step():
-        sigma = torch.exp(math.log(0.01) + math.log(5000) * torch.rand(128))
+        sigma = torch.exp(math.log(0.01) + math.log(5000) * torch.rand(128 // points_per_level))
         omega = torch.randn(128, 30)
-        points = data[torch.randint(0, len(data), (128,))] + sigma[:, None] * omega
+        noise = sigma[:, None].repeat_interleave(points_per_level, 0) * omega
+        points = data[torch.randint(0, len(data), (128,))] + noise
         loss = ((network(points, sigma) - omega) ** 2).mean()
         optimizer.zero_grad()
         loss.backward()
@@ -125,6 +126,9 @@ def test_beside_pytorch(benchmark):
             )
             losses.append(np.mean(after))
     floor = min(theirs.values())
+    shared = torch_loop(torch, True, 0, points_per_level=8)
+    shared()
+    print(f"\nPyTorch with shared noise levels too: ratio {best(shared, 1) / ours:.2f}", end="")
     print(f"\n{1 / ours:.0f} steps/s, PyTorch at best {1 / floor:.0f}: ratio {floor / ours:.2f}; compiled in", end=" ")
     print(f"{compiled:.0f} s; with a noise level for every point ratio {floor / published:.2f}")
     for (threads, foreach), seconds in theirs.items():

@@ -115,17 +115,24 @@ def test_rem_condensation_of_the_default_manifold(default_manifold):
         assert float(answer.value) == pytest.approx(expected, abs=5e-7)
 
 
+# Probes enter every criterion by their squared lengths alone: some are enough for all but one.
 @pytest.mark.parametrize(
-    ("criterion", "num_blocks"),
-    [("condensation", 1), ("condensation", 20), ("participation", 20), ("signal_to_noise", 20)],
+    ("criterion", "num_blocks", "probes"),
+    [
+        ("condensation", 1, PROBES[1:2]),
+        ("condensation", 20, PROBES[:3]),
+        ("participation", 20, PROBES[3:5]),
+        ("signal_to_noise", 20, PROBES),
+    ],
+    ids=["one block", "condensation", "participation", "signal_to_noise"],
 )
-def test_rem_equals_an_independent_scalar_solve(criterion, num_blocks):
+def test_rem_equals_an_independent_scalar_solve(criterion, num_blocks, probes):
     rng = np.random.default_rng([num_blocks, len(criterion)])
     s = np.sort(10.0 ** rng.uniform(-4, 1, num_blocks))[::-1]
     d = rng.integers(1, 20, num_blocks)
     log_sizes = rng.uniform(np.log(3), 40, 3)
     block = int(rng.integers(num_blocks))
-    for probe in PROBES:
+    for probe in probes:
         answer = critical_time(
             Manifold(s, d), block, log_num_samples=log_sizes, criterion=criterion, theory="rem", probe=probe
         )
@@ -145,9 +152,13 @@ def test_the_root_met_first_as_t_falls_is_taken():
         assert answer.status == Status.CONVERGED
 
 
-@pytest.mark.parametrize(("level", "criterion"), LEVELS)
-@pytest.mark.parametrize("probe", PROBES[1:], ids=lambda probe: f"{probe.kind}-{probe.amplitude}")
-def test_size_inverts_time(default_manifold, level, criterion, probe):
+# Every probe with the criterion that sees most of it, and every criterion with one of them.
+_PAIRS = [(LEVELS[-1], probe) for probe in PROBES[1:]] + [(pair, Probe.random_direction(1.5)) for pair in LEVELS[:-1]]
+
+
+@pytest.mark.parametrize(("pair", "probe"), _PAIRS, ids=lambda one: getattr(one, "kind", str(one)))
+def test_size_inverts_time(default_manifold, pair, probe):
+    level, criterion = pair
     log_sizes = np.array([2.0, 7.0, 20.0])
     times = critical_time(
         default_manifold, 1, log_num_samples=log_sizes, criterion=criterion, theory=level, probe=probe
