@@ -508,7 +508,7 @@ def train(*, config: str, clock: ClockOption = ClockOption(), output: OutputOpti
     for name, figure in study_figures(study).items():
         writers |= figure_writers(figure, folder / name)
     write_whole(writers)
-    losses = [row | _loss_readings(row, clock) for row in loss_rows(study)]
+    losses = _with_readings(loss_rows(study), clock)
     memorized = memorization_rows(study)
     seeds = f"{len(experiment.seeds)} seeds, {experiment.training.num_steps} steps"
     _print_table(losses, f"noise variances at which blocks are lost, {seeds}{clock.title}", output.json)
@@ -809,19 +809,19 @@ def _readings(at: "xr.Dataset", *names: str) -> dict[str, float | int | None]:
     return {name: _reading(name, at[name].item()) for name in names if name in at.variables}
 
 
-def _loss_readings(row: dict[str, object], clock: ClockOption) -> dict[str, float | int | None]:
-    """What the clock says of a row's losses."""
+def _with_readings(rows: list[dict[str, object]], clock: ClockOption) -> list[dict[str, object]]:
+    """The rows of what was lost, with what the clock says of it."""
     if clock.schedule is None:
-        return {}
+        return rows
     from numerics.clocks import clock_columns
 
-    readings: dict[str, float | int | None] = {}
     for name in ("critical_time", "empirical_loss_time", "loss_time"):
-        if name in row:
-            time = row[name]
-            columns = clock_columns(clock.schedule, time if isinstance(time, float) else math.nan, name)
-            readings |= {column: _reading(column, values.item()) for column, values in columns.items()}
-    return readings
+        if name in rows[0]:
+            times = [time if isinstance(time := row[name], float) else math.nan for row in rows]
+            for column, values in clock_columns(clock.schedule, times, name).items():
+                read = [_reading(column, value) for value in values.tolist()]
+                rows = [row | {column: value} for row, value in zip(rows, read, strict=True)]
+    return rows
 
 
 def _reading(name: str, value: float) -> float | int | None:

@@ -244,11 +244,14 @@ def _spectra(
     of_noise, of_frames = jax.random.split(key)
     noise = jnp.sqrt(times)[:, None, None] * jax.random.normal(of_noise, (1, *points.shape))
     probes = jnp.asarray(points)[None] + (noise if measures.noised else jnp.zeros_like(noise))
-    values, diagonals = _eigenvalues(score, probes, jnp.asarray(times), jnp.asarray(sets.axes))
+    values, diagonals = map(np.asarray, _eigenvalues(score, probes, jnp.asarray(times), jnp.asarray(sets.axes)))
+    finite = np.isfinite(values).all(axis=(1, 2))
+    if not finite.all():
+        raise InputError(f"a score is not finite at noise variance {times[~finite][0]:g}; raise measures.first")
     counts = np.asarray(sets.manifold.multiplicities, dtype=int)
-    means = np.add.reduceat(np.asarray(diagonals), np.cumsum(counts) - counts, axis=2) / counts[None, None]
+    means = np.add.reduceat(diagonals, np.cumsum(counts) - counts, axis=2) / counts[None, None]
     if measures.protocol == "jacobian":
-        spectra = np.asarray(values).swapaxes(1, 2)
+        spectra = values.swapaxes(1, 2)
     else:
         one_each = [
             measure_spectrum(score, point, times, protocol=measures.protocol, key=frame).singular_value.values[..., 0]
@@ -258,10 +261,7 @@ def _spectra(
     coordinates = spectrum_coordinates(times, rows.shape[1])
     over = "noise_variance"
     gaps = with_gaps(xr.Dataset({"singular_value": ((over, "index", "point"), spectra)}, coordinates))
-    if not np.isfinite(values).all():
-        bad = times[~np.isfinite(values).all(axis=(1, 2))]
-        raise InputError(f"a score is not finite at noise variance {bad[0]:g}; raise measures.first")
-    dimension = (np.asarray(values) < OPEN).sum(axis=2).mean(axis=1)
+    dimension = (values < OPEN).sum(axis=2).mean(axis=1)
     return xr.Dataset(
         {
             "block_mean": ((over, "block"), means.mean(axis=1), described("mean value of -tJ along a block", "1")),
