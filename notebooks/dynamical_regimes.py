@@ -30,9 +30,9 @@ from scipy.optimize import isotonic_regression
 from scipy.special import entr
 from sklearn.datasets import load_digits
 
-import numerics
-import theory
-from numerics import (
+import geomem
+import geomem_theory
+from geomem import (
     GaussianMixture,
     Manifold,
     cloning_curve,
@@ -45,9 +45,9 @@ from numerics import (
     load_data,
     trajectory_times,
 )
-from numerics.figures import COLUMN_WIDTH, DASHES, STYLE, UNITS, save_figure, shades
-from numerics.schedule import schedule_of
-from numerics.trajectories import collapse_log_sizes
+from geomem.boundaries.trajectories import collapse_log_sizes
+from geomem.figures.style import COLUMN_WIDTH, DASHES, STYLE, UNITS, save_figure, shades
+from geomem.schedules.clock import schedule_of
 
 here = Path(__file__).parent if "__file__" in globals() else Path()
 figures = Path(os.environ.get("GEOMEM_FIGURES", here / "figures"))
@@ -55,7 +55,7 @@ figures.mkdir(exist_ok=True)
 plt.rcParams.update(STYLE)
 small = "GEOMEM_SMALL" in os.environ  # coarse grids, for a test
 key = jax.random.key(0)
-measurements = Path(numerics.__file__).parent.parent / "tests" / "data" / "dynamical_regimes"
+measurements = Path(geomem.__file__).parent.parent / "tests" / "data" / "dynamical_regimes"
 ou = schedule_of("ou")
 CLOCK = r"Ornstein-Uhlenbeck time $\tau$ [1]"
 POINTS = {"linestyle": "none", "markersize": 3, "elinewidth": 0.7, "markeredgewidth": 0.6}
@@ -73,7 +73,7 @@ def crossing(clock, values, level):
     return float(np.interp(-level, -np.asarray(values), clock))
 
 
-Markdown("\n".join(theory.equation(name).to_markdown() for name in ("excess_entropy", "own_class_posterior")))
+Markdown("\n".join(geomem_theory.equation(name).to_markdown() for name in ("excess_entropy", "own_class_posterior")))
 
 # %% [markdown]
 # ## Collapse of a mixture of two Gaussians

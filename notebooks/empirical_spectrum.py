@@ -28,8 +28,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
 
-import theory
-from numerics import (
+import geomem_theory
+from geomem import (
     EmpiricalScore,
     Manifold,
     compare,
@@ -41,9 +41,10 @@ from numerics import (
     resolved_dimension,
     score,
 )
-from numerics.figures import COLUMN_WIDTH, STYLE, save_figure
-from numerics.spectrum_figures import draw_curves, draw_ordered
-from theory.symbols import s_v, t, x_v
+from geomem.figures.comparison import draw_curves
+from geomem.figures.spectrum import draw_ordered
+from geomem.figures.style import COLUMN_WIDTH, STYLE, save_figure
+from geomem_theory.symbols import s_v, t, x_v
 
 here = Path(__file__).parent if "__file__" in globals() else Path()
 figures = Path(os.environ.get("GEOMEM_FIGURES", here / "figures"))
@@ -62,7 +63,7 @@ key = jax.random.key(0)
 # differences at the origin, the six largest left out. The formula is the published one; its units do not balance:
 
 # %%
-theory.published.CHAPTER
+geomem_theory.published.CHAPTER
 
 # %%
 published = predicted_spectrum(

@@ -25,8 +25,8 @@ import jax
 import matplotlib.pyplot as plt
 import numpy as np
 
-import theory
-from numerics import (
+import geomem_theory
+from geomem import (
     Manifold,
     Probe,
     Status,
@@ -37,7 +37,8 @@ from numerics import (
     resolved_dimension,
     theory_versus_simulation,
 )
-from numerics.figures import COLUMN_WIDTH, STYLE, draw_sensitivity, save_figure
+from geomem.figures.diagram import draw_sensitivity
+from geomem.figures.style import COLUMN_WIDTH, STYLE, save_figure
 
 here = Path(__file__).parent if "__file__" in globals() else Path()
 figures = Path(os.environ.get("GEOMEM_FIGURES", here / "figures"))
@@ -47,7 +48,7 @@ small = "GEOMEM_SMALL" in os.environ  # coarse grids and few data sets, for a te
 manifold = Manifold([1.0, 0.09, 1e-4], [2, 5, 23])
 
 # %%
-theory.finite_n.CHAPTER
+geomem_theory.finite_n.CHAPTER
 
 # %% [markdown]
 # ## Against simulation

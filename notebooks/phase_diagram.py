@@ -26,16 +26,10 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
-import theory
-from numerics import Manifold, Probe, critical_time, phase_diagram, phase_diagram_figure
-from numerics.figures import (
-    COLUMN_WIDTH,
-    STYLE,
-    diagram_title,
-    draw_critical_times,
-    draw_sensitivity,
-    save_figure,
-)
+import geomem_theory
+from geomem import Manifold, Probe, critical_time, phase_diagram, phase_diagram_figure
+from geomem.figures.diagram import diagram_title, draw_critical_times, draw_sensitivity
+from geomem.figures.style import COLUMN_WIDTH, STYLE, save_figure
 
 here = Path(__file__).parent if "__file__" in globals() else Path()
 figures = Path(os.environ.get("GEOMEM_FIGURES", here / "figures"))
@@ -49,7 +43,7 @@ plt.rcParams.update(STYLE)
 # the generating function K of the energy of one sample; here is its derivation, performed as you read.
 
 # %%
-theory.CHAPTERS[0]
+geomem_theory.CHAPTERS[0]
 
 # %% [markdown]
 # ## Entropy, condensation, participation
@@ -57,13 +51,13 @@ theory.CHAPTERS[0]
 # The Legendre transform of K counts samples; where the count falls below one the measure condenses.
 
 # %%
-theory.CHAPTERS[1]
+geomem_theory.CHAPTERS[1]
 
 # %% [markdown]
 # ## The score and its signal-to-noise ratio
 
 # %%
-theory.CHAPTERS[2]
+geomem_theory.CHAPTERS[2]
 
 # %% [markdown]
 # ## Critical times by every criterion and level

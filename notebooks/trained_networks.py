@@ -29,20 +29,21 @@ import numpy as np
 import xarray as xr
 from IPython.display import Image, Markdown
 
-import numerics
-import theory
-from numerics import MLP, EmpiricalScore, Manifold, TrainConfig, measure_spectrum, predicted_spectrum
-from numerics.experiment import Data, Experiment, Measures
-from numerics.figures import COLUMN_WIDTH, STYLE, UNITS, save_figure
-from numerics.network_figures import study_figures
-from numerics.network_study import loss_rows, memorization_rows, over_seeds, train_study
-from numerics.spectrum_figures import draw_ordered
+import geomem
+import geomem_theory
+from geomem import MLP, EmpiricalScore, Manifold, TrainConfig, measure_spectrum, predicted_spectrum
+from geomem.figures.networks import study_figures
+from geomem.figures.spectrum import draw_ordered
+from geomem.figures.style import COLUMN_WIDTH, STYLE, UNITS, save_figure
+from geomem.networks.experiment import Data, Experiment, Measures
+from geomem.networks.fates import loss_rows, memorization_rows, over_seeds
+from geomem.networks.sweep import train_study
 
 here = Path(__file__).parent if "__file__" in globals() else Path()
 figures = Path(os.environ.get("GEOMEM_FIGURES", here / "figures"))
 figures.mkdir(exist_ok=True)
 plt.rcParams.update(STYLE)
-results = Path(numerics.__file__).parent.parent / "notebooks" / "data"
+results = Path(geomem.__file__).parent.parent / "notebooks" / "data"
 
 
 def table(rows):
@@ -57,7 +58,7 @@ def table(rows):
     return Markdown("\n".join(lines))
 
 
-Markdown(theory.equation("population_eigenvalue").to_markdown())
+Markdown(geomem_theory.equation("population_eigenvalue").to_markdown())
 
 # %% [markdown]
 # ## Values of -tJ along the blocks of a linear manifold

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-import numerics
+import geomem
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
@@ -30,8 +30,8 @@ def _forget_compiled():
 
 
 @pytest.fixture
-def default_manifold() -> numerics.Manifold:
-    return numerics.Manifold([1.0, 0.09, 1e-4], [2, 5, 23])
+def default_manifold() -> geomem.Manifold:
+    return geomem.Manifold([1.0, 0.09, 1e-4], [2, 5, 23])
 
 
 @pytest.fixture

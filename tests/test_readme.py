@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-import theory
-from numerics import Manifold, critical_time
-from numerics.cli import app
+import geomem_theory
+from geomem import Manifold, critical_time
+from geomem.cli.app import app
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -29,7 +29,7 @@ def test_examples_print_their_numbers(code, printed):
 
 def test_notation_table_is_that_of_the_theory():
     table = re.search(r"<!-- notation -->\n(.*?)\n<!-- end of notation -->", README, re.DOTALL).group(1)
-    assert table == theory.notation_table()
+    assert table == geomem_theory.notation_table()
 
 
 def test_condensation_times_of_both_levels():

@@ -16,13 +16,13 @@ import pytest
 import sympy as sp
 from scipy.optimize import brentq, elementwise
 
-from numerics import Manifold, Probe, Status
-from numerics.criteria import find_criterion, setting
-from numerics.critical import search_window, solve_times
-from theory.derivation import merge_sums
-from theory.evaluation import unroll
-from theory.probe import PROBES, critical_log_size_probed
-from theory.symbols import Q_rest, a, b, d, lam, q_v, s, s_v, t
+from geomem import Manifold, Probe, Status
+from geomem.boundaries.explicit import search_window, solve_times
+from geomem.levels.criteria import find_criterion, setting
+from geomem_theory.derivation import merge_sums
+from geomem_theory.evaluation import unroll
+from geomem_theory.probe import PROBES, critical_log_size_probed
+from geomem_theory.symbols import Q_rest, a, b, d, lam, q_v, s, s_v, t
 
 MULTIPLICITIES = np.array([2.0, 5.0, 23.0])
 LOG_SIZES = np.linspace(np.log(10), np.log(1e9), 1000)

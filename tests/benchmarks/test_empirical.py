@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from numerics import gibbs, score
-from numerics.figures import COLUMN_WIDTH, STYLE, save_figure
+from geomem import gibbs, score
+from geomem.figures.style import COLUMN_WIDTH, STYLE, save_figure
 
 
 def seconds(function, repeats=1) -> float:
@@ -113,7 +113,7 @@ def test_beside_its_floor(benchmark):
 FROM_FILE = """
 import sys, time
 import numpy as np
-from numerics import gibbs
+from geomem import gibbs
 from pathlib import Path
 
 rng = np.random.default_rng(0)

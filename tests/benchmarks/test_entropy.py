@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from numerics import excess_entropy
+from geomem import excess_entropy
 from tests.benchmarks.test_empirical import one_exponential_each, seconds
 
 PROBES, WHOLE = 1024, 10_000  # noised points that are timed, and that a user takes: time is proportional to them

@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pytest
 
-from numerics import Manifold, resolved_dimension
+from geomem import Manifold, resolved_dimension
 
 TIMES, SIZES = np.geomspace(3.0, 3e-3, 200), np.geomspace(10, 1e15, 60)
 MANIFOLD = Manifold([1.0, 0.09, 1e-4], [2, 5, 23])

@@ -12,7 +12,7 @@ import jax
 import numpy as np
 import pytest
 
-from numerics import Manifold, generate, score_of
+from geomem import Manifold, generate, score_of
 
 COUNT, STEPS, DIMS = 10_000, 500, 30
 DATA = np.asarray(Manifold([1.0], [DIMS]).sample(jax.random.key(0), 1000))

@@ -11,8 +11,10 @@ import jax
 import numpy as np
 import pytest
 
-from numerics import MLP, Manifold, TrainConfig, training
-from numerics.passes import shared_mesh
+from geomem import MLP, Manifold, TrainConfig
+from geomem.core.parallel import shared_mesh
+from geomem.networks import steps
+from geomem.networks.config import static
 
 STEPS, ROUNDS, TORCH_STEPS = 50, 5, 20
 DATA = Manifold([1.0, 0.09, 1e-4], [2, 5, 23])
@@ -20,15 +22,15 @@ DATA = Manifold([1.0, 0.09, 1e-4], [2, 5, 23])
 
 def prepared(members, **changed):
     """A function that takes `STEPS` more steps of so many networks, and returns the mean loss of each in them."""
-    config = training._static(TrainConfig(network=MLP(), num_steps=1, **changed))
+    config = static(TrainConfig(network=MLP(), num_steps=1, **changed))
     tables = [np.asarray(DATA.sample(jax.random.key(n), 20_000), np.float32) for n in range(members)]
-    data, keys = training._padded(tables), jax.random.split(jax.random.key(100), members)
-    reached = [0, training._initial_states(config, 30, keys)]
+    data, keys = steps.padded(tables), jax.random.split(jax.random.key(100), members)
+    reached = [0, steps.initial_states(config, 30, keys)]
 
     def advance():
         first, state = reached
         before = state.sum
-        state = training._advance(config, shared_mesh(None), STEPS, state, data, keys, first, first + STEPS)
+        state = steps.advance(config, shared_mesh(None), STEPS, state, data, keys, first, first + STEPS)
         reached[:] = first + STEPS, jax.block_until_ready(state)
         return np.asarray(state.sum - before) / STEPS
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from scipy.optimize import brentq
 
-from numerics import Manifold, Status, trajectory_times
+from geomem import Manifold, Status, trajectory_times
 
 RNG = np.random.default_rng(0)
 VARIANCES = 10.0 ** RNG.uniform(-4, 1, (200, 50))

@@ -1,0 +1,170 @@
+"""Memorization in diffusion models, direction by direction: phase boundaries, the empirical score, networks.
+
+Everything is float64. The public names below are imported on first use, so that
+importing this package, and the command line's help, stay fast.
+"""
+
+import os
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+# float64 has to be chosen before JAX makes its first array, whichever module imports JAX first.
+os.environ["JAX_ENABLE_X64"] = "1"
+if "jax" in sys.modules:
+    sys.modules["jax"].config.update("jax_enable_x64", True)
+
+if TYPE_CHECKING:
+    from geomem.boundaries.clones import cloning_curve as cloning_curve
+    from geomem.boundaries.clones import expected_collapse_probability as expected_collapse_probability
+    from geomem.boundaries.critical import critical_size as critical_size
+    from geomem.boundaries.critical import critical_time as critical_time
+    from geomem.boundaries.diagram import phase_diagram as phase_diagram
+    from geomem.boundaries.excess_entropy import expected_excess_entropy as expected_excess_entropy
+    from geomem.boundaries.phases import phase as phase
+    from geomem.boundaries.phases import resolved_dimension as resolved_dimension
+    from geomem.boundaries.trajectories import TrajectoryTimes as TrajectoryTimes
+    from geomem.boundaries.trajectories import dominance_radius as dominance_radius
+    from geomem.boundaries.trajectories import flow_basin_radius as flow_basin_radius
+    from geomem.boundaries.trajectories import trajectory_times as trajectory_times
+    from geomem.boundaries.uncertainty import critical_times_of_data as critical_times_of_data
+    from geomem.core.results import Transition as Transition
+    from geomem.core.status import InputError as InputError
+    from geomem.core.status import Status as Status
+    from geomem.empirical.basins import measure_basin as measure_basin
+    from geomem.empirical.excess_entropy import collapse_time as collapse_time
+    from geomem.empirical.excess_entropy import excess_entropy as excess_entropy
+    from geomem.empirical.gibbs import Gibbs as Gibbs
+    from geomem.empirical.gibbs import denoiser as denoiser
+    from geomem.empirical.gibbs import gibbs as gibbs
+    from geomem.empirical.gibbs import jacobian as jacobian
+    from geomem.empirical.gibbs import jacobian_operator as jacobian_operator
+    from geomem.empirical.gibbs import score as score
+    from geomem.empirical.memorization import collapse_of_trajectories as collapse_of_trajectories
+    from geomem.empirical.memorization import effective_memorization as effective_memorization
+    from geomem.empirical.memorization import memorization_ratio as memorization_ratio
+    from geomem.empirical.memorization import memorization_start as memorization_start
+    from geomem.empirical.memorization import score_distance as score_distance
+    from geomem.empirical.sampling import generate as generate
+    from geomem.empirical.sampling import sampling_grid as sampling_grid
+    from geomem.empirical.scores import EmpiricalScore as EmpiricalScore
+    from geomem.empirical.scores import score_of as score_of
+    from geomem.empirical.signal_to_noise import measure_resolved_dimension as measure_resolved_dimension
+    from geomem.empirical.spectrum import measure_spectrum as measure_spectrum
+    from geomem.figures.comparison import comparison_figure as comparison_figure
+    from geomem.figures.diagram import phase_diagram_figure as phase_diagram_figure
+    from geomem.figures.spectrum import spectrum_figure as spectrum_figure
+    from geomem.files.curves import load_curve as load_curve
+    from geomem.files.data import load_data as load_data
+    from geomem.files.images import load_images as load_images
+    from geomem.laws.embedding import on_sphere as on_sphere
+    from geomem.laws.embedding import tanh_features as tanh_features
+    from geomem.laws.local import local_covariance as local_covariance
+    from geomem.laws.local import local_spectrum as local_spectrum
+    from geomem.laws.manifold import Manifold as Manifold
+    from geomem.laws.mixture import GaussianMixture as GaussianMixture
+    from geomem.laws.probe import Probe as Probe
+    from geomem.laws.random_manifold import RandomManifold as RandomManifold
+    from geomem.levels.quenched import Quenched as Quenched
+    from geomem.levels.quenched import quenched as quenched
+    from geomem.lowering import LoweringError as LoweringError
+    from geomem.lowering import lower as lower
+    from geomem.networks.config import MLP as MLP
+    from geomem.networks.config import TrainConfig as TrainConfig
+    from geomem.networks.config import UNet as UNet
+    from geomem.networks.training import Trained as Trained
+    from geomem.networks.training import train as train
+    from geomem.networks.training import train_group as train_group
+    from geomem.schedules.continuous import FlowMatching as FlowMatching
+    from geomem.schedules.continuous import OrnsteinUhlenbeck as OrnsteinUhlenbeck
+    from geomem.schedules.continuous import VarianceExploding as VarianceExploding
+    from geomem.schedules.diffusers import schedule_from_json as schedule_from_json
+    from geomem.schedules.discrete import Discrete as Discrete
+    from geomem.studies.comparison import compare as compare
+    from geomem.studies.generalization import generalization_time as generalization_time
+    from geomem.studies.simulation import theory_versus_simulation as theory_versus_simulation
+    from geomem.studies.spectrum import predicted_spectrum as predicted_spectrum
+    from geomem.studies.spectrum import spectrum_study as spectrum_study
+
+_MODULE_OF = {
+    "Discrete": "schedules.discrete",
+    "EmpiricalScore": "empirical.scores",
+    "FlowMatching": "schedules.continuous",
+    "GaussianMixture": "laws.mixture",
+    "Gibbs": "empirical.gibbs",
+    "InputError": "core.status",
+    "LoweringError": "lowering",
+    "MLP": "networks.config",
+    "Manifold": "laws.manifold",
+    "OrnsteinUhlenbeck": "schedules.continuous",
+    "Probe": "laws.probe",
+    "Quenched": "levels.quenched",
+    "RandomManifold": "laws.random_manifold",
+    "Status": "core.status",
+    "TrainConfig": "networks.config",
+    "Trained": "networks.training",
+    "TrajectoryTimes": "boundaries.trajectories",
+    "Transition": "core.results",
+    "UNet": "networks.config",
+    "VarianceExploding": "schedules.continuous",
+    "cloning_curve": "boundaries.clones",
+    "collapse_of_trajectories": "empirical.memorization",
+    "collapse_time": "empirical.excess_entropy",
+    "compare": "studies.comparison",
+    "comparison_figure": "figures.comparison",
+    "critical_size": "boundaries.critical",
+    "critical_time": "boundaries.critical",
+    "critical_times_of_data": "boundaries.uncertainty",
+    "denoiser": "empirical.gibbs",
+    "dominance_radius": "boundaries.trajectories",
+    "effective_memorization": "empirical.memorization",
+    "excess_entropy": "empirical.excess_entropy",
+    "expected_collapse_probability": "boundaries.clones",
+    "expected_excess_entropy": "boundaries.excess_entropy",
+    "flow_basin_radius": "boundaries.trajectories",
+    "generalization_time": "studies.generalization",
+    "generate": "empirical.sampling",
+    "gibbs": "empirical.gibbs",
+    "jacobian": "empirical.gibbs",
+    "jacobian_operator": "empirical.gibbs",
+    "load_curve": "files.curves",
+    "load_data": "files.data",
+    "load_images": "files.images",
+    "local_covariance": "laws.local",
+    "local_spectrum": "laws.local",
+    "lower": "lowering",
+    "measure_basin": "empirical.basins",
+    "measure_resolved_dimension": "empirical.signal_to_noise",
+    "measure_spectrum": "empirical.spectrum",
+    "memorization_ratio": "empirical.memorization",
+    "memorization_start": "empirical.memorization",
+    "on_sphere": "laws.embedding",
+    "phase": "boundaries.phases",
+    "phase_diagram": "boundaries.diagram",
+    "phase_diagram_figure": "figures.diagram",
+    "predicted_spectrum": "studies.spectrum",
+    "quenched": "levels.quenched",
+    "resolved_dimension": "boundaries.phases",
+    "sampling_grid": "empirical.sampling",
+    "schedule_from_json": "schedules.diffusers",
+    "score": "empirical.gibbs",
+    "score_distance": "empirical.memorization",
+    "score_of": "empirical.scores",
+    "spectrum_figure": "figures.spectrum",
+    "spectrum_study": "studies.spectrum",
+    "tanh_features": "laws.embedding",
+    "theory_versus_simulation": "studies.simulation",
+    "train": "networks.training",
+    "train_group": "networks.training",
+    "trajectory_times": "boundaries.trajectories",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'geomem' has no attribute {name!r}")
+    return getattr(import_module(f"geomem.{_MODULE_OF[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(_MODULE_OF)

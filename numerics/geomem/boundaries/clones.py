@@ -1,0 +1,76 @@
+"""Where two trajectories that are cloned at a noise variance end: at the same sample, in the same class."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+from jaxtyping import Array
+
+from geomem.boundaries.excess_entropy import planted_averages, scramble_error
+from geomem.boundaries.trajectories import checked_log_sizes
+from geomem.core.arguments import Numbers, listed_noise_variances, positive_noise_variances
+from geomem.core.results import SQUARED, described, entropy_curve, provenance, size_of, with_status
+from geomem.core.status import InputError
+from geomem.laws.classes import over_probes
+from geomem.laws.manifold import Manifold
+from geomem.laws.mixture import GaussianMixture
+from geomem.laws.union import dimension_of, law_record
+from geomem.lowering import lower
+
+
+def expected_collapse_probability(
+    law: Manifold | GaussianMixture,
+    *,
+    noise_variance: Numbers,
+    num_samples: Numbers | None = None,
+    log_num_samples: Numbers | None = None,
+    progress: bool = False,
+) -> xr.Dataset:
+    """Probability that two trajectories of the empirical reverse process, cloned at t, end at the same sample.
+
+    From a noised training point a trajectory ends at every sample with the probability of its Gibbs weight, so this
+    is the mean participation there, exact at finite N. Arguments and errors as for `expected_excess_entropy`.
+    """
+    log_size = checked_log_sizes(law, num_samples, log_num_samples)
+    if np.ndim(log_size) != 0:
+        raise InputError("the collapse probability is predicted for one data-set size at a time")
+    times = listed_noise_variances(noise_variance)
+    _, values = planted_averages(law, times, float(np.asarray(log_size)), progress)
+    dimension = float(dimension_of(law))
+    size = size_of(float(np.asarray(log_size)))
+    curve = entropy_curve(times, values.mean(axis=1), scramble_error(values), size, dimension, law_record(law))
+    curve["value"].attrs = described("probability of a common nearest sample", "1")
+    curve["error"].attrs = described("standard error", "1")
+    return with_status(curve).assign_attrs(observable="collapse-probability")
+
+
+_own_posterior = lower("own_class_posterior")
+
+
+def cloning_curve(law: GaussianMixture, *, noise_variance: Numbers) -> xr.Dataset:
+    """Probability that two trajectories of the population's reverse process, cloned at t, end in the same class.
+
+    Returns:
+        A data set with `value` over `noise_variance`. Source: arXiv:2402.18491; `theory`, equation
+        `own_class_posterior`.
+
+    Raises:
+        InputError: for a noise variance that is not positive and finite.
+    """
+    times = np.ravel(positive_noise_variances(noise_variance))
+
+    @jax.jit
+    def curve(law: GaussianMixture, times: Array) -> Array:
+        def at(time: Array) -> Array:
+            def posterior(own: int, excess: Array) -> Array:
+                return _own_posterior(law.weights[own], law.weights, excess)
+
+            return over_probes(law, posterior, time, jnp.ones_like(time), law.manifold.variances + time)
+
+        return jax.lax.map(at, times)
+
+    return xr.Dataset(
+        {"value": ("noise_variance", np.asarray(curve(law, jnp.asarray(times))), described("same class", "1"))},
+        {"noise_variance": ("noise_variance", times, described("noise variance", SQUARED))},
+        {"observable": "cloning", "provenance": provenance(law.record())},
+    )

@@ -1,0 +1,144 @@
+"""Critical times of every direction against data-set size and local variance, as one labelled data set."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+
+from geomem.boundaries.explicit import solve_lanes
+from geomem.boundaries.implicit import solve_quenched
+from geomem.core.arguments import Numbers, as_log_sizes, float_array
+from geomem.core.results import SQUARED, described, provenance, status_attributes
+from geomem.core.status import InputError
+from geomem.laws.manifold import Manifold
+from geomem.laws.probe import Probe
+from geomem.levels.criteria import find_criterion
+
+
+def phase_diagram(
+    manifold: Manifold,
+    *,
+    num_samples: Numbers | None = None,
+    log_num_samples: Numbers | None = None,
+    local_variance: Numbers,
+    block: int | np.integer = 0,
+    criterion: str,
+    theory: str,
+    probe: Probe = Probe.along(),
+    progress: bool = False,
+) -> xr.Dataset:
+    """Critical times of every block at every size, and of one block as its variance is swept.
+
+    Args:
+        manifold: the data's law.
+        num_samples: data-set sizes; give these or `log_num_samples` = ln N.
+        local_variance: variances given to `block` in turn, the rest of the spectrum fixed.
+        block: the swept block.
+        criterion, theory, probe: as for `critical_time`.
+        progress: show a progress bar on stderr; level `finite_n` takes seconds per block.
+
+    Returns:
+        A data set over `block`, `num_samples` and `local_variance` with, in squared units of the data,
+
+        - `critical_time` (block, num_samples) and `opening_time` (block),
+        - `critical_time_map` (num_samples, local_variance) and `opening_time_map`
+          (local_variance): the swept block's,
+        - `status`, `status_map`: values of `Status`,
+        - `sensitivity_swept` (num_samples, local_variance): d ln t_c/d ln s of the swept block,
+          its variance changing in the spectrum too,
+        - `sensitivity_probe`: the same with the spectrum fixed; only the probed direction's own
+          variance changes, and with it the probe's coordinate where the probe is drawn from the data,
+        - `lost_first`: its sign; +1 where of two directions the one of higher variance is lost first.
+
+    Raises:
+        InputError: as `critical_time`, and for sizes or local variances that are not a list
+            of numbers, the latter finite and not negative.
+    """
+    rule = find_criterion(theory, criterion, manifold.normalized)
+    log_sizes = np.atleast_1d(np.asarray(as_log_sizes(num_samples, log_num_samples)))
+    if num_samples is not None:
+        sizes = np.atleast_1d(np.asarray(num_samples, dtype=float))
+    else:
+        with np.errstate(over="ignore"):  # ln N is there for sizes that overflow
+            sizes = np.exp(log_sizes)
+    swept_values = np.atleast_1d(np.asarray(float_array(local_variance, "local_variance"), dtype=float))
+    for name, values in (("data-set sizes", log_sizes), ("local variances", swept_values)):
+        if values.ndim != 1 or len(values) == 0:
+            raise InputError(f"the {name} have shape {values.shape}; they must be a non-empty list")
+    if not (np.isfinite(swept_values) & (swept_values >= 0)).all():
+        raise InputError("the local variances must be finite and not negative")
+
+    # Lanes of one shape: every block of the manifold, then the swept block at every local variance.
+    swept_block = np.asarray(manifold.indicator(block))
+    spectrum = np.asarray(manifold.variances)
+    swept = np.where(swept_block > 0, swept_values[:, None], spectrum)
+    variances = np.concatenate([np.tile(spectrum, (manifold.num_blocks, 1)), swept])
+    probed = np.concatenate([np.eye(manifold.num_blocks), np.tile(swept_block, (len(swept_values), 1))])
+    lanes = manifold.with_variances(jnp.asarray(variances))
+    if rule.level == "finite_n":
+        times, status, opening, swept_slope, probe_slope = solve_quenched(
+            rule, lanes, probed, probe, log_sizes, progress
+        )
+    else:
+        solved, opening, swept_slope, probe_slope = jax.tree.map(
+            np.asarray, solve_lanes(rule, lanes, jnp.asarray(probed), probe, jnp.asarray(log_sizes))
+        )
+        times, status = solved.value, solved.status
+    blocks, swept_lanes = slice(None, manifold.num_blocks), slice(manifold.num_blocks, None)
+
+    time_text = f"critical noise variance by {criterion}, level {theory}"
+    data = {
+        "critical_time": (("block", "num_samples"), times[blocks], described(time_text, SQUARED)),
+        "opening_time": ("block", opening[blocks], described("noise variance below which a block is open", SQUARED)),
+        "status": (("block", "num_samples"), status[blocks], status_attributes()),
+        "critical_time_map": (
+            ("num_samples", "local_variance"),
+            times[swept_lanes].T,
+            described(f"{time_text}, of the swept block", SQUARED),
+        ),
+        "opening_time_map": (
+            "local_variance",
+            opening[swept_lanes],
+            described("noise variance below which the swept block is open", SQUARED),
+        ),
+        "status_map": (("num_samples", "local_variance"), status[swept_lanes].T, status_attributes()),
+        "sensitivity_swept": (
+            ("num_samples", "local_variance"),
+            swept_slope[swept_lanes].T,
+            described("d ln t_c / d ln s with the spectrum following", "1"),
+        ),
+        "sensitivity_probe": (
+            ("num_samples", "local_variance"),
+            probe_slope[swept_lanes].T,
+            described("d ln t_c / d ln s with the spectrum fixed", "1"),
+        ),
+        "lost_first": (
+            ("num_samples", "local_variance"),
+            np.sign(np.nan_to_num(probe_slope[swept_lanes].T)).astype(np.int8),
+            {
+                "long_name": "which of two directions is lost first",
+                "flag_values": np.array([-1, 0, 1], dtype=np.int8),
+                "flag_meanings": "lower_variance_first undecided higher_variance_first",
+            },
+        ),
+    }
+    coordinates = {
+        "block": ("block", np.arange(manifold.num_blocks), described("block of directions of one variance", "1")),
+        "block_variance": ("block", np.asarray(manifold.variances), described("local variance", SQUARED)),
+        "multiplicity": ("block", np.asarray(manifold.multiplicities), described("number of directions", "1")),
+        "num_samples": ("num_samples", sizes, described("number of training samples", "1")),
+        "log_num_samples": ("num_samples", np.asarray(log_sizes), described("ln N", "1")),
+        "local_variance": (
+            "local_variance",
+            swept_values,
+            described(f"local variance of the swept block {block}", SQUARED),
+        ),
+    }
+    inputs = manifold.record() | {
+        "block": int(block),
+        "criterion": criterion,
+        "theory": theory,
+        "probe": probe.record(),
+    }
+    attributes = {"criterion": criterion, "theory": theory, "swept_block": int(block), "provenance": provenance(inputs)}
+    return xr.Dataset(data, coordinates, attributes)

@@ -1,0 +1,172 @@
+"""`geomem compare`: a measured curve against the theory."""
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from geomem.cli.options import (
+    ClockOption,
+    ManifoldInput,
+    OutputOptions,
+    Whole,
+    check_folder,
+    check_seed,
+    read_manifold,
+    read_probe,
+)
+from geomem.cli.tables import json_text, or_none, print_table
+from geomem.core.status import InputError, Status
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from geomem.laws.manifold import Manifold
+    from geomem.laws.mixture import GaussianMixture
+
+
+def compare(
+    curve: Path,
+    *,
+    observable: Literal[
+        "participation", "dimension", "excess-entropy", "collapse-probability", "cloning", "singular-values"
+    ]
+    | None = None,
+    law: str = "manifold",
+    squared_center: float | None = None,
+    manifold: ManifoldInput = ManifoldInput(),
+    theory: str | None = None,
+    block: Whole | None = None,
+    probe: str | None = None,
+    index: Whole | None = None,
+    clock: ClockOption = ClockOption(),
+    output: OutputOptions = OutputOptions(),
+) -> None:
+    """A measured curve against the theory: residuals, chi-square, and how far apart they are in ln t.
+
+    Writes compare.nc, .json, .png and .pdf, and prints the table. What the curve's file says of its observable,
+    schedule and num_samples need not be said again, and may not be contradicted; its num_samples go before those of
+    --data, and its dimension must be that of the law.
+
+    Parameters
+    ----------
+    curve
+        A .csv, .npz or .nc file with the columns time, value, error and, of replicates, replicate.
+    observable
+        What was measured.
+    law
+        manifold; two-classes, Gaussians of that manifold about two opposite centers; or the file of a measured
+        excess entropy, which bounds the collapse probability from below.
+    squared_center
+        Squared distance of the centers from the origin, along the first direction.
+    theory
+        Level of the theory: finite_n, where there are levels; rem for the excess entropy too, population or published
+        for singular values.
+    block
+        Block of the probed direction, for the participation [default: 0].
+    probe
+        Where the participation is taken: origin, along[:AMPLITUDE], random_direction[:AMPLITUDE], data_point or
+        typical [default: along].
+    index
+        Which singular value [default: 0, the largest].
+    """
+    from dataclasses import replace
+
+    from geomem.core.results import extended
+    from geomem.files.writing import netcdf_writer, output_folder, write_whole
+    from geomem.studies.curve import Asked, in_words, predict, study_curve, with_both_errors
+
+    said = {"observable": observable, "schedule": clock.schedule, "num_samples": manifold.num_samples}
+    measured = _read_curve(curve, said)
+    found, schedule = measured.attrs["observable"], measured.attrs["schedule"]
+    options = {"block": block, "probe": probe, "index": index}
+    for name, of in {"block": "participation", "probe": "participation", "index": "singular-values"}.items():
+        if options[name] is not None and found != of:
+            raise InputError(f"--{name} is for {of}; what was measured is {found}")
+    if "num_samples" in measured.attrs:
+        manifold = replace(manifold, num_samples=float(measured.attrs["num_samples"]))
+    spectrum, num_samples, record, _ = read_manifold(manifold)
+    source = _read_law(law, squared_center, spectrum, measured)
+    asked = Asked(num_samples, theory, block or 0, read_probe(probe or "along"), index or 0)
+    check_seed(output.seed)
+    check_folder(output.out)
+    predicted = predict(found, source, measured.noise_variance.values, asked, progress=True)
+    measured = with_both_errors(measured, predicted)
+    study = study_curve(measured, predicted, output.seed)
+    inputs = record | {"curve": str(curve), "observable": found, "law": law, "seed": output.seed}
+    study.attrs["provenance"] = extended(study.attrs["provenance"], inputs)
+    rows = [_curve_row(study.isel(noise_variance=place)) for place in range(study.sizes["noise_variance"])]
+    names = ("reduced_chi_square", "max_abs_z", "log_time_shift", "log_time_shift_lower", "log_time_shift_upper")
+    summary = {name: or_none(float(study.attrs[name])) for name in names}
+    document = {"summary": summary, "rows": rows}
+    whole = document | {"provenance": json.loads(study.attrs["provenance"])}
+
+    from geomem.figures.comparison import comparison_figure
+    from geomem.figures.style import figure_writers
+
+    figure = comparison_figure(measured, predicted)
+    folder = output_folder(output.out)
+    write_whole(
+        {
+            folder / "compare.nc": netcdf_writer(study),
+            folder / "compare.json": lambda file: file.write_text(json.dumps(whole, indent=1) + "\n"),
+        }
+        | figure_writers(figure, folder / "compare")
+    )
+    missing = study.predicted.isnull()
+    if missing.any():
+        reasons = in_words(study.status.values[missing.values])
+        print(
+            f"geomem: the prediction has no value at {int(missing.sum())} of {missing.size} times: {reasons}",
+            file=sys.stderr,
+        )
+    print_table(rows, f"{found.replace('-', ' ')}, {law}, schedule {schedule}", output.json)
+    print_table([dict(summary)], "measured less predicted", output.json)
+    if output.json:
+        print(json_text(document))
+
+
+def _read_law(
+    name: str, squared_center: float | None, spectrum: "Manifold", measured: "xr.Dataset"
+) -> "Manifold | GaussianMixture | xr.Dataset":
+    """The law of that name, or the measured excess entropy of that file; of the dimension that the curve states."""
+    if (name == "two-classes") != (squared_center is not None):
+        raise InputError("--squared-center goes with --law two-classes; give both or none")
+    if name in ("manifold", "two-classes"):
+        dims = int(sum(spectrum.multiplicities))
+        if measured.attrs.get("dimension", dims) != dims:
+            raise InputError(f"the curve is of data in {measured.attrs['dimension']} dimensions, the law of {dims}")
+    if name == "manifold":
+        return spectrum
+    if squared_center is not None:
+        from geomem.laws.mixture import GaussianMixture
+
+        return GaussianMixture.two_classes(squared_center, spectrum)
+    if Path(name).suffix not in (".csv", ".npz", ".nc"):
+        raise InputError(f"there is no law {name!r}; choose manifold, two-classes or the file of an excess entropy")
+    shared = {key: measured.attrs.get(key) for key in ("num_samples", "dimension")}
+    return _read_curve(Path(name), {"observable": "excess-entropy"} | shared)
+
+
+def _read_curve(file: Path, said: Mapping[str, object]) -> "xr.Dataset":
+    """A measured curve over noise variances, of which the observable and the schedule are known."""
+    from geomem.files.curves import load_curve
+    from geomem.studies.curve import on_noise_variance
+
+    curve = load_curve(file, said=said)
+    for what in ("observable", "schedule"):
+        if what not in curve.attrs:
+            raise InputError(
+                f"{file} does not say its {what}; give --{what}, or add a line '# {what}: ...' to the file"
+            )
+    try:
+        return on_noise_variance(curve, curve.attrs["schedule"])
+    except InputError as error:
+        raise InputError(f"{file}: {error}") from error
+
+
+def _curve_row(at: "xr.Dataset") -> dict[str, object]:
+    """The comparison's row of one time."""
+    numbers = ("time", "noise_variance", "measured", "error", "predicted", "residual", "z")
+    return {name: or_none(float(at[name])) for name in numbers} | {"status": Status(int(at.status)).name}

@@ -1,0 +1,147 @@
+"""`geomem spectrum`: the empirical score's spectrum beside the theory."""
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from geomem.cli.options import (
+    ClockOption,
+    ManifoldInput,
+    OutputOptions,
+    Whole,
+    check_schedule,
+    check_seed,
+    on_schedule,
+    read_manifold,
+)
+from geomem.cli.tables import block_row, json_text, or_none, print_table, readings, time_row, write
+from geomem.core.status import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import xarray as xr
+    from jaxtyping import Array
+
+    from geomem.laws.manifold import Manifold
+
+
+def spectrum(
+    *,
+    manifold: ManifoldInput = ManifoldInput(),
+    protocol: Literal["jacobian", "orthogonal_frame", "central_difference"] = "jacobian",
+    noise_variances: tuple[float, float, float] | None = None,
+    num_replicates: Whole = 1,
+    checkpoint: Path | None = None,
+    distributed: bool = False,
+    clock: ClockOption = ClockOption(),
+    output: OutputOptions = OutputOptions(),
+) -> None:
+    """Spectrum of the empirical score's Jacobian at the mean of the data, beside the theory.
+
+    Writes spectrum.nc, .png and .pdf, and prints the dimension against the noise variance and the predicted
+    critical time of every block. Without --data the samples are drawn; of data, --num-samples are chosen.
+
+    Parameters
+    ----------
+    protocol
+        How the spectrum is taken.
+    noise_variances
+        Smallest and largest noise variance t, and how many [default: 25 from 1e-3 to 10 times the largest variance].
+    num_replicates
+        Random frames of protocol orthogonal_frame.
+    checkpoint
+        A .npz file for the running sums of a long pass, to go on from after an interruption.
+    distributed
+        Share the samples among the processes that srun started.
+    """
+    from geomem.core.parallel import join_cluster, peers
+
+    mesh = join_cluster() if distributed else None
+
+    import jax
+    import numpy as np
+
+    from geomem.core.results import extended
+    from geomem.empirical.scores import EmpiricalScore
+    from geomem.empirical.spectrum import check_protocol
+    from geomem.figures.spectrum import spectrum_figure
+    from geomem.files.writing import output_folder
+    from geomem.studies.spectrum import spectrum_study
+
+    leads = jax.process_index() == 0
+    law, num_samples, record, data = read_manifold(manifold)
+    if num_samples != int(num_samples):
+        raise InputError(f"--num-samples is {num_samples:g}; samples are whole")
+    check_seed(output.seed)
+    of_data, of_frames = jax.random.split(jax.random.key(output.seed))
+    samples = _samples(law, data, int(num_samples), of_data)
+    times = _noise_variances(noise_variances, np.asarray(law.variances))
+    check_protocol(protocol, num_replicates)
+    check_schedule(clock)
+    score = EmpiricalScore(samples, checkpoint=checkpoint, mesh=mesh, progress=leads)
+    folder = output_folder(output.out)
+
+    with peers():
+        study = spectrum_study(
+            score,
+            samples.mean(axis=0, dtype=float),
+            law,
+            noise_variance=times,
+            num_samples=int(num_samples),
+            protocol=protocol,
+            key=of_frames,
+            num_replicates=num_replicates,
+            progress=leads,
+        )
+    if not leads:
+        return
+    study.attrs["provenance"] = extended(study.attrs["provenance"], record | {"seed": output.seed})
+    study = on_schedule(study, clock)
+    write(study, spectrum_figure(study), folder / "spectrum")
+    dimensions = [_dimension_row(study.isel(noise_variance=place)) for place in range(len(times))]
+    blocks = [block_row(law, index) | time_row(study.isel(block=index)) for index in range(law.num_blocks)]
+    print_table(dimensions, f"{protocol.replace('_', ' ')}, N = {num_samples:.6g}{clock.title}", output.json)
+    print_table(blocks, "predicted losses: signal to noise, level finite_n", output.json)
+    if output.json:
+        print(json_text({"dimensions": dimensions, "blocks": blocks}))
+
+
+def _noise_variances(given: tuple[float, float, float] | None, variances: "np.ndarray") -> "np.ndarray":
+    import numpy as np
+
+    largest = variances.max() or 1.0
+    low, high, count = (1e-3 * largest, 10 * largest, 25) if given is None else given
+    if not (0 < low < high < math.inf and 2 <= count < math.inf and count == int(count)):
+        raise InputError(
+            f"--noise-variances {low:g} {high:g} {count:g} must be a positive noise variance, a larger one, and a "
+            "count of at least 2"
+        )
+    return np.geomspace(low, high, int(count))
+
+
+def _samples(law: "Manifold", data: "np.ndarray | None", num_samples: int, key: "Array") -> "np.ndarray":
+    """So many samples: drawn from the law, or chosen from the data, which are taken as they are if all are wanted."""
+    import jax
+    import numpy as np
+
+    if data is None:
+        return np.asarray(law.sample(key, num_samples))
+    if num_samples > len(data):
+        raise InputError(f"--num-samples is {num_samples}, but there are {len(data)} samples in the data")
+    if num_samples == len(data):
+        return data
+    chosen = jax.random.choice(key, len(data), (num_samples,), replace=False)
+    return data[np.sort(np.asarray(chosen, dtype=int))]
+
+
+def _dimension_row(at: "xr.Dataset") -> dict[str, object]:
+    """The study's row of one noise variance."""
+    return {
+        "noise_variance": float(at.noise_variance),
+        **readings(at, "time_on_schedule", "step"),
+        "gap": float(at.gap.mean()),
+        "gap_dimension": float(at.gap_dimension.mean()),
+        "participation": float(at.participation),
+        "population_gap_dimension": int(at.population_gap_dimension),
+        "resolved_dimension": or_none(float(at.resolved_dimension)),
+    }

@@ -1,0 +1,150 @@
+"""What the commands print and write: rows, tables, JSON and files."""
+
+import json
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from geomem.cli.options import ClockOption
+from geomem.core.status import Status
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.figure import Figure
+
+    from geomem.laws.manifold import Manifold
+
+
+_HEADINGS = {
+    "local_variance": "variance",
+    "multiplicity": "directions",
+    "opening_time": "opening t",
+    "critical_time": "critical t",
+    "lost": "at N",
+    "noise_variance": "t",
+    "opening_time_on_schedule": "opening on schedule",
+    "critical_time_on_schedule": "critical on schedule",
+    "opening_step": "opening step",
+    "critical_step": "critical step",
+    "loss_time_on_schedule": "network on schedule",
+    "loss_step": "network step",
+    "empirical_loss_time_on_schedule": "empirical on schedule",
+    "empirical_loss_step": "empirical step",
+    "time_on_schedule": "on schedule",
+    "critical_size": "critical N",
+    "log_critical_size": "ln N",
+    "gap_dimension": "gap dimension",
+    "participation": "Y2",
+    "population_gap_dimension": "without memorization",
+    "resolved_dimension": "resolved D",
+    "num_samples": "N",
+    "typical_collapse_time": "collapse t",
+    "empirical_loss_time": "empirical t",
+    "empirical_loss_error": "+-",
+    "empirical_seeds_lost": "lost",
+    "empirical_seeds_kept": "kept",
+    "empirical_seeds_never_open": "closed",
+    "loss_time": "network t",
+    "loss_error": "+-",
+    "seeds_lost": "lost",
+    "seeds_kept": "kept",
+    "seeds_never_open": "closed",
+    "memorized_error": "+-",
+    "memorization_start": "begins at step",
+}
+
+
+def write(results: "xr.Dataset", figure: "Figure", name: Path) -> None:
+    """Results as NetCDF and their figure, all under one name, or nothing."""
+    from geomem.figures.style import figure_writers
+    from geomem.files.writing import netcdf_writer, write_whole
+
+    write_whole({name.with_suffix(".nc"): netcdf_writer(results)} | figure_writers(figure, name))
+
+
+def block_row(law: "Manifold", index: int) -> dict[str, object]:
+    law.indicator(index)  # names the blocks there are, if this is none of them
+    return {
+        "block": index,
+        "local_variance": float(law.variances[index]),
+        "multiplicity": int(law.multiplicities[index]),
+    }
+
+
+def time_row(at: "xr.Dataset") -> dict[str, object]:
+    """The diagram's row of one block at one size; lost means: before it opens."""
+    opening, time = float(at.opening_time), float(at.critical_time)
+    return {
+        "opening_time": opening,
+        "critical_time": or_none(time),
+        **readings(at, "opening_time_on_schedule", "critical_time_on_schedule", "opening_step", "critical_step"),
+        "status": Status(int(at.status)).name,
+        "lost": time >= opening if math.isfinite(time) else None,
+    }
+
+
+def readings(at: "xr.Dataset", *names: str) -> dict[str, float | int | None]:
+    """Those of the readings of a schedule's clock that there are."""
+    return {name: reading(name, at[name].item()) for name in names if name in at.variables}
+
+
+def with_readings(rows: list[dict[str, object]], clock: ClockOption) -> list[dict[str, object]]:
+    """The rows of what was lost, with what the clock says of it."""
+    if clock.schedule is None:
+        return rows
+    from geomem.schedules.clock import clock_columns
+
+    for name in ("critical_time", "empirical_loss_time", "loss_time"):
+        if name in rows[0]:
+            times = [time if isinstance(time := row[name], float) else math.nan for row in rows]
+            for column, values in clock_columns(clock.schedule, times, name).items():
+                read = [reading(column, value) for value in values.tolist()]
+                rows = [row | {column: value} for row, value in zip(rows, read, strict=True)]
+    return rows
+
+
+def reading(name: str, value: float) -> float | int | None:
+    """Steps are whole."""
+    return int(value) if "step" in name and math.isfinite(value) else or_none(float(value))
+
+
+def or_none(value: float) -> float | None:
+    """JSON has neither NaN nor infinity."""
+    return value if math.isfinite(value) else None
+
+
+def json_text(document: object) -> str:
+    return json.dumps(document, allow_nan=False)
+
+
+def print_rows(rows: list[dict[str, object]], title: str, as_json: bool) -> None:
+    """The rows as a table on stdout; or as JSON there and the table on stderr."""
+    print_table(rows, title, as_json)
+    if as_json:
+        print(json_text(rows))
+
+
+def print_table(rows: list[dict[str, object]], title: str, on_stderr: bool) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for name in rows[0]:
+        table.add_column(_HEADINGS.get(name, name), justify="right", no_wrap=True)
+    for row in rows:
+        table.add_row(*(_cell(name, value) for name, value in row.items()))
+    console = Console(stderr=on_stderr)
+    # Wider than the screen rather than with numbers cut off.
+    console.width = max(console.width, console.measure(table, options=console.options.update(max_width=1000)).maximum)
+    console.print(table)
+
+
+def _cell(name: str, value: object) -> str:
+    if value is None:
+        return "-"
+    if name == "lost":
+        return "lost" if value else "kept"
+    if name == "status":
+        return str(value).lower().replace("_", " ")
+    return f"{value:.5g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,43 @@
+"""`geomem train`: networks, trained and measured."""
+
+from geomem.cli.options import ClockOption, OutputOptions, check_schedule, on_schedule
+from geomem.cli.tables import json_text, print_table, with_readings
+
+
+def train(*, config: str, clock: ClockOption = ClockOption(), output: OutputOptions = OutputOptions()) -> None:
+    """Train networks on data sets of several sizes, and measure them beside the empirical score and the theory.
+
+    Writes train.nc, figures (spectra, dimension, sizes, losses, memorization, training) and what the next run goes
+    on from: the same command continues where it stopped. Prints what became of every block, and of generated samples.
+
+    Parameters
+    ----------
+    config
+        A TOML file with the sections data, network, training and measures, or a preset: linear-quick, linear-paper
+        or digits. --seed is added to its seeds.
+    """
+    from dataclasses import replace
+
+    from geomem.figures.networks import study_figures
+    from geomem.figures.style import figure_writers
+    from geomem.files.writing import netcdf_writer, output_folder, write_whole
+    from geomem.networks.experiment import read_experiment
+    from geomem.networks.fates import loss_rows, memorization_rows
+    from geomem.networks.sweep import train_study
+
+    check_schedule(clock)
+    experiment = read_experiment(config)
+    experiment = replace(experiment, seeds=tuple(seed + output.seed for seed in experiment.seeds))
+    folder = output_folder(output.out)
+    study = on_schedule(train_study(experiment, folder / "parts"), clock)
+    writers = {folder / "train.nc": netcdf_writer(study)}
+    for name, figure in study_figures(study).items():
+        writers |= figure_writers(figure, folder / name)
+    write_whole(writers)
+    losses = with_readings(loss_rows(study), clock)
+    memorized = memorization_rows(study)
+    seeds = f"{len(experiment.seeds)} seeds, {experiment.training.num_steps} steps"
+    print_table(losses, f"noise variances at which blocks are lost, {seeds}{clock.title}", output.json)
+    print_table(memorized, "generated samples", output.json)
+    if output.json:
+        print(json_text({"losses": losses, "memorization": memorized}))

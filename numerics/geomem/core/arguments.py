@@ -1,0 +1,187 @@
+"""What a user passes, as the arrays that are computed with, or one sentence that says what is wrong with it."""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+from jaxtyping import Array, Float
+
+from geomem.core.status import InputError
+
+SMALLEST_LOG_SIZE = math.log(2) * (1 - 1e-15)
+
+
+# What may be passed for an array of numbers: an array, a list, one number.
+Numbers = Array | np.ndarray | np.number | Sequence | float | int
+
+
+def as_log_sizes(
+    num_samples: Numbers | None,
+    log_num_samples: Numbers | None,
+) -> Float[Array | np.ndarray, "..."]:
+    """ln N from whichever of the two was given.
+
+    Raises:
+        InputError: unless exactly one is given, or if it is a single size below 2.
+    """
+    if num_samples is not None and log_num_samples is None:
+        sizes = _single_or_batch(num_samples, lambda n: 2 <= n < math.inf, "num_samples", "finite and at least 2")
+        if isinstance(sizes, jax.Array):
+            return jnp.log(sizes)
+        with np.errstate(all="ignore"):  # the solver marks what is no size
+            return np.asarray(np.log(sizes))
+    if log_num_samples is not None and num_samples is None:
+        return _single_or_batch(
+            log_num_samples, lambda ln: SMALLEST_LOG_SIZE <= ln < math.inf, "log_num_samples", "finite, at least ln 2"
+        )
+    raise InputError("give the data-set size as exactly one of num_samples and log_num_samples")
+
+
+def as_noise_variances(values: Numbers) -> Float[Array | np.ndarray, "..."]:
+    """Noise variances as float64.
+
+    Raises:
+        InputError: if it is a single one that is not positive and finite.
+    """
+    return _single_or_batch(values, lambda t: 0 < t < math.inf, "the noise variance", "positive and finite")
+
+
+def positive_noise_variances(values: Numbers) -> Float[np.ndarray, "..."]:
+    """Noise variances for what has no status to mark a bad one with.
+
+    Raises:
+        InputError: if any of them is not positive and finite.
+    """
+    times = np.asarray(as_noise_variances(values), dtype=float)
+    bad = np.flatnonzero(~(np.isfinite(times.ravel()) & (times.ravel() > 0)))
+    if len(bad):
+        raise InputError(f"noise variance {bad[0]} is {times.ravel()[bad[0]]:g}; they must be positive, finite numbers")
+    return times
+
+
+def listed_noise_variances(values: Numbers) -> Float[np.ndarray, " times"]:
+    """The same for a list of them, or a single one.
+
+    Raises:
+        InputError: as there, and if they are no list.
+    """
+    times = np.atleast_1d(positive_noise_variances(values))
+    if times.ndim != 1:
+        raise InputError(f"the noise variances have shape {times.shape}; they must be a list")
+    return times
+
+
+def _single_or_batch(
+    values: Numbers, allowed: Callable[[float], bool], name: str, requirement: str
+) -> Float[Array | np.ndarray, "..."]:
+    """The values as float64; a single one that is not allowed is an error, in a batch the solver marks it."""
+    array = float_array(values, name)
+    if array.size == 0:
+        raise InputError(f"{name} is empty; give at least one value")
+    if array.ndim == 0 and not isinstance(array, Tracer) and not allowed(float(array)):
+        raise InputError(f"{name} is {float(array):g}; it must be {requirement}")
+    return array
+
+
+def checked_probes(num_probes: int) -> int:
+    if isinstance(num_probes, bool) or not isinstance(num_probes, (int, np.integer)) or num_probes < 2:
+        raise InputError(f"num_probes is {num_probes!r}; it must be a whole number, at least 2")
+    return int(num_probes)
+
+
+def refuse_shares(shares: Float[np.ndarray, " shares"]) -> None:
+    """Refuse weights that are not positive or do not add to one."""
+    if not (np.isfinite(shares) & (shares > 0)).all() or not np.isclose(shares.sum(), 1, rtol=1e-12):
+        raise InputError(f"the weights {shares.tolist()} must be positive and add to one")
+
+
+_PART = 1 << 22  # numbers of a data set that are worked on at once
+
+
+def check_data(data: Numbers) -> Float[np.ndarray, "samples dims"]:
+    """The data as a matrix of float64, or float32 if they are; a mapped file stays mapped.
+
+    Raises:
+        InputError: if they are not a finite two-dimensional array of numbers with at least two rows.
+    """
+    array = as_table(data)
+    if len(array) < 2:
+        raise InputError(f"the data have {len(array)} row(s); a covariance needs at least two samples")
+    bad = np.concatenate([~np.isfinite(part).all(axis=1) for part in parts(array)]).nonzero()[0]
+    if len(bad):
+        raise InputError(f"row {bad[0]} of the data holds NaN or infinity; remove or impute such rows ({len(bad)})")
+    return array
+
+
+def check_points(values: Numbers, shape: tuple[int | None, int | None], name: str) -> Float[np.ndarray, "points dims"]:
+    """The values as a finite table of float64 of this shape, None for any length.
+
+    Raises:
+        InputError: if they are none.
+    """
+    table = as_table(values).astype(float)
+    if any(size not in (None, given) for size, given in zip(shape, table.shape, strict=True)):
+        wanted = " by ".join("any number" if size is None else str(size) for size in shape)
+        raise InputError(f"{name} has the shape {table.shape}; it must be a table of {wanted}")
+    if not np.isfinite(table).all():
+        raise InputError(f"{name} holds NaN or infinity")
+    return table
+
+
+def parts(table: np.ndarray) -> Iterator[Float[np.ndarray, "rows dims"]]:
+    """The table in float64, so many rows at a time that their copies stay small."""
+    dims = table.shape[1]
+    # At least as many rows as columns: fewer would make every factorization mostly of what is known.
+    rows = max(dims, _PART // dims)
+    for first in range(0, len(table), rows):
+        yield table[first : first + rows].astype(float)
+
+
+def as_table(data: Numbers) -> np.ndarray:
+    """The data as a table of float64, or float32 if they are; a mapped file stays mapped.
+
+    Raises:
+        InputError: if they are none.
+    """
+    try:
+        array = np.asarray(data)
+    except ValueError as error:
+        raise InputError("the data are no table: their rows differ in length") from error
+    if array.dtype.kind not in "biuf":
+        raise InputError(f"the data have dtype {array.dtype}; they must be real numbers")
+    if array.ndim != 2 or array.shape[1] == 0:
+        raise InputError(f"the data have shape {array.shape}; they must be a table of samples by dimensions")
+    return array if array.dtype in (np.float32, np.float64) else array.astype(float)
+
+
+def float_array(values: Numbers, name: str) -> Array | np.ndarray:
+    """The values as float64: by NumPy, which compiles nothing, unless JAX made them or a part of them.
+
+    Raises:
+        InputError: if they are not numbers.
+    """
+    try:
+        if isinstance(values, jax.Array):
+            return values.astype(float)
+        return np.asarray(values, dtype=float)
+    except jax.errors.TracerArrayConversionError:
+        return jnp.asarray(values, dtype=float)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InputError(f"{name}: {values!r} is not a number or a list of numbers") from error
+
+
+_LARGEST_WHOLE = 10**12
+
+
+def whole_numbers(values: Numbers, name: str, least: int) -> np.ndarray:
+    """A list of whole numbers."""
+    numbers = np.atleast_1d(np.asarray(float_array(values, name), dtype=float))
+    whole = numbers.ndim == 1 and numbers.size and np.isfinite(numbers).all() and (numbers == np.round(numbers)).all()
+    if not whole or numbers.min() < least or numbers.max() > _LARGEST_WHOLE:
+        raise InputError(
+            f"{name} is {values}; it must be a whole number from {least} to {_LARGEST_WHOLE}, or a list of such"
+        )
+    return numbers.astype(int)

@@ -1,0 +1,153 @@
+"""What solvers answer and results carry: transitions, coordinates and attributes, and where they came from."""
+
+import json
+from functools import cache
+from hashlib import sha256
+from importlib.metadata import version
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import sympy as sp
+import xarray as xr
+from jaxtyping import Array, Float, Int, Int8
+
+import geomem_theory
+from geomem.core.status import Status
+
+SQUARED = "squared units of the data"
+_PACKAGES = ("geomem", "jax", "jaxlib", "numpy", "scipy", "sympy", "xarray")
+
+
+def provenance(inputs: dict[str, object]) -> str:
+    """JSON with `inputs`, package versions and a SHA-256 of all equations of the theory."""
+    return json.dumps(
+        {
+            "inputs": inputs,
+            "versions": {package: version(package) for package in _PACKAGES},
+            "theory_sha256": _theory_sha256(),
+            "dtype": "float64",
+        },
+        sort_keys=True,
+    )
+
+
+def extended(record: str, inputs: dict[str, object]) -> str:
+    """The record of `provenance` with more inputs."""
+    return provenance(json.loads(record)["inputs"] | inputs)
+
+
+def described(long_name: str, units: str) -> dict[str, str]:
+    """Attributes of a variable of a result."""
+    return {"long_name": long_name, "units": units}
+
+
+def key_record(key: Array) -> list[int]:
+    """What a record says of a key for random draws."""
+    return np.asarray(jax.random.key_data(key)).tolist()
+
+
+def digest(data: np.ndarray) -> str:
+    """SHA-256 of an array's numbers."""
+    return sha256(np.ascontiguousarray(data).data).hexdigest()
+
+
+@cache
+def _theory_sha256() -> str:
+    text = "\n".join(f"{name} {sp.srepr(equation.right)}" for name, equation in geomem_theory.EQUATIONS.items())
+    return sha256(text.encode()).hexdigest()
+
+
+class Transition(NamedTuple):
+    """A critical noise variance or a critical data-set size, per lane.
+
+    All fields have the shape of the lanes. For times, `value` is a noise variance in
+    the squared units of the data and `log_value` its logarithm; for sizes `value` is a
+    number of samples, infinite where it overflows, and `log_value` is ln N.
+
+    `residual` is the criterion's own equation at the answer (the entropy S, or ln R),
+    dimensionless and zero at an exact solution. `lower` and `upper` enclose the value.
+    """
+
+    value: Float[Array, "..."]
+    log_value: Float[Array, "..."]
+    status: Int8[Array, "..."]
+    residual: Float[Array, "..."]
+    lower: Float[Array, "..."]
+    upper: Float[Array, "..."]
+    iterations: Int[Array, "..."]
+
+
+# A root is accepted if its equation is solved to this, relative to ln N where that is large.
+_RESIDUAL_TOLERANCE = 1e-10
+
+
+def status_of(valid: Array, found: Array, residual: Array, log_sizes: Array, in_validity: Array) -> Array:
+    """How every lane ended."""
+    tolerance = _RESIDUAL_TOLERANCE * jnp.maximum(jnp.abs(log_sizes), 1.0)
+    solved = jnp.where(in_validity, Status.CONVERGED, Status.OUT_OF_VALIDITY)
+    status = jnp.where(jnp.abs(residual) <= tolerance, solved, Status.NOT_CONVERGED)
+    return jnp.where(valid, jnp.where(found, status, Status.NO_TRANSITION), Status.INVALID).astype(jnp.int8)
+
+
+def transition(
+    log_value: Array, status: Array, residual: Array, lower: Array, upper: Array, iterations: Array
+) -> Transition:
+    """The answer with NaN for every lane that has none."""
+    known = (status == Status.CONVERGED) | (status == Status.OUT_OF_VALIDITY)
+    log_value, residual, lower, upper = (jnp.where(known, x, jnp.nan) for x in (log_value, residual, lower, upper))
+    return Transition(jnp.exp(log_value), log_value, status, residual, lower, upper, iterations)
+
+
+def status_attributes() -> dict[str, object]:
+    """Attributes of a variable that holds values of `Status`."""
+    return {
+        "long_name": "how the solver ended",
+        "flag_values": np.array(list(Status), dtype=np.int8),
+        "flag_meanings": " ".join(status.name.lower() for status in Status),
+    }
+
+
+def with_status(curve: xr.Dataset) -> xr.Dataset:
+    """The curve with its `status`, NOT_CONVERGED where it has no value."""
+    status = np.where(np.isfinite(curve.value.values), Status.CONVERGED, Status.NOT_CONVERGED).astype(np.int8)
+    return curve.assign(status=("noise_variance", status, status_attributes()))
+
+
+def size_of(log_size: float) -> float:
+    """N, infinite where it is beyond float64."""
+    with np.errstate(over="ignore"):
+        return float(np.exp(log_size))
+
+
+def entropy_curve(
+    times: np.ndarray,
+    value: np.ndarray,
+    error: np.ndarray,
+    num_samples: float,
+    dimension: float,
+    record: dict[str, object],
+) -> xr.Dataset:
+    unit = "nats per dimension"
+    return xr.Dataset(
+        {
+            "value": ("noise_variance", value, described("excess entropy", unit)),
+            "error": ("noise_variance", error, described("standard error", unit)),
+        },
+        {"noise_variance": ("noise_variance", times, described("noise variance", SQUARED))},
+        {
+            "observable": "excess-entropy",
+            "num_samples": num_samples,
+            "dimension": dimension,
+            "provenance": provenance(record),
+        },
+    )
+
+
+def spectrum_coordinates(times: np.ndarray, size: int | np.integer) -> dict[str, object]:
+    """Coordinates of spectra at noise variances, in so many dimensions."""
+    return {
+        "noise_variance": ("noise_variance", times, described("noise variance", SQUARED)),
+        "index": ("index", np.arange(size), described("place in the spectrum, largest first", "1")),
+    }

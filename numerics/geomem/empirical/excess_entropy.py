@@ -1,0 +1,140 @@
+"""Excess entropy of a noised training set, measured and predicted, and the collapse read off it."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+from jaxtyping import Array, Float
+from scipy.interpolate import PchipInterpolator
+
+from geomem.core.arguments import Numbers, check_data, checked_probes, listed_noise_variances
+from geomem.core.progress import bar
+from geomem.core.resampling import INTERVAL, resampled
+from geomem.core.results import SQUARED, described, digest, entropy_curve, key_record, provenance, status_attributes
+from geomem.core.status import InputError, Status
+from geomem.empirical.gibbs import gibbs
+from geomem.lowering import lower
+
+excess = jnp.vectorize(lower("excess_entropy"))
+_BATCH = 512  # probes of one pass over the samples
+
+
+# The search for the collapse: noise variances in units of the mean variance, then finer ones where it is.
+_RANGE, _COARSE, _FINE, _FEW = (1e-9, 1e4), 32, 11, 256
+
+
+def excess_entropy(
+    data: Numbers,
+    noise_variance: Numbers,
+    *,
+    num_probes: int = 1000,
+    key: Array,
+    progress: bool = False,
+) -> xr.Dataset:
+    """Excess entropy f of a data set, in nats per dimension (not divided by ln N/d), own weights included.
+
+    f is minus the mean logarithm of the Gibbs weight that a noised training point gives its own sample, over d:
+    the published ln N/d + E ln p/d + 1/2 + ln(2 pi t)/2 with |omega|^2/2 in place of its mean. It is positive at
+    every N. The noise is the same at every noise variance, so errors along a curve are correlated.
+
+    Args:
+        data: samples, (samples, dims).
+        noise_variance: noise variances t, a list, in squared units of the data.
+        num_probes: noised training points; up to the number of samples they are of different ones.
+        key: for the choice of samples and the noise.
+        progress: show a progress bar on stderr.
+
+    Returns:
+        A data set with `value` and `error`, a standard error over noised points of these data, over
+        `noise_variance`. Source: arXiv:2402.18491; `theory`, equation `excess_entropy`.
+
+    Raises:
+        InputError: for a data set, noise variances or a number of probes that are none.
+    """
+    rows = check_data(data)
+    times = listed_noise_variances(noise_variance)
+    values = _own_excesses(rows, times, checked_probes(num_probes), key, progress)
+    error = values.std(axis=1, ddof=1) / np.sqrt(values.shape[1])
+    record = {"data_sha256": digest(rows), "num_probes": values.shape[1], "key": key_record(key)}
+    return entropy_curve(times, values.mean(axis=1), error, float(len(rows)), float(rows.shape[1]), record)
+
+
+def collapse_time(
+    data: Numbers, *, key: Array, level: float = 0.05, num_probes: int = 1000, progress: bool = False
+) -> xr.Dataset:
+    """Noise variance at which the measured excess entropy of a data set is `level` times ln N/d.
+
+    At finite N the excess entropy is positive at every noise variance, so the collapse is read off at a level.
+
+    Args:
+        data: samples, (samples, dims).
+        key: for the choice of samples and the noise.
+        level: between 0 and 1.
+        num_probes: noised training points.
+        progress: show a progress bar on stderr.
+
+    Returns:
+        A data set with `value`, and `lower` and `upper`, a 95 % interval by the bootstrap of noised points, in
+        squared units of the data; and `status`, NO_TRANSITION where the level is not crossed (samples that are
+        repeated keep the excess entropy above it).
+
+    Raises:
+        InputError: as `excess_entropy`, or for a level that is not between 0 and 1.
+    """
+    if not 0 < level < 1:
+        raise InputError(f"the level is {level:g}; it must be between 0 and 1")
+    rows = check_data(data)
+    count = checked_probes(num_probes)
+    wanted = level * np.log(len(rows)) / rows.shape[1]
+    scale = float(np.mean(rows.var(axis=0, dtype=float)))
+    if scale == 0:
+        raise InputError("all samples are the same; there is nothing to collapse")
+    times = scale * np.geomspace(*_RANGE, _COARSE)
+    coarse = _own_excesses(rows, times, min(_FEW, count), key, progress).mean(axis=1)
+    above = np.flatnonzero(coarse > wanted)
+    estimates = np.full(1, np.nan)
+    if above.size and above[0] > 0:
+        first = int(above[0])
+        times = np.geomspace(times[max(first - 2, 0)], times[min(first + 1, len(times) - 1)], _FINE)
+        values = _own_excesses(rows, times, count, key, progress)
+        curves = [values.mean(axis=1), *resampled(values)]
+        estimates = np.array([_crossing(np.log(times), curve, wanted) for curve in curves])
+    status = Status.CONVERGED if np.isfinite(estimates[0]) else Status.NO_TRANSITION
+    lower, upper = np.nanpercentile(estimates[1:], INTERVAL) if status == Status.CONVERGED else (np.nan, np.nan)
+    record = {"data_sha256": digest(rows), "level": level, "num_probes": count, "key": key_record(key)}
+    return xr.Dataset(
+        {
+            "value": ((), estimates[0], described("noise variance of collapse", SQUARED)),
+            "lower": ((), lower, described("lower end of its 95 % interval", SQUARED)),
+            "upper": ((), upper, described("upper end of its 95 % interval", SQUARED)),
+            "status": ((), np.int8(status), status_attributes()),
+        },
+        attrs={"observable": "collapse time", "provenance": provenance(record)},
+    )
+
+
+def _crossing(log_times: np.ndarray, curve: np.ndarray, wanted: float) -> float:
+    """Noise variance at which a curve, rising in ln t, passes a value; NaN where it does not."""
+    above = np.flatnonzero(curve > wanted)
+    if not above.size or above[0] == 0:
+        return np.nan
+    roots = PchipInterpolator(log_times, curve - wanted).roots(extrapolate=False)
+    return float(np.exp(roots[roots > log_times[above[0] - 1]][0]))
+
+
+def _own_excesses(
+    rows: np.ndarray, times: np.ndarray, num_probes: int, key: Array, progress: bool
+) -> Float[np.ndarray, "times probes"]:
+    """Excess entropy at single noised training points."""
+    of_choice, of_noise = jax.random.split(key)
+    rounds = jax.random.split(of_choice, -(-num_probes // len(rows)))
+    order = np.concatenate([np.asarray(jax.random.permutation(one, len(rows))) for one in rounds])[:num_probes]
+    columns = []
+    with bar(progress, "noised points", num_probes) as report:
+        for first in range(0, num_probes, _BATCH):
+            chosen = rows[order[first : first + _BATCH]].astype(float)
+            noise = np.asarray(jax.random.normal(jax.random.fold_in(of_noise, first), chosen.shape))
+            log_partition = np.asarray(gibbs(chosen, rows, times, directions=noise).log_partition)
+            columns.append(np.asarray(excess(-0.5 * np.sum(noise**2, axis=1) - log_partition, float(rows.shape[1]))))
+            report(first + len(chosen))
+    return np.concatenate(columns, axis=1)

@@ -1,0 +1,162 @@
+"""Spectra of a score's Jacobian: measured at a point by several protocols, and predicted."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+from jaxtyping import Array
+
+from geomem.core.arguments import Numbers, listed_noise_variances
+from geomem.core.results import described, key_record, provenance, spectrum_coordinates
+from geomem.core.status import InputError
+from geomem.empirical.gibbs import Gibbs, gibbs_and_jacobian, gibbs_and_score
+from geomem.empirical.scores import EmpiricalScore, Score
+
+PROTOCOLS = ("jacobian", "orthogonal_frame", "central_difference")
+
+
+# The least distance of neighbouring values of -tJ that counts as a gap; without memorization they lie in 0 to 1.
+GAP_THRESHOLD = 0.1
+
+
+def measure_spectrum(
+    score: Score,
+    x0: Numbers,
+    noise_variance: Numbers,
+    *,
+    protocol: str,
+    key: Array,
+    num_replicates: int = 1,
+) -> xr.Dataset:
+    """Spectrum of -t times the Jacobian of a score at a point.
+
+    Args:
+        score: any callable that takes points (n, dims) and one noise variance to scores (n, dims);
+            `EmpiricalScore(data)` is one. Protocol `jacobian` differentiates it by JAX.
+        x0: the point, (dims,).
+        noise_variance: noise variances t, a list.
+        protocol: `jacobian`: eigenvalues of the symmetric part of -tJ. `orthogonal_frame`: singular
+            values of t S, the rows of S being score(x0 + sqrt(t) z_k)/sqrt(t) for a random orthonormal
+            frame z (arXiv:2410.08727). `central_difference`: singular values of t times the central
+            differences along the axes with step sqrt(t), from which what all rows share drops out.
+        key: for the frames.
+        num_replicates: number of frames; 1 for the other protocols, which draw nothing.
+
+    Returns:
+        A data set over `noise_variance`, `index` and `replicate` with `singular_value`, descending and
+        dimensionless, and of every spectrum the largest `gap` between neighbours, `gap_index` of the value
+        above it, and `gap_dimension`, the number of values below it: 0 where the gap is below
+        `GAP_THRESHOLD`. With an empirical score also its `participation` at x0.
+
+    Raises:
+        InputError: for an unknown protocol, a point or noise variances that are none, or replicates of a
+            protocol that draws nothing.
+    """
+    point = np.asarray(x0, dtype=float)
+    times = listed_noise_variances(noise_variance)
+    check_protocol(protocol, num_replicates)
+    if point.ndim != 1 or not len(point) or not np.isfinite(point).all():
+        raise InputError(f"x0 has shape {point.shape}; it must be one point of finite coordinates")
+    if protocol == "jacobian":
+        jacobians, weights = _jacobians(score, point, times)
+        matrices = _finite(-times[:, None, None] * jacobians, times)
+        values = np.linalg.eigvalsh(0.5 * (matrices + matrices.transpose(0, 2, 1)))[:, ::-1, None]
+    else:
+        values, weights = _frame_values(score, point, times, protocol, key, num_replicates)
+    axes = ("noise_variance", "index", "replicate")
+    data = xr.Dataset(
+        {"singular_value": (axes, values, described("value of -tJ", "1"))}, spectrum_coordinates(times, len(point))
+    )
+    if weights is not None:
+        participation = np.asarray(weights.participation)
+        text = described("sum of the squared Gibbs weights at x0", "1")
+        data = data.assign(participation=("noise_variance", participation, text))
+    inputs = {
+        "protocol": protocol,
+        "x0": point.tolist(),
+        "num_replicates": num_replicates,
+        "key": key_record(key),
+    }
+    return with_gaps(data.assign_attrs(provenance=provenance(inputs)))
+
+
+def check_protocol(protocol: str, num_replicates: int) -> None:
+    """Refuse what is no protocol, or replicates of one that draws nothing.
+
+    Raises:
+        InputError: for these.
+    """
+    if protocol not in PROTOCOLS:
+        raise InputError(f"there is no protocol {protocol!r}; choose one of {', '.join(PROTOCOLS)}")
+    if num_replicates < 1 or (num_replicates > 1 and protocol != "orthogonal_frame"):
+        raise InputError(
+            f"num_replicates is {num_replicates}; it must be at least 1, and more only for protocol 'orthogonal_frame'"
+        )
+
+
+def _finite(matrices: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """The matrices, one for every noise variance, if they are finite."""
+    finite = np.isfinite(matrices.reshape(len(times), -1)).all(axis=1)
+    if not finite.all():
+        raise InputError(f"the score is not finite around x0 at noise variance {times[np.argmin(finite)]:g}")
+    return matrices
+
+
+def _jacobians(score: Score, point: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, Gibbs | None]:
+    """Jacobians (times, dims, dims), and the weights at the point where there are any."""
+    if isinstance(score, EmpiricalScore):
+        weights, matrices = gibbs_and_jacobian(point, score.data, times, score.options)
+        return np.asarray(matrices), weights
+    derivative = jax.jacfwd(lambda x, time: jnp.asarray(score(x[None, :], time))[0])
+    return np.stack([np.asarray(derivative(jnp.asarray(point), jnp.asarray(time))) for time in times]), None
+
+
+def _frame_values(
+    score: Score, point: np.ndarray, times: np.ndarray, protocol: str, key: Array, num_replicates: int
+) -> tuple[np.ndarray, Gibbs | None]:
+    """Singular values (times, dims, replicates), and the weights at the point where there are any."""
+    size = len(point)
+    if protocol == "orthogonal_frame":
+        frames = np.asarray(jax.random.orthogonal(key, size, (num_replicates,)))
+        scores, weights = _on_rays(score, point, frames.reshape(-1, size), times)
+        rows = np.sqrt(times)[:, None, None, None] * scores.reshape(len(times), num_replicates, size, size)
+    else:
+        axes = np.eye(size)
+        scores, weights = _on_rays(score, point, np.concatenate([axes, -axes]), times)
+        rows = 0.5 * np.sqrt(times)[:, None, None] * (scores[:, :size] - scores[:, size:])
+        rows = rows[:, None]
+    return np.linalg.svd(_finite(rows, times), compute_uv=False).transpose(0, 2, 1), weights
+
+
+def _on_rays(
+    score: Score, point: np.ndarray, directions: np.ndarray, times: np.ndarray
+) -> tuple[np.ndarray, Gibbs | None]:
+    """Scores (times, directions, dims) at x0 + sqrt(t) v, and the weights at x0 where there are any."""
+    if isinstance(score, EmpiricalScore):
+        # One more ray, of length zero, sees the weights at x0 in the same pass.
+        rays = np.concatenate([directions, np.zeros((1, len(point)))])
+        weights, scores = gibbs_and_score(point, score.data, times, rays, score.options)
+        return np.asarray(scores)[:, :-1], Gibbs(*(field[:, -1] for field in weights))
+    points = point[None, None, :] + np.sqrt(times)[:, None, None] * directions[None]
+    return np.stack([np.asarray(score(rows, float(time))) for rows, time in zip(points, times, strict=True)]), None
+
+
+def with_gaps(spectrum: xr.Dataset) -> xr.Dataset:
+    """The data set with the largest gap of every spectrum."""
+    values = spectrum.singular_value
+    size = values.sizes["index"]
+    if size == 1:
+        gap = xr.zeros_like(values.isel(index=0, drop=True))
+        place = gap.astype(int)
+    else:
+        gaps = -values.diff("index", label="lower")
+        # A spectrum that is not known has no gap.
+        gap, place = gaps.max("index"), gaps.fillna(-np.inf).argmax("index")
+    known = gap >= GAP_THRESHOLD
+    return spectrum.assign(
+        gap=gap.assign_attrs(described("largest distance of neighbouring values", "1")),
+        gap_index=place.assign_attrs(described("index of the value above the gap", "1")),
+        gap_dimension=xr.where(known, size - 1 - place, 0).assign_attrs(
+            described(f"number of values below a gap of at least {GAP_THRESHOLD:g}", "1")
+        ),
+    )

@@ -1,0 +1,251 @@
+"""The hand-over: an equation of `theory` becomes a JAX function, and nowhere else.
+
+`lower(name)` rewrites the right side of the equation for accuracy, checks that every
+node of it is in the table below, and returns a jitted function of the arguments that
+the equation declares, which are bound by Symbol object. Sums over blocks become sums over the
+vectors that are passed for the indexed symbols, and an equation for an indexed left
+side (one value per block) gives a vector. Functions are written for one point;
+`jax.vmap` batches them.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property, reduce
+from types import MappingProxyType
+from typing import Any, cast
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import sympy as sp
+from jaxtyping import Array
+from sympy.codegen.cfunctions import expm1, log1p
+
+import geomem_theory
+from geomem_theory.symbols import B, C
+
+Argument = sp.Symbol | sp.IndexedBase
+
+
+class LoweringError(Exception):
+    """An expression that cannot be lowered: an unknown function, an unbound symbol, a foreign sum."""
+
+
+# How far a real argument of the Gamma function is moved to the right, where all its derivatives are known.
+_GAMMA_SHIFT = 6
+
+
+def _loggamma(argument: Array) -> Array:
+    """ln Gamma; for a real argument above -6 its real part, with derivatives of every order."""
+    if jnp.iscomplexobj(argument):
+        # JAX's function mixes real and complex constants, which strict promotion refuses.
+        with jax.numpy_dtype_promotion("standard"):
+            return jax.scipy.special.loggamma(argument)
+    passed = reduce(jnp.multiply, (argument + float(shift) for shift in range(_GAMMA_SHIFT)))
+    return jax.lax.lgamma(argument + float(_GAMMA_SHIFT)) - jnp.log(jnp.abs(passed))
+
+
+# Every function of the theory and the JAX function it becomes. What is not here is refused when lowering.
+_FUNCTIONS: Mapping[type[sp.Basic], Callable[..., Array]] = MappingProxyType(
+    {
+        sp.Add: lambda *terms: reduce(jnp.add, terms),
+        sp.Mul: lambda *factors: reduce(jnp.multiply, factors),
+        sp.exp: jnp.exp,
+        expm1: jnp.expm1,
+        sp.log: jnp.log,
+        log1p: jnp.log1p,
+        sp.cos: jnp.cos,
+        sp.loggamma: _loggamma,
+    }
+)
+
+
+@dataclass(frozen=True, eq=False)
+class LoweredEquation:
+    """A JAX function that came out of an equation, with what it came from.
+
+    Call it with one value per argument: float64 or complex128 scalars for symbols and
+    vectors of one common length (the number of blocks) for indexed symbols.
+
+    Raises:
+        TypeError: if a value has another dtype, has the wrong rank, or is missing.
+    """
+
+    equation: geomem_theory.Equation
+    expression: sp.Expr
+
+    @property
+    def name(self) -> str:
+        return self.equation.name
+
+    @property
+    def arguments(self) -> tuple[Argument, ...]:
+        return self.equation.arguments
+
+    @cached_property
+    def _compiled(self) -> Callable[..., Array]:
+        def evaluate(*values: Array) -> Array:
+            evaluation = _Evaluation(dict(zip(self.arguments, values, strict=True)))
+            if isinstance(self.equation.left, sp.Indexed):
+                return evaluation.per_block(self.expression)
+            return evaluation.value(self.expression)
+
+        # The name marks every call in a jaxpr, which is how the tests see where physics comes from.
+        evaluate.__name__ = f"theory_{self.name}"
+        return jax.jit(evaluate)
+
+    def __call__(self, *values: Array | np.ndarray | float | complex) -> Array:
+        if len(values) != len(self.arguments):
+            raise TypeError(f"{self.name} takes {len(self.arguments)} arguments {self.arguments}, not {len(values)}")
+        checked = [_checked(self.name, *pair) for pair in zip(self.arguments, values, strict=True)]
+        if len({len(value) for value in checked if value.ndim}) > 1:
+            raise TypeError(f"{self.name}: the vectors over the blocks differ in length")
+        # One complex argument makes the whole evaluation complex.
+        if any(value.dtype == jnp.complex128 for value in checked):
+            checked = [value.astype(complex) for value in checked]
+        return self._compiled(*checked)
+
+
+REGISTRY: dict[str, LoweredEquation] = {}
+
+
+def lower(name: str) -> LoweredEquation:
+    """Lower the equation of that name to a JAX function of the arguments that it declares, in their order.
+
+    One equation is lowered once: a second call returns the same object.
+
+    Raises:
+        LoweringError: if the equation declares no arguments, or its right side holds a
+            function that is not in the table (named in the message), a symbol that is
+            not an argument, or a sum that does not run over the blocks or classes.
+    """
+    if name not in REGISTRY:
+        REGISTRY[name] = lower_equation(geomem_theory.equation(name))
+    return REGISTRY[name]
+
+
+def lower_equation(equation: geomem_theory.Equation) -> LoweredEquation:
+    """Lower an equation that need not be in a chapter; it does not enter the registry."""
+    if not equation.arguments:
+        raise LoweringError(f"{equation.name} declares no arguments; it is a step of the theory, not for numbers")
+    expression = rewrite_for_accuracy(equation.right)
+    index = set(equation.left.indices) if isinstance(equation.left, sp.Indexed) else set()
+    vectors = any(isinstance(argument, sp.IndexedBase) for argument in equation.arguments)
+    if (index or expression.has(sp.Sum)) and not vectors:
+        raise LoweringError(f"{equation.name}: a sum over blocks needs a vector among the arguments")
+    _refuse_unknown(equation.name, expression, set(equation.arguments), index)
+    return LoweredEquation(equation, expression)
+
+
+def rewrite_for_accuracy(expression: sp.Expr) -> sp.Expr:
+    """Replace log(1 + x) by log1p(x) and exp(x) - 1 by expm1(x), also inside sums.
+
+    A logarithm of a fraction is taken as log1p of numerator minus denominator over
+    denominator where that difference has fewer terms: the ones are cancelled
+    symbolically, so log((t + s)/t) keeps its accuracy for s/t far below machine epsilon.
+    """
+    return cast(sp.Expr, expression.replace(sp.log, _log1p_form).replace(_is_exp_minus_one, _expm1_form))
+
+
+def _log1p_form(argument: sp.Expr) -> sp.Expr:
+    numerator, denominator = sp.fraction(sp.together(argument))
+    numerator, denominator = sp.expand(numerator), sp.expand(denominator)
+    difference = sp.expand(numerator - denominator)
+    if len(sp.Add.make_args(difference)) < len(sp.Add.make_args(numerator)):
+        # Divide term by term: a fraction of polynomials overflows long before its value does.
+        return log1p(sp.factor(difference) / sp.factor(denominator))
+    return sp.log(argument)
+
+
+def _is_exp_minus_one(node: sp.Basic) -> bool:
+    """Whether a sum's number cancels the coefficients of its exponentials, as in exp(x) - 1."""
+    if not isinstance(node, sp.Add):
+        return False
+    coefficients = [coefficient for coefficient, _ in _exponentials(node)]
+    return bool(coefficients) and sp.Add(*coefficients) == -node.as_coeff_Add()[0]
+
+
+def _exponentials(node: sp.Add) -> list[tuple[sp.Expr, sp.Expr]]:
+    """The terms c exp(x) of a sum, c a number, as pairs."""
+    pairs = (term.as_coeff_Mul() for term in node.args)
+    return [(coefficient, factor) for coefficient, factor in pairs if isinstance(factor, sp.exp)]
+
+
+def _expm1_form(node: sp.Add) -> sp.Expr:
+    replaced = sp.Add(*(coefficient * (expm1(factor.args[0]) - factor) for coefficient, factor in _exponentials(node)))
+    return node - node.as_coeff_Add()[0] + replaced
+
+
+def _refuse_unknown(name: str, node: sp.Basic, bound: set[sp.Basic], index: set[sp.Basic]) -> None:
+    """Refuse what has no JAX counterpart. One index is known at a time: an inner sum may not use the outer one's."""
+    if isinstance(node, sp.Number | sp.NumberSymbol):
+        return
+    if isinstance(node, sp.Symbol):
+        if node not in bound:
+            raise LoweringError(f"{name}: the symbol {node} is not an argument")
+    elif isinstance(node, sp.Indexed):
+        if node.base not in bound or len(node.indices) != 1 or node.indices[0] not in index:
+            raise LoweringError(f"{name}: {node} needs {node.base} as an argument and the index of the sum around it")
+    elif isinstance(node, sp.Sum):
+        if len(node.limits) != 1 or tuple(node.limits[0][1:]) not in ((1, B), (1, C)):
+            raise LoweringError(f"{name}: the sum {node} does not run over the blocks 1 to {B} or classes 1 to {C}")
+        _refuse_unknown(name, node.function, bound, {node.limits[0][0]})
+    elif isinstance(node, sp.Pow) or type(node) in _FUNCTIONS:
+        for argument in node.args:
+            _refuse_unknown(name, argument, bound, index)
+    else:
+        raise LoweringError(f"{name}: the function {type(node).__name__} has no JAX counterpart in the lowering table")
+
+
+class _Evaluation:
+    """One evaluation of an expression at given values, each distinct subexpression once.
+
+    A subexpression inside a sum is a vector over the blocks and is remembered per sum,
+    so that nothing which depends on a sum's index is shared beyond it.
+    """
+
+    def __init__(self, values: Mapping[Any, Array]) -> None:
+        self._values = values
+        self._dtype = next((value.dtype for value in values.values()), jnp.float64)
+        self._known: dict[sp.Basic, Array] = {}
+
+    def value(self, node: sp.Basic) -> Array:
+        if node not in self._known:
+            self._known[node] = self._compute(node)
+        return self._known[node]
+
+    def per_block(self, node: sp.Basic) -> Array:
+        """The value at every block; what does not depend on the block is repeated."""
+        blocks = next(len(value) for base, value in self._values.items() if isinstance(base, sp.IndexedBase))
+        return jnp.broadcast_to(self.value(node), (blocks,))
+
+    def _compute(self, node: sp.Basic) -> Array:
+        if isinstance(node, sp.Symbol):
+            return self._values[node]
+        if isinstance(node, sp.Indexed):
+            return self._values[node.base]
+        if isinstance(node, sp.Number | sp.NumberSymbol):
+            return jnp.asarray(float(node), dtype=self._dtype)
+        if isinstance(node, sp.Sum):
+            return jnp.sum(_Evaluation(self._values).per_block(node.function))
+        if isinstance(node, sp.Pow):
+            return self._power(node)
+        return _FUNCTIONS[type(node)](*(self.value(argument) for argument in node.args))
+
+    def _power(self, node: sp.Pow) -> Array:
+        base, exponent = self.value(node.base), node.exp
+        if exponent.is_Integer:
+            return jax.lax.integer_pow(base, int(exponent))
+        if exponent == sp.Rational(1, 2):
+            return jnp.sqrt(base)
+        return jnp.power(base, self.value(exponent))
+
+
+def _checked(name: str, argument: Argument, value: Array | np.ndarray | float | complex) -> Array:
+    array = jnp.asarray(value, dtype=float) if isinstance(value, (int, float)) else jnp.asarray(value)
+    if array.dtype not in (jnp.float64, jnp.complex128):
+        raise TypeError(f"{name}: {argument} must be float64 or complex128, not {array.dtype}")
+    rank = 1 if isinstance(argument, sp.IndexedBase) else 0
+    if array.ndim != rank:
+        raise TypeError(f"{name}: {argument} must have {rank} axes, not {array.ndim}; use jax.vmap for batches")
+    return array

@@ -1,0 +1,138 @@
+"""What is trained, and how: architectures and recipes."""
+
+import math
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from geomem.core.status import InputError
+
+_LARGEST = 1 << 16  # width, number of channels and the like
+GROUPS = 8  # of channels that are normalized together
+
+
+@dataclass(frozen=True, kw_only=True)
+class MLP:
+    """The residual network of arXiv:2410.08727, for data of any dimension.
+
+    Sines and cosines of the noise go through a perceptron of two layers, whose output each of `num_blocks` residual
+    blocks adds to its hidden layer. Two things differ from the published network unless they are set to False:
+    `scale_inputs` divides the noised point by sqrt(1 + sigma^2), sigma its noise standard deviation, since raw
+    points at sigma = 50 swamp those at small sigma, and `embed_logarithm` takes the sines of ln sigma, with waves
+    from 40 to 0.5, instead of sigma itself, all of whose small values look the same.
+
+    Raises:
+        InputError: for a width or number that is not a positive integer, or an odd `embedding`.
+    """
+
+    width: int = 128
+    num_blocks: int = 2
+    embedding: int = 128
+    embedding_width: int = 512
+    scale_inputs: bool = True
+    embed_logarithm: bool = True
+
+    def __post_init__(self) -> None:
+        _check_sizes(self, ("width", "num_blocks", "embedding", "embedding_width"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class UNet:
+    """A convolutional network for images of `image_shape` = (height, width, colours), given as flat points.
+
+    Each of `num_levels` levels but the last halves the image, and doubles the channels at first. Inputs are scaled
+    and sigma is embedded as in `MLP`.
+
+    Raises:
+        InputError: for a number that is not a positive integer, an odd `embedding`, `channels` that are no multiple of
+            8, or an image that cannot be halved so often.
+    """
+
+    image_shape: tuple[int, int, int] = (8, 8, 1)
+    channels: int = 32
+    num_levels: int = 3
+    embedding: int = 64
+    embedding_width: int = 128
+
+    def __post_init__(self) -> None:
+        _check_sizes(self, ("channels", "num_levels", "embedding", "embedding_width"))
+        shape = tuple(self.image_shape)
+        object.__setattr__(self, "image_shape", shape)
+        if len(shape) != 3 or not all(_is_size(size) for size in shape):
+            raise InputError(f"image_shape is {shape}; it must be three positive integers: height, width and colours")
+        if self.channels % GROUPS:
+            raise InputError(f"channels is {self.channels}; it must be a multiple of {GROUPS}")
+        halvings = self.num_levels - 1
+        if shape[0] % 2**halvings or shape[1] % 2**halvings:
+            raise InputError(
+                f"an image of {shape[0]} by {shape[1]} pixels cannot be halved {halvings} times; lower num_levels"
+            )
+
+
+def _is_size(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _LARGEST
+
+
+def _check_sizes(config: MLP | UNet, names: tuple[str, ...]) -> None:
+    for name in names:
+        if not _is_size(getattr(config, name)):
+            raise InputError(f"{name} is {getattr(config, name)!r}; it must be a positive integer up to {_LARGEST}")
+    if config.embedding % 2:
+        raise InputError(f"embedding is {config.embedding}; it must be even: sines and cosines")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """What is trained, and how: by default as published (arXiv:2410.08727), but for the inputs of the network.
+
+    Args:
+        network: its architecture, `MLP` or `UNet`.
+        num_steps: how long; a training that has come so far may go on with more.
+        batch_size: noised points of one step, drawn with replacement.
+        points_per_level: how many of them share a noise level. The embedding of sigma, most of the work of an `MLP`,
+            is done once per level. 1 and independent levels is the published choice; here they are one in each of
+            equal intervals of ln sigma.
+        learning_rate: of RAdam.
+        ema_decay: of the moving average of the weights, in one step.
+        sigma_min, sigma_max: between which the noise's standard deviation is log-uniform.
+
+    Raises:
+        InputError: for a number outside its range.
+    """
+
+    network: MLP | UNet
+    num_steps: int
+    batch_size: int = 128
+    points_per_level: int = 8
+    learning_rate: float = 1e-4
+    ema_decay: float = 0.9999
+    sigma_min: float = 0.01
+    sigma_max: float = 50.0
+
+    def __post_init__(self) -> None:
+        for name in ("num_steps", "batch_size", "points_per_level"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise InputError(f"{name} is {value!r}; it must be a positive integer")
+        if self.batch_size % self.points_per_level:
+            raise InputError(
+                f"batch_size is {self.batch_size}; it must be a multiple of points_per_level, {self.points_per_level}"
+            )
+        if not 0 < self.learning_rate < math.inf:
+            raise InputError(f"learning_rate is {self.learning_rate}; it must be positive")
+        if not 0 <= self.ema_decay < 1:
+            raise InputError(f"ema_decay is {self.ema_decay}; it must be at least 0 and below 1")
+        # Their squares are float32 numbers.
+        if not 1e-18 <= self.sigma_min < self.sigma_max <= 1e18:
+            raise InputError(
+                f"sigma runs from {self.sigma_min} to {self.sigma_max}; give sigma_min < sigma_max, from 1e-18 to 1e18"
+            )
+
+
+def config_record(config: TrainConfig) -> dict[str, Any]:
+    """What a record says of a training's configuration."""
+    return asdict(config) | {"network": {"kind": type(config.network).__name__} | asdict(config.network)}
+
+
+def static(config: TrainConfig) -> TrainConfig:
+    """The configuration for compiled functions, which do not depend on the number of steps."""
+    return replace(config, num_steps=1)

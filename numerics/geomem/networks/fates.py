@@ -1,0 +1,114 @@
+"""What became of every block as t fell, and what of generated samples: the tables of a study."""
+
+from enum import IntEnum
+
+import numpy as np
+import xarray as xr
+from jaxtyping import Float
+
+from geomem.core.results import SQUARED, described
+
+OPEN = 0.5  # values of -tJ below which a direction counts as resolved; the population's pass it at t = s
+
+
+class Loss(IntEnum):
+    """What became of a block as t fell."""
+
+    LOST = 0
+    KEPT = 1
+    NEVER_OPEN = 2
+    OUT_OF_RANGE = 3  # it would open at the smallest noise variance or below
+
+
+def loss_times(
+    noise_variance: Float[np.ndarray, " times"], block_mean: xr.DataArray, block_variance: xr.DataArray
+) -> tuple[xr.DataArray, xr.DataArray]:
+    """Noise variances at which blocks are lost, and what became of them (`Loss`).
+
+    As t falls a block opens where its mean value of -tJ passes one half from above, for the population at t = s,
+    and is lost where it passes one half again, from below: near a sample that has all the weight the value is one.
+    Crossings are interpolated in ln t. NaN where a block is kept to the smallest t, or has never opened.
+
+    Args:
+        noise_variance: rising, in squared units of the data.
+        block_mean: values with the dimensions `noise_variance` and `block`.
+        block_variance: local variances over `block`, in the same units.
+    """
+    order = block_mean.transpose(..., "block", "noise_variance")
+    found = np.apply_along_axis(_loss, -1, order.values[..., ::-1], np.log(noise_variance[::-1]))
+    found[..., (block_variance <= noise_variance[0]).values, :] = np.nan, Loss.OUT_OF_RANGE
+    over = order.dims[:-1]
+    flags = {"flag_values": np.array([*Loss], dtype=np.int8), "flag_meanings": " ".join(one.name for one in Loss)}
+    return (
+        xr.DataArray(found[..., 0], dims=over, attrs=described("noise variance at which a block is lost", SQUARED)),
+        xr.DataArray(found[..., 1].astype(np.int8), dims=over, attrs={"long_name": "fate of a block"} | flags),
+    )
+
+
+def _loss(values: Float[np.ndarray, " times"], log_times: Float[np.ndarray, " times"]) -> np.ndarray:
+    below = values < OPEN
+    if not below.any():
+        return np.array([np.nan, Loss.NEVER_OPEN])
+    opened = int(np.argmax(below))
+    again = np.flatnonzero(~below[opened:])
+    if not len(again):
+        return np.array([np.nan, Loss.KEPT])
+    last = opened + again[0]
+    share = (OPEN - values[last - 1]) / (values[last] - values[last - 1])
+    return np.array([np.exp(log_times[last - 1] + share * (log_times[last] - log_times[last - 1])), Loss.LOST])
+
+
+def loss_rows(study: xr.Dataset) -> list[dict[str, object]]:
+    """What became of every block at every size, at the last step: theory, empirical score, networks.
+
+    Times are means over the seeds that lost the block, with standard errors; None where there is none. Blocks out of
+    the range of noise variances count as neither lost nor kept nor closed.
+    """
+    last = study.isel(step=-1)
+    rows: list[dict[str, object]] = []
+    for size in study.num_samples.values:
+        for block in range(study.sizes["block"]):
+            at = last.sel(num_samples=size).isel(block=block)
+            row: dict[str, object] = {"num_samples": int(size), "local_variance": float(at.block_variance)}
+            if "critical_time" in study:
+                row |= {name: number_or_none(at[name]) for name in ("critical_time", "typical_collapse_time")}
+            for prefix in ("empirical_", ""):
+                mean, error = over_seeds(at[f"{prefix}loss_time"])
+                row |= {f"{prefix}loss_time": number_or_none(mean), f"{prefix}loss_error": number_or_none(error)}
+                row |= {
+                    f"{prefix}seeds_{one.name.lower()}": int((at[f"{prefix}loss_status"] == one).sum())
+                    for one in (Loss.LOST, Loss.KEPT, Loss.NEVER_OPEN)
+                }
+            rows.append(row)
+    return rows
+
+
+def memorization_rows(study: xr.Dataset) -> list[dict[str, object]]:
+    """Of every size: memorized fraction of generated samples at the last step, and the step at which it began."""
+    mean, error = memorized_over_seeds(study.isel(step=-1))
+    rows: list[dict[str, object]] = []
+    for size in study.num_samples.values:
+        row: dict[str, object] = {"num_samples": int(size)}
+        row |= {"memorized": number_or_none(mean.sel(num_samples=size))}
+        row |= {"memorized_error": number_or_none(error.sel(num_samples=size))}
+        if "memorization_start" in study:
+            row |= {"memorization_start": number_or_none(study.memorization_start.sel(num_samples=size))}
+        rows.append(row)
+    return rows
+
+
+def over_seeds(values: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
+    """Mean over the seeds where there is a value, and its standard error; NaN from one seed."""
+    count = values.notnull().sum("seed")
+    return values.mean("seed"), values.std("seed", ddof=1) / np.sqrt(count.where(count > 1))
+
+
+def memorized_over_seeds(study: xr.Dataset) -> tuple[xr.DataArray, xr.DataArray]:
+    """Mean memorized fraction and its standard error: from the seeds' scatter, or if that is larger of the counts."""
+    mean, scatter = over_seeds(study.memorization_ratio)
+    counted = ((study.memorization_ratio_error**2).mean("seed") / study.sizes["seed"]) ** 0.5
+    return mean, counted.where(~(scatter > counted), scatter)
+
+
+def number_or_none(value: xr.DataArray) -> float | None:
+    return float(value) if np.isfinite(value) else None

@@ -1,0 +1,98 @@
+"""Results on a sampler's clock: times of a noise schedule beside the noise variances of the theory."""
+
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from geomem.core.arguments import Numbers
+from geomem.core.results import described, extended
+from geomem.core.status import InputError
+from geomem.schedules.continuous import FlowMatching, OrnsteinUhlenbeck, Schedule, VarianceExploding
+from geomem.schedules.diffusers import schedule_from_json
+from geomem.schedules.discrete import Discrete
+
+# What the variables of a result are called on the schedule's clock, and in its steps.
+_NAMES = {
+    "noise_variance": ("time_on_schedule", "step"),
+    "opening_time": ("opening_time_on_schedule", "opening_step"),
+    "critical_time": ("critical_time_on_schedule", "critical_step"),
+    "opening_time_map": ("opening_time_map_on_schedule", "opening_step_map"),
+    "critical_time_map": ("critical_time_map_on_schedule", "critical_step_map"),
+    "loss_time": ("loss_time_on_schedule", "loss_step"),
+    "empirical_loss_time": ("empirical_loss_time_on_schedule", "empirical_loss_step"),
+}
+
+
+def on_schedule(results: xr.Dataset, schedule: str) -> xr.Dataset:
+    """The results with every noise variance on the clock of a schedule too; see `clock_columns`.
+
+    Raises:
+        InputError: if there is no such schedule.
+    """
+    found = results.assign_attrs(
+        schedule=schedule, provenance=extended(results.attrs["provenance"], schedule_record(schedule))
+    )
+    for source in (name for name in _NAMES if name in results.variables):
+        text = results[source].attrs["long_name"]
+        for column_name, values in clock_columns(schedule, results[source].values, source).items():
+            # Steps of training have a dimension of that name.
+            name = f"schedule_{column_name}" if column_name in results.dims else column_name
+            described_as = f"{text}, {'nearest step' if 'step' in name else 'time'} of the schedule"
+            column = (results[source].dims, values, described(described_as, "1"))
+            found = found.assign_coords({name: column}) if source in results.coords else found.assign({name: column})
+    return found
+
+
+def clock_columns(schedule: str, noise_variance: Numbers, source: str = "noise_variance") -> dict[str, np.ndarray]:
+    """Noise variances as times of a schedule and, of one with steps, as the nearest of these besides.
+
+    `source` is which noise variances they are; the names go by it. Values are NaN where the
+    schedule has no such time: an outcome, a sampler on it never comes there.
+
+    Raises:
+        InputError: if there is no such schedule.
+    """
+    clock = schedule_of(schedule)
+    variances = np.asarray(noise_variance, dtype=float)
+    known = clock.reaches(variances)
+    readings = [clock.time, clock.step] if clock.has_steps else [clock.time]
+    columns = {}
+    for name, read in zip(_NAMES[source], readings, strict=False):
+        columns[name] = np.full(variances.shape, np.nan)
+        if known.any():
+            columns[name][known] = read(variances[known])
+    return columns
+
+
+def schedule_record(schedule: str) -> dict[str, object]:
+    """What goes into the provenance of a result."""
+    file = Path(schedule)
+    return {"schedule": schedule} | (
+        {"schedule_sha256": sha256(file.read_bytes()).hexdigest()} if file.suffix == ".json" else {}
+    )
+
+
+_NAMED: dict[str, Callable[[], Schedule]] = {
+    "ve": VarianceExploding,
+    "sigma": lambda: VarianceExploding("sigma"),
+    "ou": OrnsteinUhlenbeck,
+    "ddpm": Discrete.linear,
+    "ddpm-cosine": Discrete.cosine,
+    "flow": FlowMatching,
+}
+
+
+def schedule_of(name: str) -> Schedule:
+    """A schedule by name (ve, sigma, ou, ddpm, ddpm-cosine or flow) or by a .json file of diffusers.
+
+    Raises:
+        InputError: if it is neither, or as `schedule_from_json`.
+    """
+    if name in _NAMED:
+        return _NAMED[name]()
+    if Path(name).suffix == ".json":
+        return schedule_from_json(name)
+    raise InputError(f"there is no schedule {name!r}; choose one of {', '.join(_NAMED)} or a .json file")

@@ -1,0 +1,226 @@
+"""Noise schedules: the times of a model's own clock against the noise variance t of the theory.
+
+A schedule noises a sample to a y + b omega, which is the variance-exploding process at
+t = (b/a)^2 after a change of scale; the formulas are `theory`, chapter `schedules`. Times
+that the theory gives as noise variances are converted by `time`, and a score measured on a
+schedule is the theory's, at x/a and the same t, times `score_factor`.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from reprlib import repr as shown
+from typing import ClassVar, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from geomem.core.arguments import Numbers, float_array, positive_noise_variances
+from geomem.core.status import InputError
+from geomem.lowering import lower
+from geomem_theory.schedules import SCHEDULES
+
+_MOST_STEPS = 1_000_000
+_Function = Callable[[np.ndarray], np.ndarray]
+
+
+def batched(function: Callable[..., jax.Array]) -> _Function:
+    """A function of one number, lowered from the theory, for arrays of any shape."""
+
+    def evaluate(values: np.ndarray) -> np.ndarray:
+        return np.asarray(jax.vmap(function)(jnp.asarray(values.ravel()))).reshape(values.shape)
+
+    return evaluate
+
+
+class _Clock(NamedTuple):
+    """The equations of `ScheduleEquations`, lowered."""
+
+    scale: _Function
+    noise_variance: _Function
+    time: _Function
+
+
+CLOCKS = {
+    name: _Clock(
+        batched(lower(one.scale.name)),
+        batched(lower(one.noise_variance.name)),
+        batched(lower(one.time.name)),
+    )
+    for name, one in SCHEDULES.items()
+}
+_score_factor = batched(lower("score_factor"))
+_jacobian_factor = batched(lower("jacobian_factor"))
+
+
+@dataclass(frozen=True, eq=False)
+class Schedule:
+    """A noise schedule on a clock of its own, here a continuous one.
+
+    All methods take numbers or arrays of any shape and give float64 arrays of that shape.
+    Times are on the schedule's clock; noise variances t are variance-exploding ones, in
+    squared units of the data.
+    """
+
+    _end: ClassVar[float] = math.inf
+
+    @property
+    def _kind(self) -> str:
+        raise NotImplementedError
+
+    @property
+    def _unit(self) -> int:
+        """How many units of the schedule's clock are one of the theory's."""
+        return 1
+
+    @property
+    def has_steps(self) -> bool:
+        """Whether the clock counts steps."""
+        return False
+
+    def noise_variance(self, time: Numbers) -> Float[np.ndarray, "..."]:
+        """The noise variance t = (b/a)^2 at a time.
+
+        Raises:
+            InputError: for a time that is not on the schedule, or whose t is beyond float64.
+        """
+        return CLOCKS[self._kind].noise_variance(self._checked(time))
+
+    def time(self, noise_variance: Numbers) -> Float[np.ndarray, "..."]:
+        """The time at a noise variance: the inverse of `noise_variance`.
+
+        Raises:
+            InputError: for a noise variance that is not positive and finite, or not on the schedule.
+        """
+        return np.asarray(self._unit * CLOCKS[self._kind].time(positive_noise_variances(noise_variance)))
+
+    def step(self, noise_variance: Numbers) -> Int[np.ndarray, "..."]:
+        """The step nearest to a noise variance.
+
+        Raises:
+            InputError: if the schedule has no steps, or as `time`.
+        """
+        raise InputError("the clock of this schedule has no steps")
+
+    def reaches(self, noise_variance: Numbers) -> Bool[np.ndarray, "..."]:
+        """Whether there is a time at a noise variance; there is none if that is NaN, infinite or not positive."""
+        variances = np.asarray(float_array(noise_variance, "noise variance"))
+        return np.asarray(np.isfinite(variances) & (variances > 0))
+
+    def score_factor(self, time: Numbers) -> Float[np.ndarray, "..."]:
+        """The factor 1/a in score(x; time) = (1/a) score_VE(x/a; t).
+
+        Raises:
+            InputError: as `noise_variance`.
+        """
+        return _score_factor(self._scale(time))
+
+    def jacobian_factor(self, time: Numbers) -> Float[np.ndarray, "..."]:
+        """The factor 1/a^2 of the Jacobians of the two scores.
+
+        Raises:
+            InputError: as `noise_variance`.
+        """
+        return _jacobian_factor(self._scale(time))
+
+    def _scale(self, time: Numbers) -> np.ndarray:
+        return CLOCKS[self._kind].scale(self._checked(time))
+
+    def _checked(self, time: Numbers) -> np.ndarray:
+        """Times on the theory's clock."""
+        times = np.asarray(float_array(time, "time"))
+        inside = (times > 0) & (times < self._end * self._unit)
+        refuse_unless(times, inside, "time", f"the schedule has times between 0 and {self._end * self._unit:g}")
+        clocks = np.asarray(times / self._unit)
+        variances = CLOCKS[self._kind].noise_variance(clocks)
+        refuse_unless(times, (variances > 0) & np.isfinite(variances), "time", "its noise variance is beyond float64")
+        return clocks
+
+
+@dataclass(frozen=True)
+class VarianceExploding(Schedule):
+    """x = y + sqrt(t) omega, on the clock of t itself or of sigma = sqrt(t), as EDM (arXiv:2206.00364).
+
+    Raises:
+        InputError: if there is no such clock.
+    """
+
+    clock: str = "noise_variance"
+
+    def __post_init__(self) -> None:
+        if self.clock not in ("noise_variance", "sigma"):
+            raise InputError(f"there is no clock {self.clock!r}; choose noise_variance or sigma")
+
+    @property
+    def _kind(self) -> str:
+        return "sigma" if self.clock == "sigma" else "variance_exploding"
+
+
+@dataclass(frozen=True)
+class OrnsteinUhlenbeck(Schedule):
+    """dx = -x dtau + sqrt(2) dW: a = e^-tau, b^2 = 1 - e^-2tau (arXiv:2402.18491)."""
+
+    @property
+    def _kind(self) -> str:
+        return "ornstein_uhlenbeck"
+
+
+@dataclass(frozen=True)
+class FlowMatching(Schedule):
+    """x = (1 - tau) y + tau omega, from data at tau = 0 to noise at tau = 1 (arXiv:2210.02747).
+
+    The clock is tau, which diffusers calls sigma; or with `num_steps`, its num_train_timesteps, their timesteps:
+    so many times tau, steps being 1, 2, ..., num_steps.
+
+    Raises:
+        InputError: if the number of steps is not a whole number from 2 to 1000000.
+    """
+
+    num_steps: int | None = None
+    _end: ClassVar[float] = 1.0
+
+    def __post_init__(self) -> None:
+        if self.num_steps is not None:
+            checked_steps(self.num_steps)
+
+    @property
+    def _kind(self) -> str:
+        return "flow_matching"
+
+    @property
+    def _unit(self) -> int:
+        return self.num_steps or 1
+
+    @property
+    def has_steps(self) -> bool:
+        return self.num_steps is not None
+
+    def step(self, noise_variance: Numbers) -> Int[np.ndarray, "..."]:
+        """The step nearest to a noise variance in tau.
+
+        Raises:
+            InputError: without a number of steps, or as `time`.
+        """
+        if self.num_steps is None:
+            return super().step(noise_variance)
+        return np.asarray(np.clip(np.rint(self.time(noise_variance)).astype(int), 1, self.num_steps))
+
+
+def checked_steps(num_steps: int | np.integer) -> int:
+    if isinstance(num_steps, bool) or not isinstance(num_steps, (int, np.integer)) or not 2 <= num_steps <= _MOST_STEPS:
+        raise InputError(
+            f"the number of steps is {shown(num_steps)}; it must be a whole number from 2 to {_MOST_STEPS}"
+        )
+    return int(num_steps)
+
+
+def refuse_unless(values: np.ndarray, allowed: np.ndarray | np.bool, name: str, requirement: str) -> None:
+    """Name the first value that is not allowed."""
+    if values.size == 0:
+        raise InputError(f"{name} is empty; give at least one value")
+    bad = np.flatnonzero(~np.atleast_1d(allowed).ravel())
+    if len(bad):
+        place = f"{name} {bad[0]}" if values.ndim else f"the {name}"
+        raise InputError(f"{place} is {values.ravel()[bad[0]]:g}; {requirement}")

@@ -1,0 +1,213 @@
+"""The generalization time: at which noise a training set is closest to the law of its data."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+from jaxtyping import Array
+from numpy.polynomial import Polynomial
+
+from geomem.boundaries.trajectories import checked_log_sizes, trajectory_times
+from geomem.core.arguments import Numbers, check_data, checked_probes
+from geomem.core.progress import bar
+from geomem.core.resampling import INTERVAL, resampled
+from geomem.core.results import SQUARED, described, digest, key_record, provenance, status_attributes
+from geomem.core.status import InputError, Status
+from geomem.empirical.gibbs import gibbs
+from geomem.laws.manifold import Manifold
+from geomem.laws.mixture import GaussianMixture
+from geomem.laws.random_manifold import RandomManifold
+from geomem.laws.union import Law, dimension_of, law_record
+from geomem.levels.typical_points import SCRAMBLES, as_mixture, typical_averages
+from geomem.lowering import lower
+
+_log_density = jnp.vectorize(lower("empirical_log_density"))
+
+
+# The maximum is looked for on a coarse grid in ln t, and then on a polynomial through Chebyshev nodes about it.
+_SPACING, _HALF_WIDTH, _NODES = 0.5, 0.75, 7
+_MOST_STEPS = 40
+_FOLDS, _FEW = 10, 200
+_RANGE = (1e-6, 1e2)  # of cross-validation, in units of the data's mean variance
+
+
+def generalization_time(
+    source: Law | Numbers,
+    *,
+    num_samples: Numbers | None = None,
+    log_num_samples: Numbers | None = None,
+    method: str | None = None,
+    num_probes: int = 2000,
+    key: Array | None = None,
+    progress: bool = False,
+) -> xr.Dataset:
+    """Noise variance at which the noised training set is closest to the data's law in Kullback-Leibler divergence.
+
+    Args:
+        source: the data's law, or a data set, (samples, dims).
+        num_samples: the data-set size N, one number; give this or `log_num_samples` for a law. Of data, the size
+            of the training sets that are chosen, by default all that is not held out.
+        method: of a law `finite_n` (default), the maximum of the exact mean of ln p at fresh points, or
+            `asymptotic`, the formula for many dimensions; of data `cross_validation`, the maximum over held-out
+            samples, ten folds.
+        num_probes: held-out samples, of data.
+        key: for the choice of samples, of data.
+        progress: show a progress bar on stderr.
+
+    Returns:
+        A data set with `value`, `lower` and `upper`, in squared units of the data: a 95 % interval, by the
+        bootstrap over held-out samples of these data, or over scrambles of the quasi-random points. `status` is
+        NO_TRANSITION where the likelihood has no maximum inside the search. Source: `theory`, equations
+        `empirical_log_density` and `generalization_ratio`.
+
+    Raises:
+        InputError: for a method that the source does not have, a size that is not one number or too large, or
+            as `trajectory_times`.
+    """
+    of_law = isinstance(source, (Manifold, GaussianMixture, RandomManifold))
+    methods = ("finite_n", "asymptotic") if of_law else ("cross_validation",)
+    chosen = methods[0] if method is None else method
+    if chosen not in methods:
+        kind = "a law" if of_law else "data"
+        raise InputError(f"there is no method {chosen!r} for {kind}; choose {' or '.join(methods)}")
+    if not of_law:
+        if log_num_samples is not None:
+            raise InputError("of data the size is given as num_samples, a whole number")
+        return _cross_validated(check_data(source), num_samples, checked_probes(num_probes), key, progress)
+    return _of_law(source, num_samples, log_num_samples, chosen, progress)
+
+
+def _of_law(
+    law: Law, num_samples: Numbers | None, log_num_samples: Numbers | None, method: str, progress: bool
+) -> xr.Dataset:
+    log_size = checked_log_sizes(law, num_samples, log_num_samples)
+    if np.ndim(log_size) != 0:
+        raise InputError("the generalization time is computed for one data-set size at a time")
+    formula = trajectory_times(law, num_samples=num_samples, log_num_samples=log_num_samples)
+    if method == "asymptotic":
+        value, status = float(formula.generalization.value), int(formula.generalization.status)
+        return _result(np.array([value]), status, law_record(law) | {"method": method})
+    if isinstance(law, RandomManifold):
+        raise InputError("method 'finite_n' does not know random manifolds; use 'asymptotic'")
+    mixture, size, dimension = as_mixture(law), float(np.asarray(log_size)), float(dimension_of(law))
+
+    def likelihood(times: np.ndarray, scrambles: int = SCRAMBLES) -> np.ndarray:
+        rows = []
+        with bar(progress, "noise variances", len(times)) as report:
+            for time in times:
+                found = typical_averages(mixture, float(time), size, planted=False, scrambles=scrambles)
+                rows.append(np.asarray(_log_density(found.log_partition, size, dimension, float(time))))
+                report(len(rows))
+        return np.array(rows)
+
+    record = law.record() | {"log_num_samples": size, "method": method}
+    top = _climb(lambda time: float(likelihood(np.array([time]), 1)[0, 0]), float(formula.generalization.value))
+    if not np.isfinite(top):
+        return _result(np.array([np.nan]), Status.NO_TRANSITION, record)
+    times = _nodes(top)
+    curves = likelihood(times)
+    estimates = np.array([_maximum(times, curve) for curve in curves.T])
+    half = 1.96 * estimates.std(ddof=1) / np.sqrt(len(estimates))
+    value = _maximum(times, curves.mean(axis=1))
+    return _result(np.array([value, value - half, value + half]), Status.CONVERGED, record)
+
+
+def _cross_validated(
+    rows: np.ndarray, num_samples: Numbers | None, num_probes: int, key: Array | None, progress: bool
+) -> xr.Dataset:
+    if key is None:
+        raise InputError("cross-validation chooses samples at random; give key=jax.random.key(...)")
+    count = min(num_probes, len(rows))
+    largest = len(rows) - -(-count // _FOLDS)
+    if largest < 2:
+        raise InputError("the data have two samples; cross-validation needs at least three")
+    size = largest if num_samples is None else num_samples
+    if not isinstance(size, (int, float, np.number)) or size != int(size) or not 1 < size <= largest:
+        raise InputError(
+            f"num_samples is {size}; training sets of these data have 2 to {largest} samples, a whole number"
+        )
+    rng = np.random.default_rng(np.asarray(jax.random.key_data(key)).tolist())
+    probes = rng.permutation(len(rows))[:count]
+    folds = []
+    for held_out in np.array_split(probes, min(_FOLDS, count)):
+        others = np.setdiff1d(np.arange(len(rows)), held_out)
+        folds.append((held_out, others if size == len(others) else rng.choice(others, int(size), replace=False)))
+
+    def likelihood(times: np.ndarray, most: int) -> np.ndarray:
+        columns = []
+        with bar(progress, "folds", len(folds)) as report:
+            for held_out, training in folds:
+                chosen = rows[held_out[: -(-most // len(folds))]]
+                found = gibbs(chosen, rows[training], times).log_partition
+                columns.append(_log_density(found, float(np.log(len(training))), float(rows.shape[1]), times[:, None]))
+                report(len(columns))
+        return np.concatenate(columns, axis=1)
+
+    record = {"data_sha256": digest(rows), "num_samples": int(size), "num_probes": count, "key": key_record(key)}
+    scale = float(np.mean(rows.var(axis=0, dtype=float)))
+    if scale == 0:
+        raise InputError("all samples are the same; their law has no density")
+    coarse = scale * np.geomspace(*_RANGE, 1 + round(np.log(_RANGE[1] / _RANGE[0]) / _SPACING))
+    best = int(np.argmax(likelihood(coarse, _FEW).mean(axis=1)))
+    if best in (0, len(coarse) - 1):
+        return _result(np.array([np.nan]), Status.NO_TRANSITION, record)
+    times = _nodes(coarse[best])
+    curves = likelihood(times, count)
+    estimates = np.array([_maximum(times, curve) for curve in resampled(curves)])
+    interval = np.nanpercentile(estimates, INTERVAL)
+    return _result(np.array([_maximum(times, curves.mean(axis=1)), *interval]), Status.CONVERGED, record)
+
+
+def _climb(likelihood: Callable[[float], float], start: float) -> float:
+    """The best of the noise variances of a grid about the start; NaN where there is no maximum."""
+    if not np.isfinite(start):
+        return np.nan
+    places = [start * np.exp(_SPACING * step) for step in (-1, 0, 1)]
+    values = [likelihood(place) for place in places]
+    for _ in range(_MOST_STEPS):
+        best = int(np.nanargmax(values)) if np.isfinite(values).any() else len(values) - 1
+        if 0 < best < len(values) - 1:
+            return places[best]
+        # The best is at an end: one step on. Where the condensation is too deep for a value, t is too small.
+        if best == 0 and np.isfinite(values[0]):
+            places.insert(0, places[0] * np.exp(-_SPACING))
+            values.insert(0, likelihood(places[0]))
+            if not np.isfinite(values[0]):
+                return places[1]
+        else:
+            places.append(places[-1] * np.exp(_SPACING))
+            values.append(likelihood(places[-1]))
+    return np.nan
+
+
+def _nodes(middle: float) -> np.ndarray:
+    """Chebyshev nodes in ln t."""
+    return middle * np.exp(-_HALF_WIDTH * np.cos(np.pi * (np.arange(_NODES) + 0.5) / _NODES))
+
+
+def _maximum(times: np.ndarray, curve: np.ndarray) -> float:
+    """Where the polynomial in ln t through a curve is largest."""
+    known = np.isfinite(curve)
+    if known.sum() < 3:
+        return np.nan
+    fit = Polynomial.fit(np.log(times[known]), curve[known], int(known.sum()) - 1)
+    flat = fit.deriv().roots()
+    places = np.append(flat.real[np.abs(flat.imag) < 1e-12], fit.domain)
+    places = places[(places >= fit.domain[0]) & (places <= fit.domain[1])]
+    return float(np.exp(places[np.argmax(fit(places))]))
+
+
+def _result(estimates: np.ndarray, status: int, record: dict[str, object]) -> xr.Dataset:
+    """The value, and the ends of its interval where there is one."""
+    value, lower, upper = estimates if len(estimates) == 3 else np.append(estimates, [np.nan, np.nan])
+    return xr.Dataset(
+        {
+            "value": ((), value, described("noise variance of generalization", SQUARED)),
+            "lower": ((), lower, described("lower end of its 95 % interval", SQUARED)),
+            "upper": ((), upper, described("upper end of its 95 % interval", SQUARED)),
+            "status": ((), np.int8(status), status_attributes()),
+        },
+        attrs={"observable": "generalization time", "provenance": provenance(record)},
+    )

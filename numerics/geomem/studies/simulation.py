@@ -1,0 +1,130 @@
+"""Averages over data sets by drawing data sets: slow, plain, and independent of the theory it tests."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+from jaxtyping import Array, Float
+
+from geomem.core.arguments import Numbers
+from geomem.core.results import key_record, provenance
+from geomem.core.status import InputError
+from geomem.laws.manifold import Manifold
+from geomem.laws.probe import Probe
+from geomem.levels.contours import law_of
+from geomem.levels.criteria import setting
+from geomem.levels.quenched import quenched
+
+OBSERVABLES = ("log_partition", "participation", "score_mean", "score_variance")
+
+
+def theory_versus_simulation(
+    manifold: Manifold,
+    block: int | np.integer,
+    *,
+    noise_variance: float | int,
+    num_samples: Numbers | None = None,
+    log_num_samples: Numbers | None = None,
+    probe: Probe = Probe.along(),
+    num_datasets: int,
+    key: Array,
+) -> xr.Dataset:
+    """Level `finite_n` beside the average over `num_datasets` data sets that are drawn.
+
+    Returns:
+        A data set over `observable` (log_partition, participation, score_mean,
+        score_variance) with `value` (simulated), `prediction`, `standard_error` of the
+        value, and `z`, their difference in standard errors.
+
+    Raises:
+        InputError: as `quenched`, for a size that is no single whole number, and for
+            fewer than 8 data sets.
+    """
+    if num_datasets < 8:
+        raise InputError(f"num_datasets is {num_datasets}; an error bar of a variance needs at least 8")
+    size = num_samples if log_num_samples is None else np.exp(np.asarray(log_num_samples, dtype=float))
+    count = np.asarray(size)
+    if count.ndim or not np.isclose(count, np.round(count), rtol=1e-9):
+        raise InputError(f"the data-set size is {size!r}; to draw data sets it must be one whole number")
+    predicted = quenched(manifold, block, noise_variance=noise_variance, num_samples=float(count), probe=probe)
+    point = _probe_point(manifold, block, probe, noise_variance)
+    log_partition, participation, score = (
+        np.asarray(column)
+        for column in _draw(
+            manifold.axis_deviations(),
+            jnp.asarray(point),
+            jnp.asarray(float(noise_variance)),
+            key,
+            round(float(count)),
+            num_datasets,
+        )
+    )
+    along = score[:, _direction(manifold, block)]
+    deviation = along - along.mean()
+    variance = float(np.mean(deviation**2))
+    root = np.sqrt(num_datasets)
+    value = [log_partition.mean(), participation.mean(), along.mean(), variance * num_datasets / (num_datasets - 1)]
+    error = [
+        log_partition.std(ddof=1) / root,
+        participation.std(ddof=1) / root,
+        along.std(ddof=1) / root,
+        np.sqrt(max(float(np.mean(deviation**4)) - variance**2, 0.0)) / root,
+    ]
+    prediction = [float(getattr(predicted, name)) for name in OBSERVABLES]
+    inputs = manifold.record() | {
+        "block": int(block),
+        "noise_variance": float(noise_variance),
+        "num_samples": float(count),
+        "probe": probe.record(),
+        "num_datasets": num_datasets,
+        "key": key_record(key),
+    }
+    with np.errstate(divide="ignore", invalid="ignore"):
+        z = (np.array(value) - np.array(prediction)) / np.array(error)
+    return xr.Dataset(
+        {
+            "value": ("observable", value),
+            "prediction": ("observable", prediction),
+            "standard_error": ("observable", error),
+            "z": ("observable", z),
+        },
+        {"observable": list(OBSERVABLES)},
+        {"provenance": provenance(inputs)},
+    )
+
+
+def _direction(manifold: Manifold, block: int | np.integer) -> int:
+    """Coordinate axis of the probed direction: the first of its block."""
+    return int(np.asarray(manifold.multiplicities)[:block].sum())
+
+
+def _probe_point(
+    manifold: Manifold, block: int | np.integer, probe: Probe, noise_variance: float | int
+) -> Float[np.ndarray, " dims"]:
+    """A point with the probe's coordinate along the direction and its lengths in the blocks."""
+    law = law_of(setting(manifold, manifold.indicator(block), probe), jnp.asarray(float(noise_variance)))
+    counts = np.asarray(manifold.multiplicities, dtype=int)
+    point = np.zeros(counts.sum())
+    for b, first in enumerate(np.append(0, np.cumsum(counts)[:-1])):
+        # The last direction of a block is not the probed one where there is any length left for it.
+        point[first + counts[b] - 1] = np.sqrt(float(law.rest[b]))
+    point[_direction(manifold, block)] += float(law.coordinate)
+    return point
+
+
+@partial(jax.jit, static_argnames=("num_samples", "num_datasets"))
+def _draw(
+    scale: Array, point: Array, noise_variance: Array, key: Array, num_samples: int, num_datasets: int
+) -> tuple[Array, Array, Array]:
+    """ln Z, participation and score of every data set, from the definitions."""
+
+    def one(key: Array) -> tuple[Array, Array, Array]:
+        data = scale[None, :] * jax.random.normal(key, (num_samples, len(point)))
+        exponents = -jnp.sum((data - point[None, :]) ** 2, axis=1) / (2.0 * noise_variance)
+        weights = jax.nn.softmax(exponents)
+        score = (weights @ data - point) / noise_variance
+        return jax.nn.logsumexp(exponents), jnp.sum(weights**2), score
+
+    return jax.lax.map(one, jax.random.split(key, num_datasets))

@@ -1,0 +1,125 @@
+"""What the command `spectrum` works out: a measured spectrum, and beside it what the theory says of the same data."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+from jaxtyping import Array
+
+from geomem.boundaries.critical import critical_time
+from geomem.boundaries.phases import resolved_dimension
+from geomem.core.arguments import Numbers, as_log_sizes, listed_noise_variances
+from geomem.core.progress import bar
+from geomem.core.results import SQUARED, described, extended, provenance, spectrum_coordinates, status_attributes
+from geomem.core.status import InputError
+from geomem.empirical.scores import Score
+from geomem.empirical.spectrum import measure_spectrum, with_gaps
+from geomem.laws.manifold import Manifold, block_coordinates, opening_time
+from geomem.levels.eigenvalues import finite_n_values, population_eigenvalue, published_values
+
+
+def spectrum_study(
+    score: Score,
+    x0: Numbers,
+    manifold: Manifold,
+    *,
+    noise_variance: Numbers,
+    num_samples: int,
+    protocol: str,
+    key: Array,
+    num_replicates: int = 1,
+    progress: bool = False,
+) -> xr.Dataset:
+    """`measure_spectrum` at a point, with predictions for data of this covariance spectrum.
+
+    Returns:
+        The measured data set with, besides, over `noise_variance`: `population_value` (and `index`) and
+        `population_gap_dimension`, what it would be without memorization, and `resolved_dimension` of
+        level finite_n; and over `block`: `critical_time` and `status` by signal_to_noise, level
+        finite_n, and `opening_time`.
+
+    Raises:
+        InputError: as `measure_spectrum` and `critical_time`.
+    """
+    # The theory first: processes that share the samples wait for each other only at the end.
+    theory = "finite_n"
+    population = predicted_spectrum(manifold, noise_variance=noise_variance, theory="population")
+    resolved = resolved_dimension(
+        manifold, noise_variance=noise_variance, num_samples=num_samples, theory=theory, progress=progress
+    )
+    times, status = [], []
+    with bar(progress, "critical times", manifold.num_blocks) as report:
+        for block in range(manifold.num_blocks):
+            found = critical_time(manifold, block, num_samples=num_samples, criterion="signal_to_noise", theory=theory)
+            times.append(float(found.value))
+            status.append(int(found.status))
+            report(block + 1)
+    variances = manifold.block_variances()
+    measured = measure_spectrum(score, x0, noise_variance, protocol=protocol, key=key, num_replicates=num_replicates)
+    over = "noise_variance"
+    critical_text = "critical noise variance by signal_to_noise, level finite_n"
+    opening_text = "noise variance below which a block is open"
+    predictions = {
+        "population_value": ((over, "index"), population.singular_value, described("value without memorization", "1")),
+        "population_gap_dimension": (over, population.gap_dimension, described("the same without memorization", "1")),
+        "resolved_dimension": (over, resolved, described("resolved dimension, level finite_n", "1")),
+        "critical_time": ("block", np.array(times), described(critical_text, SQUARED)),
+        "opening_time": ("block", np.asarray(jax.vmap(opening_time)(variances)), described(opening_text, SQUARED)),
+        "status": ("block", np.array(status, dtype=np.int8), status_attributes()),
+    }
+    return (
+        measured.assign({name: (dims, np.asarray(values), text) for name, (dims, values, text) in predictions.items()})
+        .assign_coords(block_coordinates(manifold))
+        .assign_attrs(
+            provenance=extended(measured.attrs["provenance"], manifold.record() | {"num_samples": num_samples})
+        )
+    )
+
+
+PREDICTIONS = ("population", "finite_n", "published")
+
+
+def predicted_spectrum(
+    manifold: Manifold,
+    *,
+    noise_variance: Numbers,
+    num_samples: Numbers | None = None,
+    log_num_samples: Numbers | None = None,
+    theory: str,
+) -> xr.Dataset:
+    """The spectrum that `measure_spectrum` would find, on average over data sets.
+
+    Theories: `population`, the eigenvalues t/(t + s), without memorization, at every size;
+    `finite_n`, these with the exact variance of the score over data sets, as the rows of an
+    orthogonal frame see it; `published`, the formula of the public notebook of arXiv:2410.08727,
+    whose units do not balance, with the variances as they are before any normalization.
+    `finite_n` is the root of a diagonal mean, to be compared with a mean over data sets and not with
+    sorted singular values. The variables are those of `measure_spectrum`, without replicates, and
+    `block_value`, the value of every block in the manifold's order.
+
+    Raises:
+        InputError: for an unknown theory, or as `quenched`.
+    """
+    times = listed_noise_variances(noise_variance)
+    counts = np.asarray(manifold.multiplicities, dtype=int)
+    if theory not in PREDICTIONS:
+        raise InputError(f"there is no predicted spectrum {theory!r}; choose one of {', '.join(PREDICTIONS)}")
+    if theory == "population" and manifold.normalized:
+        raise InputError("theory 'population' does not know normalized data; use a manifold with normalized=False")
+    inputs = manifold.record() | {"theory": theory}
+    if theory == "population":
+        values = population_eigenvalue(times[:, None], manifold.variances[None, :])
+    else:
+        log_size = np.asarray(as_log_sizes(num_samples, log_num_samples), dtype=float)
+        if log_size.ndim:
+            raise InputError("a predicted spectrum is for one data-set size")
+        inputs["log_num_samples"] = float(log_size)
+        by_theory = finite_n_values if theory == "finite_n" else published_values
+        values = by_theory(manifold, jnp.asarray(times), jnp.asarray(log_size))
+    spectra = -np.sort(-np.repeat(np.asarray(values), counts, axis=1), axis=1)
+    text = described(f"value of -tJ, {theory}", "1")
+    data = {
+        "singular_value": (("noise_variance", "index"), spectra, text),
+        "block_value": (("noise_variance", "block"), np.asarray(values), text),
+    }
+    return with_gaps(xr.Dataset(data, spectrum_coordinates(times, counts.sum()), {"provenance": provenance(inputs)}))

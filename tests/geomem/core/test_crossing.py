@@ -1,0 +1,85 @@
+"""First crossings of functions whose crossings are known."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from geomem.core.crossing import first_crossing
+
+LOW, HIGH = jnp.array(-10.0), jnp.array(10.0)
+
+
+def crossing(function, targets, num_cells=128):
+    return first_crossing(function, jnp.atleast_1d(jnp.asarray(targets, dtype=float)), LOW, HIGH, num_cells)
+
+
+def test_monotone():
+    targets = jnp.linspace(-6.0, 6.0, 51)
+    found = crossing(lambda u: -jnp.arcsinh(jnp.sinh(u)), targets)
+    np.testing.assert_allclose(found.point, -targets, atol=1e-13)
+    assert found.found.all()
+    assert (found.lower <= found.point + 1e-13).all()
+    assert (found.point <= found.upper + 1e-13).all()
+    assert (found.iterations <= 5).all()
+
+
+def test_the_largest_of_several_is_taken_from_either_side():
+    targets = [-0.9, -0.5, 0.5, 0.999]  # cos(10) = -0.84: one is met from above, the others from below
+    found = crossing(jnp.cos, targets)
+    both = [(2 * np.pi * k + np.arccos(y), 2 * np.pi * k - np.arccos(y)) for y in targets for k in range(-2, 3)]
+    roots = [max(r for r in np.ravel(both) if abs(r) <= 10 and abs(np.cos(r) - y) < 1e-9) for y in targets]
+    np.testing.assert_allclose(found.point, roots, atol=1e-12)
+
+
+@pytest.mark.parametrize("depth", [1e-3, 1e-5, 1e-7])
+def test_a_pair_of_roots_inside_one_cell_is_seen(depth):
+    """A parabola that passes the target by `depth` only; its two roots are much closer than the grid."""
+    centre = 1.2345
+    found = crossing(lambda u: -((u - centre) ** 2) - 0.1 * (u - centre) ** 3 / (1 + u**2), [-depth], num_cells=128)
+    assert found.found[0]
+    assert found.point[0] > centre
+    np.testing.assert_allclose(found.point[0] - centre, np.sqrt(depth), rtol=0.05)
+
+
+def test_no_crossing_is_an_outcome():
+    found = crossing(jnp.tanh, [2.0, 0.0, -2.0, np.nan, np.inf])
+    assert found.found.tolist() == [False, True, False, False, False]
+
+
+def test_nan_in_the_function_finds_nothing():
+    assert not crossing(lambda u: jnp.sqrt(u) - 100.0, [0.0]).found.any()
+
+
+def test_infinite_values_are_ordered():
+    found = crossing(lambda u: jnp.where(u < 0, jnp.inf, -u), [-1.0, 5.0])
+    np.testing.assert_allclose(found.point[0], 1.0, atol=1e-13)
+
+
+def test_a_root_beside_an_infinite_end():
+    """The cell below 0.08 ends at the pole; its chord says nothing of the slope."""
+    target = 1 / 0.03
+    found = crossing(lambda u: jnp.where(u > 0, 1 / u, jnp.inf), [target])
+    np.testing.assert_allclose(found.point[0], 0.03, rtol=1e-12)
+
+
+def test_derivative_of_the_implicit_function():
+    def root(scale, target):
+        return first_crossing(lambda u: -scale * u**3 - u, target[None], LOW, HIGH, 128).point[0]
+
+    scale, target = jnp.array(0.7), jnp.array(2.0)
+    point = root(scale, target)
+    slope = -3 * scale * point**2 - 1
+    by_scale, by_target = jax.grad(root, argnums=(0, 1))(scale, target)
+    np.testing.assert_allclose(by_scale, point**3 / slope, rtol=1e-12)
+    np.testing.assert_allclose(by_target, 1 / slope, rtol=1e-12)
+    second = jax.grad(jax.grad(root, argnums=1), argnums=1)(scale, target)
+    np.testing.assert_allclose(second, 6 * scale * point / slope**3, rtol=1e-10)
+
+
+def test_a_lane_without_crossing_leaves_other_derivatives_alone():
+    def total(scale):
+        found = first_crossing(lambda u: scale * jnp.tanh(u), jnp.array([0.5, 5.0]), LOW, HIGH, 64)
+        return jnp.where(found.found, found.point, 0.0).sum()
+
+    np.testing.assert_allclose(jax.grad(total)(jnp.array(1.0)), -0.5 / (1 - 0.25), rtol=1e-12)

@@ -1,0 +1,108 @@
+"""Figures draw what the diagram holds and are the same every time."""
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+
+from geomem import Manifold, Probe, phase_diagram, phase_diagram_figure
+from geomem.figures.style import save_figure
+from geomem.schedules.clock import on_schedule, schedule_of
+
+
+def diagram(manifold, **changes):
+    arguments = {
+        "num_samples": np.geomspace(10, 1e6, 8), "local_variance": np.geomspace(1e-3, 10, 9),
+        "criterion": "signal_to_noise", "theory": "rem",
+    } | changes  # fmt: skip
+    return phase_diagram(manifold, **arguments)
+
+
+def axes_of(figure):
+    return [axes for subfigure in figure.subfigs for axes in subfigure.axes]
+
+
+def test_few_blocks_are_lines_with_a_legend(default_manifold):
+    found = diagram(default_manifold)
+    figure = phase_diagram_figure(found)
+    above, below = (axes for axes in axes_of(figure) if axes.get_xlabel())
+    labels = [text.get_text() for text in figure.subfigs[0].legends[0].get_texts()]
+    assert labels == ["$s_{0} = 1$", "$s_{1} = 0.09$", "$s_{2} = 0.0001$"]
+    assert len({line.get_linestyle() for line in above.lines if line.get_label() in labels}) == 3
+    # Solid and faint parts together show every critical time.
+    for block in range(3):
+        drawn = [line.get_ydata() for line in above.lines if len(np.atleast_1d(line.get_ydata())) == 8]
+        shown = np.fmax(drawn[2 * block], drawn[2 * block + 1])
+        np.testing.assert_allclose(shown, found.critical_time[block])
+    for axes in (above, below):
+        assert axes.get_xlabel()
+        assert axes.get_ylabel()
+    assert figure.get_size_inches()[0] == pytest.approx(3.4)
+
+
+def test_many_blocks_are_a_colour_scale():
+    found = diagram(Manifold(np.geomspace(1, 1e-3, 20), np.ones(20)))
+    figure = phase_diagram_figure(found)
+    assert not figure.subfigs[0].legends
+    assert any(axes.get_ylabel() == "local variance $s_b$" for axes in axes_of(figure))
+
+
+@pytest.mark.parametrize(
+    ("manifold", "changes"),
+    [
+        (Manifold([1.0, 0.1], [2, 3]), {"probe": Probe.origin()}),
+        (Manifold([0.0], [3]), {}),
+        (Manifold([1.0], [3]), {"local_variance": [1.0], "num_samples": [10.0, 100.0]}),
+        (Manifold(np.geomspace(1, 0.5, 9), np.ones(9)), {"probe": Probe.origin()}),
+    ],
+    ids=["no transition", "no variance", "one variance", "many blocks, no transition"],
+)
+def test_degenerate_diagrams_are_drawn(tmp_path, manifold, changes):
+    save_figure(phase_diagram_figure(diagram(manifold, **changes)), tmp_path / "figure")
+    assert (tmp_path / "figure.png").stat().st_size > 1000
+
+
+def test_sizes_that_overflow_are_drawn_by_their_logarithm():
+    found = diagram(Manifold([1.0], [300]), num_samples=None, log_num_samples=np.linspace(10, 900, 5))
+    above = axes_of(phase_diagram_figure(found))[0]
+    assert above.get_xlabel() == r"data-set size, $\log_{10} N$"
+    np.testing.assert_allclose(above.get_xlim(), np.array([10, 900]) / np.log(10))
+
+
+@pytest.mark.parametrize("name", ["ddpm", "ou"])
+def test_a_schedule_has_an_axis_of_its_own(default_manifold, name):
+    figure = phase_diagram_figure(on_schedule(diagram(default_manifold), name))
+    above = axes_of(figure)[0]
+    (clock,) = above.child_axes
+    figure.draw_without_rendering()
+    assert clock.get_ylabel() == f"time, schedule {name}"
+    np.testing.assert_allclose(clock.get_ylim(), above.get_ylim())
+    labels = [float(label.get_text()) for label in clock.get_yticklabels()]
+    assert len(labels) > 2
+    np.testing.assert_allclose(clock.get_yticks(), schedule_of(name).noise_variance(labels))
+
+
+def test_a_schedule_that_is_not_in_sight_has_none(tmp_path, default_manifold):
+    file = tmp_path / "late.json"
+    file.write_text('{"_class_name": "DDPMScheduler", "trained_betas": [0.9999, 0.9999]}')
+    above = axes_of(phase_diagram_figure(on_schedule(diagram(default_manifold), str(file))))[0]
+    assert not above.child_axes
+
+
+def test_a_schedule_where_data_have_no_variance(tmp_path):
+    found = on_schedule(diagram(Manifold([0.0], [3])), "ou")
+    save_figure(phase_diagram_figure(found), tmp_path / "figure")
+
+
+def test_files_are_the_same_every_time(tmp_path, default_manifold):
+    found = diagram(default_manifold)
+    for name in ("first", "second"):
+        save_figure(phase_diagram_figure(found), tmp_path / name)
+    for suffix in (".png", ".pdf"):
+        first, second = ((tmp_path / name).with_suffix(suffix).read_bytes() for name in ("first", "second"))
+        assert first == second
+
+
+def test_style_does_not_leak(default_manifold):
+    before = dict(mpl.rcParams)
+    phase_diagram_figure(diagram(default_manifold))
+    assert dict(mpl.rcParams) == before

@@ -1,0 +1,155 @@
+"""The spectrum as given and as taken from data."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from geomem import InputError, Manifold
+
+
+def test_leaves_are_float64():
+    manifold = Manifold([1, 2], (3, 4))
+    assert manifold.variances.dtype == manifold.multiplicities.dtype == jnp.float64
+    assert manifold.num_blocks == 2
+    assert not manifold.normalized
+
+
+def test_pytree_round_trip():
+    manifold = Manifold([1.0, 0.5], [1, 2], normalized=True)
+    leaves, structure = jax.tree.flatten(manifold)
+    rebuilt = jax.tree.unflatten(structure, leaves)
+    assert len(leaves) == 2
+    assert rebuilt.normalized
+    np.testing.assert_array_equal(rebuilt.variances, manifold.variances)
+
+
+def test_a_list_may_hold_tracers():
+    gradient = jax.grad(lambda s: Manifold([s, 0.1], [2, 5]).variances.sum())(1.0)
+    assert gradient == 1.0
+
+
+def test_gradient_passes_through():
+    gradient = jax.grad(lambda s: Manifold(s, jnp.array([2.0, 5.0])).variances.sum())(jnp.array([1.0, 0.1]))
+    np.testing.assert_array_equal(gradient, [1.0, 1.0])
+
+
+@pytest.mark.parametrize(
+    ("variances", "multiplicities", "message"),
+    [
+        ([1.0, -0.1], [1, 1], "the variance of block 1 is -0.1; it must be finite and not negative"),
+        ([np.nan], [1], "the variance of block 0 is nan"),
+        ([np.inf], [1], "the variance of block 0 is inf"),
+        ([], [], "non-empty list"),
+        ([[1.0]], [[1]], "non-empty list"),
+        ([1.0, 2.0], [1], "2 variances but 1 multiplicities"),
+        ([1.0], [0], "the multiplicity of block 0 is 0; it must be finite and a positive integer"),
+        ([1.0], [1.5], "the multiplicity of block 0 is 1.5"),
+        ([1.0], [np.nan], "the multiplicity of block 0 is nan"),
+        (["one"], [1], "is not a number or a list of numbers"),
+    ],
+)
+def test_bad_input_is_one_sentence(variances, multiplicities, message):
+    with pytest.raises(InputError, match=message) as caught:
+        Manifold(variances, multiplicities)
+    assert "\n" not in str(caught.value)
+
+
+def test_indicator():
+    manifold = Manifold([1.0, 0.5], [1, 2])
+    np.testing.assert_array_equal(manifold.indicator(1), [0.0, 1.0])
+    for block in (2, -1):
+        with pytest.raises(InputError, match=r"there is no block .*: the manifold has blocks 0 to 1"):
+            manifold.indicator(block)
+
+
+def test_block_variances_of_normalized_data():
+    manifold = Manifold([1.0, 0.5], [2, 4], normalized=True)
+    np.testing.assert_allclose(manifold.block_variances(), [0.25, 0.125])
+    np.testing.assert_array_equal(Manifold([1.0, 0.5], [2, 4]).block_variances(), [1.0, 0.5])
+
+
+def test_spectrum_of_data_equals_the_eigenvalues_of_the_covariance(rng):
+    data = rng.normal(size=(200, 7)) * np.array([5, 3, 2, 1, 0.5, 0.1, 0.01]) + 3
+    manifold = Manifold.from_data(data)
+    expected = np.linalg.eigvalsh(np.cov(data.T, bias=True))[::-1]
+    np.testing.assert_allclose(manifold.variances, expected, rtol=1e-10)
+    np.testing.assert_array_equal(manifold.multiplicities, np.ones(7))
+    uncentered = Manifold.from_data(data, center=False)
+    np.testing.assert_allclose(uncentered.variances, np.linalg.eigvalsh(data.T @ data / 200)[::-1], rtol=1e-10)
+
+
+def test_zeros_become_one_block(rng):
+    data = rng.normal(size=(50, 3)) @ rng.normal(size=(3, 10))
+    manifold = Manifold.from_data(data)
+    assert manifold.multiplicities.tolist() == [1, 1, 1, 7]
+    assert manifold.variances[-1] == 0
+    few = Manifold.from_data(rng.normal(size=(4, 10)))
+    assert few.multiplicities.tolist() == [1, 1, 1, 7]
+    constant = Manifold.from_data(np.ones((5, 3)))
+    assert (constant.variances.tolist(), constant.multiplicities.tolist()) == ([0.0], [3.0])
+
+
+@pytest.mark.parametrize("num_blocks", [1, 3, 8, 100])
+def test_grouping_keeps_trace_and_order(rng, num_blocks):
+    data = rng.normal(size=(500, 40)) * np.geomspace(10, 0.01, 40)
+    whole, grouped = Manifold.from_data(data), Manifold.from_data(data, num_blocks=num_blocks)
+    assert grouped.num_blocks == min(num_blocks, 40)
+    assert grouped.multiplicities.sum() == 40
+    np.testing.assert_allclose((grouped.variances * grouped.multiplicities).sum(), whole.variances.sum(), rtol=1e-12)
+    assert (np.diff(grouped.variances) < 0).all()
+    # Groups are runs of the ordered spectrum: every mean lies between its members' extremes.
+    ends = np.cumsum(np.asarray(grouped.multiplicities, dtype=int))
+    for start, end, mean in zip(np.append(0, ends[:-1]), ends, grouped.variances, strict=True):
+        assert whole.variances[end - 1] <= mean * (1 + 1e-12)
+        assert mean <= whole.variances[start] * (1 + 1e-12)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (np.ones((1, 3)), "1 row.s.; a covariance needs at least two"),
+        (np.array([[1.0, np.nan], [0, 0]]), "row 0 of the data holds NaN or infinity"),
+        (np.ones(3), r"shape \(3,\)"),
+        (np.ones((3, 0)), r"shape \(3, 0\)"),
+        (np.array([["a", "b"], ["c", "d"]]), "dtype <U1"),
+        (np.array([[1 + 1j]]), "dtype complex128"),
+        ([[1, 2], [3]], "rows differ in length"),
+        (np.array([[1e200, 1.0], [-1e200, 0.0]]), "too large"),
+        (np.array([[1e308, 1.0], [-1e308, 0.0], [1e308, 1e308]]), "too large"),
+    ],
+)
+def test_bad_data(data, message):
+    with pytest.raises(InputError, match=message):
+        Manifold.from_data(data)
+
+
+def test_bad_num_blocks(rng):
+    with pytest.raises(InputError, match="num_blocks is 0"):
+        Manifold.from_data(rng.normal(size=(5, 3)), num_blocks=0)
+
+
+def test_samples_have_the_spectrum():
+    manifold = Manifold([4.0, 0.25, 0.0], [1, 2, 1])
+    rows = manifold.sample(jax.random.key(0), 40_000)
+    assert rows.shape == (40_000, 4)
+    # The standard error of a variance estimate is s sqrt(2/N).
+    z = (rows[:, :3].var(axis=0) / np.array([4.0, 0.25, 0.25]) - 1) / np.sqrt(2 / 40_000)
+    assert (abs(z) < 4.5).all()
+    assert (rows[:, 3] == 0).all()
+    np.testing.assert_array_equal(rows, manifold.sample(jax.random.key(0), 40_000))
+
+
+def test_normalized_samples_lie_on_the_sphere():
+    rows = Manifold([4.0, 0.25], [3, 2], normalized=True).sample(jax.random.key(1), 100)
+    np.testing.assert_allclose(jnp.linalg.norm(rows, axis=1), 1.0, rtol=1e-14)
+
+
+def test_the_spectrum_is_taken_part_by_part(rng, monkeypatch):
+    data = (rng.normal(size=(1000, 6)) * np.geomspace(10, 1e-6, 6) + 100).astype(np.float32)
+    whole = Manifold.from_data(data)
+    monkeypatch.setattr("geomem.core.arguments._PART", 60)
+    np.testing.assert_allclose(Manifold.from_data(data).variances, whole.variances, rtol=1e-9)
+    centered = data.astype(float) - data.astype(float).mean(axis=0)
+    expected = np.linalg.svd(centered, compute_uv=False) ** 2 / 1000
+    np.testing.assert_allclose(whole.variances, expected, rtol=1e-9)

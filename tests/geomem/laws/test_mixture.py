@@ -1,0 +1,218 @@
+"""Gaussian mixtures: what classes add to the theory, against simulation and against a single Gaussian."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.scipy.special import logsumexp
+from scipy.integrate import quad
+from scipy.stats import norm
+
+from geomem import (
+    GaussianMixture,
+    InputError,
+    Manifold,
+    Probe,
+    Status,
+    cloning_curve,
+    critical_size,
+    critical_time,
+    dominance_radius,
+    trajectory_times,
+)
+from geomem.laws.classes import class_terms, over_probes
+from geomem.laws.classes import mixture_excess as excess_of
+
+MANIFOLD = Manifold([1.0, 0.2], [3, 7])
+CRITERIA = ("condensation", "participation", "signal_to_noise")
+PROBES = (Probe.along(), Probe.random_direction(2.0))
+
+
+def three_classes() -> GaussianMixture:
+    centers = np.random.default_rng(0).normal(size=(3, 6))
+    return GaussianMixture([0.2, 0.3, 0.5], centers, Manifold([1.0, 0.1], [2, 4]))
+
+
+@pytest.mark.parametrize("criterion", CRITERIA)
+@pytest.mark.parametrize("probe", PROBES)
+def test_classes_at_one_place_are_one_gaussian(criterion, probe):
+    question = {"num_samples": [100, 1e5], "criterion": criterion, "theory": "rem", "probe": probe}
+    law = GaussianMixture([0.3, 0.7], np.zeros((2, 10)), MANIFOLD)
+    for block in (0, 1):
+        ours, theirs = critical_time(law, block, **question), critical_time(MANIFOLD, block, **question)
+        np.testing.assert_allclose(ours.value, theirs.value, rtol=1e-10)
+        np.testing.assert_array_equal(ours.status, theirs.status)
+
+
+def test_a_class_far_away_halves_the_samples():
+    law = GaussianMixture([0.5, 0.5], np.stack([np.zeros(10), np.full(10, 1e4)]), MANIFOLD)
+    for criterion in CRITERIA:
+        question = {"criterion": criterion, "theory": "rem"}
+        sizes = critical_size(law, 0, noise_variance=[0.1, 0.5], **question).log_value
+        of_one = critical_size(MANIFOLD, 0, noise_variance=[0.1, 0.5], **question).log_value
+        np.testing.assert_allclose(sizes, np.asarray(of_one) + np.log(2), rtol=1e-10)
+
+
+def test_at_the_origin_a_direction_between_the_centers_is_silent_and_condensation_is_found():
+    law = GaussianMixture.two_classes(4.0, Manifold([1.0, 1.0], [1, 9]))
+    question = {"num_samples": 1000, "theory": "rem", "probe": Probe.origin()}
+    assert critical_time(law, 1, criterion="condensation", **question).status == Status.CONVERGED
+    assert critical_time(law, 1, criterion="signal_to_noise", **question).status == Status.NO_TRANSITION
+
+
+def test_signal_to_noise_against_simulation():
+    """Leading order at large N: the mean and variance of the empirical score between the centers."""
+    law = GaussianMixture.two_classes(2.0, Manifold([1.0, 0.5], [1, 3]))
+    time, size, sets = 1.0, 4000, 400
+    x = np.zeros(4)
+    x[0] = np.sqrt(time)
+    from geomem import score
+
+    draws = jax.random.split(jax.random.key(3), sets)
+    scores = np.array([float(score(x, np.asarray(law.sample(key, size)), time)[0]) for key in draws])
+    ratio = np.mean(scores) ** 2 / np.var(scores, ddof=1)
+    kept = critical_size(law, 0, noise_variance=time, criterion="signal_to_noise", theory="rem")
+    spread = np.sqrt(2 / sets)  # of the logarithm of a variance; the mean is known far better
+    assert abs(np.log(ratio) - (np.log(size) - float(kept.log_value))) < 4 * spread
+
+
+@pytest.mark.parametrize("time", [0.1, 1.0, 10.0])
+def test_information_of_classes_against_simulation(time):
+    law, count = three_classes(), 100_000
+    at = jnp.asarray(time)
+    x = law.sample(jax.random.key(1), count) + np.sqrt(time) * jax.random.normal(jax.random.key(2), (count, 6))
+    variances = law.manifold.axis_deviations() ** 2 + time
+    each = -0.5 * jnp.sum((x[:, None] - law.centers[None]) ** 2 / variances[None, None], axis=2)
+    densities = logsumexp(each, axis=1, b=law.weights[None])
+    measured = -np.asarray(densities) - 3.0  # less the d/2 of a single class
+    error = measured.std() / np.sqrt(count)
+    assert abs(measured.mean() + float(class_terms(law, at).noised)) < 4 * error + 3e-4
+
+
+def test_the_excess_has_no_slope_at_noised_points():
+    """The mean energy of a noised point is d/2 whatever the law."""
+    law = GaussianMixture.two_classes(3.0, MANIFOLD)
+    time = jnp.asarray(0.7)
+
+    def mean(tilt):
+        return over_probes(
+            law, lambda _, excess: excess_of(law.weights, excess), time, tilt, law.manifold.variances + time
+        )
+
+    assert abs(jax.grad(mean)(1.0)) < 1e-12
+
+
+def test_trajectory_times_of_separated_and_merged_classes():
+    separated = trajectory_times(GaussianMixture.two_classes(1e5, MANIFOLD), num_samples=[200, 2e4])
+    merged = trajectory_times(GaussianMixture([0.4, 0.6], np.zeros((2, 10)), MANIFOLD), num_samples=[100, 1e4])
+    of_one = trajectory_times(MANIFOLD, num_samples=[100, 1e4])
+    for name in ("collapse", "onset", "held_out", "generalization"):
+        expected = getattr(of_one, name).value
+        np.testing.assert_allclose(getattr(separated, name).value, expected, rtol=1e-9)
+        np.testing.assert_allclose(getattr(merged, name).value, expected, rtol=1e-9)
+    np.testing.assert_array_equal(of_one.speciation.status, Status.NO_TRANSITION)
+    np.testing.assert_allclose(separated.speciation.value, 1e5)  # Lambda = 1 + |m|^2
+
+
+@pytest.mark.parametrize("within", [1e-12, 0.01, 1.0, 100.0])
+def test_speciation_is_at_the_variance_between_classes_whatever_that_within(within):
+    law = GaussianMixture.two_classes(0.25, Manifold([within, 0.0], [1, 3]))
+    times = trajectory_times(law, num_samples=[10.0, 1e6])
+    np.testing.assert_allclose(times.speciation.value, 0.25, rtol=1e-12)
+    assert times.speciation.status.tolist() == [Status.CONVERGED] * 2
+    # Lambda - s where this direction is the leading one, as it is of one variance in all directions.
+    flat = GaussianMixture.two_classes(0.25, Manifold([within], [4]))
+    found = float(trajectory_times(flat, num_samples=10.0).speciation.value)
+    assert found == pytest.approx(float(flat.largest_variance) - within, rel=1e-12, abs=1e-13)
+
+
+def test_speciation_of_oblique_classes_is_the_largest_variance_between_them():
+    law = three_classes()
+    weights, centers = np.asarray(law.weights), np.asarray(law.centers)
+    between = np.cov(centers.T, aweights=weights, bias=True)
+    found = float(trajectory_times(law, num_samples=10.0).speciation.value)
+    assert found == pytest.approx(np.linalg.eigvalsh(between)[-1], rel=1e-12)
+
+
+def test_all_times_scale_with_the_data():
+    law, factor = three_classes(), 25.0
+    scaled = GaussianMixture(law.weights, 5.0 * law.centers, Manifold([25.0, 2.5], [2, 4]))
+    for one, other in zip(*(trajectory_times(each, num_samples=50.0) for each in (law, scaled)), strict=True):
+        assert float(other.value / one.value) == pytest.approx(factor, rel=1e-9)
+
+
+@pytest.mark.parametrize("centers", [np.zeros((2, 4)), np.full((3, 4), 1e4 / 3)])
+def test_classes_at_one_place_do_not_speciate(centers):
+    weights = [0.1, 0.9] if len(centers) == 2 else [0.1, 0.2, 0.7]
+    law = GaussianMixture(weights, centers, Manifold([100.0], [4]))
+    times = trajectory_times(law, num_samples=10.0)
+    assert int(times.speciation.status) == Status.NO_TRANSITION
+    assert np.isnan(float(times.speciation.value))
+
+
+def test_largest_eigenvalue_is_that_of_the_covariance():
+    law = three_classes()
+    mean = np.asarray(law.weights) @ np.asarray(law.centers)
+    between = (np.asarray(law.centers) - mean).T @ np.diag(law.weights) @ (np.asarray(law.centers) - mean)
+    whole = np.diag(np.asarray(law.manifold.axis_deviations()) ** 2) + between
+    assert float(law.largest_variance) == pytest.approx(np.linalg.eigvalsh(whole)[-1], rel=1e-12)
+
+
+def test_samples_have_the_law_s_moments():
+    law, count = three_classes(), 200_000
+    samples = np.asarray(law.sample(jax.random.key(0), count))
+    mean = np.asarray(law.weights) @ np.asarray(law.centers)
+    assert np.all(np.abs(samples.mean(axis=0) - mean) < 5 * samples.std(axis=0) / np.sqrt(count))
+    assert np.linalg.eigvalsh(np.cov(samples.T))[-1] == pytest.approx(float(law.largest_variance), rel=0.02)
+
+
+def test_cloning_curve_is_the_published_integral():
+    law = GaussianMixture.two_classes(16.0, Manifold([1.5], [16]))
+    clocks = np.array([0.3, 1.0, 1.5, 3.0])
+    curve = cloning_curve(law, noise_variance=np.expm1(2 * clocks)).value.values
+    for clock, value in zip(clocks, curve, strict=True):
+        place = 4.0 * np.exp(-clock)
+        spread = np.sqrt(-np.expm1(-2 * clock) + 1.5 * np.exp(-2 * clock))
+
+        def integrand(y, place=place, spread=spread):
+            up, down = norm.pdf(y, place, spread), norm.pdf(y, -place, spread)
+            return 0.5 * (up**2 + down**2) / (up + down)
+
+        assert value == pytest.approx(quad(integrand, -place - 8, place + 8, epsabs=1e-12)[0], abs=1e-10)
+
+
+def test_cloning_at_speciation():
+    """0.7752 for well separated classes (arXiv:2402.18491)."""
+    law = GaussianMixture.two_classes(1e8, Manifold([1.0], [4]))
+    time = trajectory_times(law, num_samples=1000).speciation.value
+    assert float(cloning_curve(law, noise_variance=time).value[0]) == pytest.approx(0.7752, abs=5e-5)
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda: GaussianMixture([0.5, 0.6], np.zeros((2, 10)), MANIFOLD), "add to one"),
+        (lambda: GaussianMixture([[0.5, 0.5]], np.zeros((2, 10)), MANIFOLD), "one per class"),
+        (lambda: GaussianMixture([0.5, 0.5], np.zeros((2, 9)), MANIFOLD), r"of shape \(2, 10\)"),
+        (lambda: GaussianMixture([1.0], np.full((1, 10), np.nan), MANIFOLD), "must be finite"),
+        (lambda: GaussianMixture([1.0], np.zeros((1, 10)), Manifold([1.0], [10], normalized=True)), "normalized"),
+        (lambda: GaussianMixture.two_classes(-1.0, MANIFOLD), "squared length"),
+        (lambda: dominance_radius(three_classes(), noise_variance=1.0, num_samples=10), "mixture"),
+    ],
+)
+def test_bad_mixtures_are_refused(make, sentence):
+    with pytest.raises(InputError, match=sentence):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("question", "sentence"),
+    [
+        ({"theory": "finite_n"}, "does not know mixtures"),
+        ({"theory": "rem", "probe": Probe.typical()}, "depends on a class"),
+        ({"theory": "nonsense"}, "no theory"),
+    ],
+)
+def test_what_mixtures_do_not_have_is_refused(question, sentence):
+    with pytest.raises(InputError, match=sentence):
+        critical_time(three_classes(), 0, num_samples=100, criterion="participation", **question)

@@ -1,0 +1,137 @@
+"""Averages over data sets at finite N: against mpmath, published digits, limits, and drawn data sets."""
+
+import json
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from geomem import InputError, Manifold, Probe, Status, quenched, theory_versus_simulation
+
+REFERENCE = Path(__file__).parent.parent / "data" / "finite_n_reference.json"
+
+
+def test_ratios_and_participation_of_the_default_manifold(default_manifold):
+    """The values of simulations of 2000 data sets, N = 1000."""
+    times = [0.3, 0.1, 0.05, 0.02]
+    of_0 = quenched(default_manifold, 0, noise_variance=times, num_samples=1000)
+    of_1 = quenched(default_manifold, 1, noise_variance=times, num_samples=1000)
+    assert of_0.signal_to_noise.shape == (4,)
+    assert (np.abs(of_0.signal_to_noise - np.array([38.56, 1.528, 0.1146, 0.0029])) < [5e-3, 5e-4, 5e-5, 5e-5]).all()
+    assert (np.abs(of_1.signal_to_noise - np.array([876.3, 61.8, 6.870, 0.2649])) < [0.05, 0.05, 5e-4, 5e-5]).all()
+    assert abs(float(of_0.participation[3]) - 0.2417) < 5e-5
+
+
+def test_deep_condensation_of_a_flat_spectrum():
+    """Where a step that is too coarse gives -1570 while the weights still sum to one."""
+    probes = (Probe.origin(), Probe.along())
+    found = [quenched(Manifold([1.0], [30]), 0, noise_variance=0.002, num_samples=100, probe=one) for one in probes]
+    assert all(one.status == Status.CONVERGED for one in found)
+    assert abs(float(found[1].log_partition) + 3549.468) < 1e-3
+
+
+def test_mpmath_at_30_digits():
+    rows = json.loads(REFERENCE.read_text())
+    for row in rows:
+        kind, amplitude = row["probe"]
+        probe = getattr(Probe, kind)(amplitude) if kind in ("along", "random_direction") else getattr(Probe, kind)()
+        found = quenched(
+            Manifold(row["variances"], row["multiplicities"]),
+            row["block"],
+            noise_variance=row["noise_variance"],
+            num_samples=row["num_samples"],
+            probe=probe,
+            log_planted=row["log_planted"],
+        )
+        assert found.status == Status.CONVERGED, row
+        for name in ("log_partition", "participation", "score_mean", "score_variance", "second_moment"):
+            expected = float(row[name])
+            assert abs(float(getattr(found, name)) - expected) <= 1e-9 * abs(expected) + 1e-14, (name, row)
+
+
+def test_large_n_tends_to_the_population(default_manifold):
+    found = quenched(default_manifold, 0, noise_variance=0.1, log_num_samples=[20.0, 30.0, 34.0])
+    error = np.abs(np.asarray(found.score_mean) / (-np.sqrt(0.1) / 1.1) - 1)
+    assert (error < [1e-5, 1e-9, 1e-9]).all()
+
+
+def test_two_samples_keep_participation_above_one_half(default_manifold):
+    found = quenched(default_manifold, 0, noise_variance=[1e3, 1.0], num_samples=2)
+    assert (found.participation > 0.5).all()
+
+
+def test_a_planted_sample_takes_its_weight(default_manifold):
+    """At a size where the others weigh nothing; and vanishing weight changes nothing."""
+    heavy = quenched(default_manifold, 0, noise_variance=1e-3, num_samples=10, log_planted=-1e-3)
+    assert float(heavy.planted_weight) > 0.9
+    without = quenched(default_manifold, 0, noise_variance=0.1, num_samples=1000)
+    light = quenched(default_manifold, 0, noise_variance=0.1, num_samples=1000, log_planted=-200.0)
+    np.testing.assert_allclose(light.score_variance, without.score_variance, rtol=1e-9)
+
+
+def test_shapes_and_bad_lanes(default_manifold):
+    found = quenched(default_manifold, 0, noise_variance=[[0.1, -1.0], [np.nan, 1.0]], num_samples=[10.0, np.inf, 1.0])
+    assert found.participation.shape == (2, 2, 3)
+    status = np.asarray(found.status)
+    assert (status[0, 1] == Status.INVALID).all()
+    assert status[0, 0].tolist() == [Status.CONVERGED, Status.INVALID, Status.INVALID]
+    assert np.isnan(np.asarray(found.participation)[status != 0]).all()
+
+
+def test_too_deep_condensation_is_said():
+    found = quenched(Manifold([1.0], [1000]), 0, noise_variance=1e-4, num_samples=2.0, probe=Probe.origin())
+    assert found.status == Status.OUT_OF_VALIDITY
+    assert np.isnan(found.participation)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"noise_variance": 0.0}, "noise variance is 0; it must be positive"),
+        ({"noise_variance": 0.1, "log_planted": 0.5}, "planted weight must be above 0 and at most 1"),
+        ({"noise_variance": 0.1, "num_samples": 1}, "at least 2"),
+        ({"noise_variance": 0.1, "block": 7}, "no block 7"),
+    ],
+)
+def test_bad_input_is_one_sentence(default_manifold, arguments, message):
+    arguments = {"num_samples": 10, "block": 0} | arguments
+    with pytest.raises(InputError, match=message):
+        quenched(default_manifold, arguments.pop("block"), **arguments)
+
+
+def test_normalized_data_are_refused():
+    with pytest.raises(InputError, match="does not know normalized data"):
+        quenched(Manifold([1.0], [3], normalized=True), 0, noise_variance=0.1, num_samples=10)
+
+
+def test_simulation_of_one_cell_agrees(default_manifold):
+    table = theory_versus_simulation(
+        default_manifold, 1, noise_variance=0.1, num_samples=50, num_datasets=2000, key=jax.random.key(5)
+    )
+    assert (abs(table.z) < 4.5).all()
+    with pytest.raises(InputError, match="one whole number"):
+        theory_versus_simulation(
+            default_manifold, 1, noise_variance=0.1, num_samples=10.5, num_datasets=20, key=jax.random.key(5)
+        )
+
+
+@pytest.mark.slow  # draws 108 000 data sets
+def test_z_scores_of_many_cells(default_manifold):
+    """216 cells where many samples are active: the score's fourth moment, which is its variance's error bar, exists.
+
+    Where few are, it is carried by single data sets and the error bar of any number of them is too small.
+    """
+    times, scores = (0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0), []
+    for size in (30, 100, 300):
+        for block in (0, 1):
+            for time in times:
+                key = jax.random.key(1000 + len(scores))
+                table = theory_versus_simulation(
+                    default_manifold, block, noise_variance=time, num_samples=size, num_datasets=2000, key=key
+                )
+                scores.append(table.z.values)
+    z = np.concatenate(scores)
+    assert len(z) == 216
+    assert np.abs(z).max() < 4.5
+    assert 0.6 < np.mean(z**2) < 1.5

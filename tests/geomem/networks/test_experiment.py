@@ -1,0 +1,153 @@
+"""Experiments read from TOML: presets, every kind of mistake, and the training sets that they ask for."""
+
+import numpy as np
+import pytest
+
+from geomem import InputError, Manifold
+from geomem.networks.data_sets import training_sets
+from geomem.networks.experiment import PRESETS, Data, read_experiment
+
+SMALL = """
+[data]
+num_samples = [4, 9]
+num_held_out = 5
+variances = [1, 0.25]
+multiplicities = [2, 3]
+
+[network]
+width = 16
+
+[training]
+num_steps = 20
+learning_rate = 1e-3
+seeds = [3]
+
+[measures]
+steps = [5, 10]
+"""
+
+
+def written(tmp_path, text):
+    file = tmp_path / "experiment.toml"
+    file.write_text(text)
+    return file
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_are_experiments(name):
+    experiment = read_experiment(name)
+    assert len(experiment.data.num_samples) >= 4
+
+
+def test_keys_are_read(tmp_path):
+    experiment = read_experiment(written(tmp_path, SMALL))
+    assert experiment.data == Data(num_samples=(4, 9), num_held_out=5, variances=(1.0, 0.25), multiplicities=(2.0, 3.0))
+    assert experiment.training.network.width == 16
+    assert experiment.training.learning_rate == 1e-3
+    assert experiment.seeds == (3,)
+    assert experiment.steps == (5, 10, 20)
+
+
+def test_a_unet_learns_its_shape_from_the_images(tmp_path):
+    text = '[data]\nsource = "digits"\nnum_samples = [10]\n[network]\nkind = "unet"\n[training]\nnum_steps = 5\n'
+    assert read_experiment(written(tmp_path, text)).training.network.image_shape == (8, 8, 1)
+    with pytest.raises(InputError, match=r"no key 'image_shape' in \[network\]"):
+        read_experiment(written(tmp_path, text.replace('"unet"', '"unet"\nimage_shape = [4, 4, 1]')))
+
+
+@pytest.mark.parametrize("changed", [{"multiplicities": (2.0, 1e15, 1.0)}, {"num_samples": (4, 10**14)}])
+def test_more_than_memory_holds_is_refused(changed):
+    with pytest.raises(InputError, match="are too many to be drawn at once"):
+        training_sets(Data(**({"num_samples": (4,)} | changed)), (0,), 4)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ("[network]", "[net]", "no section 'net'; the sections are data, network, training, measures"),
+        ("width = 16", "widht = 16", r"no key 'widht' in \[network\]; its keys are width"),
+        ("width = 16", 'kind = "mlpp"', "network.kind is 'mlpp'; choose one of mlp, unet"),
+        ("width = 16", "width = 16.5", "network.width is 16.5; it must be a whole number"),
+        ("width = 16", "width = true", "network.width is True; it must be a whole number"),
+        ("num_samples = [4, 9]", "", r"\[data\] has no num_samples"),
+        ("num_samples = [4, 9]", "num_samples = 4", "data.num_samples is 4; it must be a list"),
+        ("num_samples = [4, 9]", "num_samples = [9, 4]", "must be increasing sizes from 2"),
+        ("num_samples = [4, 9]", "num_samples = [1, 4]", "must be increasing sizes from 2"),
+        ("num_samples = [4, 9]", 'num_samples = [4, 9]\nembedding = "torus"', "choose one of none, sphere, tanh"),
+        ("num_held_out = 5", "num_held_out = 1", "data.num_held_out is 1; it must be at least 2"),
+        ("seeds = [3]", "seeds = [3, 3]", "must be different whole numbers"),
+        ("steps = [5, 10]", "steps = [5, 20]", "must be increasing and below training.num_steps, 20"),
+        ("steps = [5, 10]", "first = 2\nlast = 1", "must be rising variances"),
+        ("steps = [5, 10]", 'protocol = "magic"', "no protocol 'magic'"),
+        ("steps = [5, 10]", "count = 1", "measures.count is 1; it must be from 2 to 1000000"),
+        ("steps = [5, 10]", "count = 100000000000000000", "measures.count is 1.*; it must be from 2 to 1000000"),
+        ("steps = [5, 10]", "first = 1e-320", "must be rising variances, from 1e-36"),
+        ("seeds = [3]", "seeds = [9223372036854775808]", r"must be different whole numbers from 0 to 2\^63 - 1"),
+        ("seeds = [3]", "seed = 3", r"no key 'seed' in \[training\]; its keys are num_steps,.* seeds"),
+        ("seeds = [3]", 'network = "unet"', r"no key 'network' in \[training\]"),
+        ("learning_rate = 1e-3", "sigma_max = 1e200", "from 1e-18 to 1e18"),
+        ("learning_rate = 1e-3", f"learning_rate = 1{'0' * 400}", "learning_rate is inf; it must be positive"),
+        ("width = 16", "hight = 16", r"no key 'hight' in \[network\]; .* kind"),
+        ("width = 16", "width = 10000000000", "positive integer up to 65536"),
+        ("width = 16", 'kind = "unet"', "'unet', a network for images; set data.source"),
+        ("num_held_out = 5", "num_held_out = 5\nradius = 2", "data.radius does nothing with source 'manifold'"),
+        ("num_held_out = 5", 'source = "digits"', "data.variances does nothing with source 'digits'"),
+        ("[measures]", "[measures", "is no TOML file"),
+        ("[data]", "network = 3\n[data]", "'network' is no section"),
+    ],
+)
+def test_mistakes_are_named(tmp_path, old, new, sentence):
+    assert old in SMALL
+    text = SMALL.replace(old, new)
+    if new.startswith("network ="):
+        text = text.replace("[network]\nwidth = 16\n", "")
+    with pytest.raises(InputError, match=sentence):
+        read_experiment(written(tmp_path, text))
+
+
+def test_a_file_that_is_none(tmp_path):
+    with pytest.raises(InputError, match=r"no file 'nothing.toml', and the presets are"):
+        read_experiment("nothing.toml")
+    (tmp_path / "binary.toml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InputError, match="is no TOML file"):
+        read_experiment(tmp_path / "binary.toml")
+    with pytest.raises(InputError, match="cannot be read"):
+        read_experiment(tmp_path)
+
+
+def test_sets_of_a_manifold():
+    data = Data(num_samples=(4, 9), num_held_out=7)
+    sets = training_sets(data, (0, 5), 4)
+    again = training_sets(data, (5,), 4)
+    assert [rows.shape for rows in sets.of_seed] == [(9, 30)] * 2
+    np.testing.assert_array_equal(sets.of_seed[1], again.of_seed[0])
+    np.testing.assert_array_equal(sets.held_out, again.held_out)
+    assert np.ptp([sets.of_seed[0][0, 0], sets.of_seed[1][0, 0], sets.held_out[0, 0]]) > 0
+    assert sets.exact
+    assert sets.manifold.num_blocks == 3
+
+
+@pytest.mark.parametrize(("embedding", "dims"), [("sphere", 31), ("tanh", 100)])
+def test_embedded_sets_are_measured_along_their_principal_axes(embedding, dims):
+    sets = training_sets(Data(num_samples=(40,), embedding=embedding, num_held_out=300), (0,), 4)
+    assert sets.held_out.shape == (300, dims)
+    assert not sets.exact
+    np.testing.assert_allclose(sets.axes.T @ sets.axes, np.eye(dims), atol=1e-12)
+    along = np.var(sets.held_out @ sets.axes, axis=0)
+    assert (np.diff(along) < 1e-12).all()
+    assert Manifold.from_data(sets.held_out).variances[0] == pytest.approx(along[0])
+
+
+def test_held_out_images_are_in_no_training_set():
+    sets = training_sets(Data(source="digits", num_samples=(1500,), num_held_out=297), (0, 1), 4)
+    held_out = {row.tobytes() for row in sets.held_out}
+    for rows in sets.of_seed:
+        assert not held_out & {row.tobytes() for row in rows}
+        assert len(np.unique(rows, axis=0)) == 1500
+    with pytest.raises(InputError, match=r"digits has 1797 images; .* ask for 1500 \+ 298"):
+        training_sets(Data(source="digits", num_samples=(1500,), num_held_out=298), (0,), 4)
+
+
+def test_embedding_of_images_is_refused():
+    with pytest.raises(InputError, match="leave it out for images"):
+        Data(source="digits", num_samples=(10,), embedding="tanh")
