@@ -28,7 +28,7 @@ from geomem.files.checkpoint import load_checkpoint, save_checkpoint
 from geomem.files.writing import output_folder
 from geomem.networks.architectures import network_score
 from geomem.networks.config import TrainConfig, config_record, static
-from geomem.networks.steps import DRAWN_NUMBERS, State, advance, history_row, initial_states, padded
+from geomem.networks.steps import DRAWN_NUMBERS, State, advance, held_out_loss, history_row, initial_states, padded
 
 _ROW = 1000  # steps that one row of the history averages over
 _DRAWN = 50  # steps at most whose draws are made at once; step by step they would add half to the time
