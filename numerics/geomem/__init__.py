@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from geomem.boundaries.trajectories import flow_basin_radius as flow_basin_radius
     from geomem.boundaries.trajectories import trajectory_times as trajectory_times
     from geomem.boundaries.uncertainty import critical_times_of_data as critical_times_of_data
+    from geomem.core.progress import progress as progress
     from geomem.core.results import Transition as Transition
     from geomem.core.status import InputError as InputError
     from geomem.core.status import Status as Status
@@ -143,6 +144,7 @@ _MODULE_OF = {
     "phase_diagram": "boundaries.diagram",
     "phase_diagram_figure": "figures.diagram",
     "predicted_spectrum": "studies.spectrum",
+    "progress": "core.progress",
     "quenched": "levels.quenched",
     "resolved_dimension": "boundaries.phases",
     "sampling_grid": "empirical.sampling",

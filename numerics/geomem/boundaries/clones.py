@@ -9,7 +9,8 @@ from jaxtyping import Array
 from geomem.boundaries.excess_entropy import planted_averages, scramble_error
 from geomem.boundaries.trajectories import checked_log_sizes
 from geomem.core.arguments import Numbers, listed_noise_variances, positive_noise_variances
-from geomem.core.results import SQUARED, described, entropy_curve, provenance, size_of, with_status
+from geomem.core.provenance import provenance
+from geomem.core.results import SQUARED, described, entropy_curve, size_of, with_status
 from geomem.core.status import InputError
 from geomem.laws.classes import over_probes
 from geomem.laws.manifold import Manifold
@@ -24,7 +25,6 @@ def expected_collapse_probability(
     noise_variance: Numbers,
     num_samples: Numbers | None = None,
     log_num_samples: Numbers | None = None,
-    progress: bool = False,
 ) -> xr.Dataset:
     """Probability that two trajectories of the empirical reverse process, cloned at t, end at the same sample.
 
@@ -35,7 +35,7 @@ def expected_collapse_probability(
     if np.ndim(log_size) != 0:
         raise InputError("the collapse probability is predicted for one data-set size at a time")
     times = listed_noise_variances(noise_variance)
-    _, values = planted_averages(law, times, float(np.asarray(log_size)), progress)
+    _, values = planted_averages(law, times, float(np.asarray(log_size)))
     dimension = float(dimension_of(law))
     size = size_of(float(np.asarray(log_size)))
     curve = entropy_curve(times, values.mean(axis=1), scramble_error(values), size, dimension, law_record(law))

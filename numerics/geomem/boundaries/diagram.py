@@ -8,7 +8,8 @@ import xarray as xr
 from geomem.boundaries.explicit import solve_lanes
 from geomem.boundaries.implicit import solve_quenched
 from geomem.core.arguments import Numbers, as_log_sizes, float_array
-from geomem.core.results import SQUARED, described, provenance, status_attributes
+from geomem.core.provenance import provenance
+from geomem.core.results import SQUARED, described, status_attributes
 from geomem.core.status import InputError
 from geomem.laws.manifold import Manifold
 from geomem.laws.probe import Probe
@@ -25,7 +26,6 @@ def phase_diagram(
     criterion: str,
     theory: str,
     probe: Probe = Probe.along(),
-    progress: bool = False,
 ) -> xr.Dataset:
     """Critical times of every block at every size, and of one block as its variance is swept.
 
@@ -35,7 +35,6 @@ def phase_diagram(
         local_variance: variances given to `block` in turn, the rest of the spectrum fixed.
         block: the swept block.
         criterion, theory, probe: as for `critical_time`.
-        progress: show a progress bar on stderr; level `finite_n` takes seconds per block.
 
     Returns:
         A data set over `block`, `num_samples` and `local_variance` with, in squared units of the data,
@@ -76,9 +75,7 @@ def phase_diagram(
     probed = np.concatenate([np.eye(manifold.num_blocks), np.tile(swept_block, (len(swept_values), 1))])
     lanes = manifold.with_variances(jnp.asarray(variances))
     if rule.level == "finite_n":
-        times, status, opening, swept_slope, probe_slope = solve_quenched(
-            rule, lanes, probed, probe, log_sizes, progress
-        )
+        times, status, opening, swept_slope, probe_slope = solve_quenched(rule, lanes, probed, probe, log_sizes)
     else:
         solved, opening, swept_slope, probe_slope = jax.tree.map(
             np.asarray, solve_lanes(rule, lanes, jnp.asarray(probed), probe, jnp.asarray(log_sizes))

@@ -27,7 +27,6 @@ def expected_excess_entropy(
     num_samples: Numbers | None = None,
     log_num_samples: Numbers | None = None,
     theory: str,
-    progress: bool = False,
 ) -> xr.Dataset:
     """Mean excess entropy f over data sets of one size, in nats per dimension.
 
@@ -39,7 +38,6 @@ def expected_excess_entropy(
         theory: `rem` (also called `asymptotic`), max(0, (ln N - I)/d) with the mutual information I; or
             `finite_n`, exact but for quasi-random integration over the points, whose standard error is `error`.
             The latter takes a second per noise variance.
-        progress: show a progress bar on stderr.
 
     Returns:
         A data set with `value` and `error` over `noise_variance`, and at level `finite_n` `status`: NaN and
@@ -64,7 +62,7 @@ def expected_excess_entropy(
         raise InputError(f"there is no theory {theory!r} of the excess entropy; choose finite_n or rem")
     if not isinstance(law, (Manifold, GaussianMixture)):
         raise InputError("theory 'finite_n' does not know random manifolds; use theory 'rem'")
-    log_own, _ = planted_averages(law, times, size, progress)
+    log_own, _ = planted_averages(law, times, size)
     dimension = float(dimension_of(law))
     values = np.asarray(excess(-log_own, dimension))
     curve = entropy_curve(times, values.mean(axis=1), scramble_error(values), size_of(size), dimension, law_record(law))
@@ -72,10 +70,10 @@ def expected_excess_entropy(
 
 
 def planted_averages(
-    law: Manifold | GaussianMixture, times: np.ndarray, log_size: float, progress: bool
+    law: Manifold | GaussianMixture, times: np.ndarray, log_size: float
 ) -> tuple[Float[np.ndarray, "times scrambles"], Float[np.ndarray, "times scrambles"]]:
     mixture, rows = as_mixture(law), []
-    with bar(progress, "noise variances", len(times)) as report:
+    with bar("noise variances", len(times)) as report:
         for time in times:
             rows.append(typical_averages(mixture, float(time), log_size, planted=True))
             report(len(rows))

@@ -146,11 +146,10 @@ def solve_quenched(
     indicators: Float[np.ndarray, "lanes blocks"],
     probe: Probe,
     log_sizes: Float[np.ndarray, " sizes"],
-    progress: bool,
 ) -> tuple[np.ndarray, ...]:
     """Critical times, status, opening times and both sensitivities at level finite_n."""
     rows = []
-    with bar(progress, "critical times", len(indicators)) as report:
+    with bar("critical times", len(indicators)) as report:
         for lane in range(len(indicators)):
             law = Manifold(manifolds.variances[lane], manifolds.multiplicities[lane])
             indicator = jnp.asarray(indicators[lane])
@@ -173,7 +172,6 @@ def linear_times(
     variances: Float[np.ndarray, "spectra blocks"],
     probe: Probe,
     log_sizes: Float[np.ndarray, " sizes"],
-    progress: bool,
 ) -> tuple[Float[np.ndarray, "spectra blocks sizes"], Int8[np.ndarray, "blocks sizes"]]:
     """Logarithms of critical times at level finite_n, and the status of the first spectrum, the manifold's own.
 
@@ -185,7 +183,7 @@ def linear_times(
     log_times = np.zeros((len(variances), len(blocks), len(log_sizes)))
     status = np.zeros(log_times.shape[1:], dtype=np.int8)
     law = Manifold(variances[1], manifold.multiplicities)
-    with bar(progress, "critical times", len(blocks)) as report:
+    with bar("critical times", len(blocks)) as report:
         for block in blocks:
             for place, spectrum in enumerate((manifold, law)):
                 found = critical_time(

@@ -58,19 +58,17 @@ def resolved_dimension(
     log_num_samples: Numbers | None = None,
     theory: str,
     probe: Probe = Probe.along(),
-    progress: bool = False,
 ) -> Float[np.ndarray, "..."]:
     """D(t, N), the number of directions that are open and whose signal-to-noise ratio exceeds one.
 
-    Shape: noise variances + sizes; NaN where the phase of some block is unknown. `progress` shows a
-    progress bar over the blocks on stderr.
+    Shape: noise variances + sizes; NaN where the phase of some block is unknown.
 
     Raises:
         InputError: as `phase`.
     """
     total = 0.0
     counts = np.asarray(manifold.multiplicities)
-    with bar(progress, "resolved dimension", len(counts)) as report:
+    with bar("resolved dimension", len(counts)) as report:
         for block, count in enumerate(counts):
             words = phase(
                 manifold,

@@ -10,7 +10,8 @@ from geomem.boundaries.explicit import solved_times
 from geomem.boundaries.implicit import linear_times
 from geomem.core.arguments import Numbers, as_log_sizes, check_data
 from geomem.core.progress import bar
-from geomem.core.results import SQUARED, described, digest, key_record, provenance, status_attributes
+from geomem.core.provenance import digest, key_record, provenance
+from geomem.core.results import SQUARED, described, status_attributes
 from geomem.core.status import InputError
 from geomem.laws.manifold import Manifold
 from geomem.laws.probe import Probe
@@ -32,7 +33,6 @@ def critical_times_of_data(
     probe: Probe = Probe.along(),
     num_resamples: int = 200,
     key: Array,
-    progress: bool = False,
 ) -> xr.Dataset:
     """Critical times of the blocks of a data set's spectrum, and how well its samples determine them.
 
@@ -57,7 +57,6 @@ def critical_times_of_data(
         num_resamples: of the bootstrap. They take time as num_resamples (N d^2 + 10 d^3) and memory as
             num_resamples d^2.
         key: for the resamples.
-        progress: show a progress bar on stderr.
 
     Returns:
         A data set over `block` and `num_samples` with `critical_time` of `Manifold.from_data` and its
@@ -87,7 +86,7 @@ def critical_times_of_data(
     measured, whitened = _whitened(rows, manifold)
 
     factors = []
-    with bar(progress, "resamples", num_resamples) as report:
+    with bar("resamples", num_resamples) as report:
         for one in jax.random.split(key, num_resamples):
             factors.append(_resample(one, whitened))
             report(len(factors))
@@ -96,7 +95,7 @@ def critical_times_of_data(
     spectra = np.concatenate([measured[None], corrected[None], _spectra(corrected, triangles)])
     variances = _grouped(spectra, manifold)
     if rule.level == "finite_n":
-        log_times, status = linear_times(rule, manifold, variances, probe, log_sizes, progress)
+        log_times, status = linear_times(rule, manifold, variances, probe, log_sizes)
     else:
         solved = solved_times(rule, manifold, jnp.asarray(variances), probe, jnp.asarray(log_sizes))
         log_times, status = np.asarray(solved.log_value), np.asarray(solved.status[0])

@@ -13,6 +13,7 @@ from geomem.cli.derive import derive
 from geomem.cli.phase_diagram import phase_diagram
 from geomem.cli.spectrum import spectrum
 from geomem.cli.train import train
+from geomem.core.progress import progress
 from geomem.core.status import InputError, PeerError
 
 app = App(
@@ -28,7 +29,8 @@ for command in (phase_diagram, critical_size, spectrum, compare, train, derive):
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point: exit status 0, or 2 with one sentence on stderr for bad input."""
     try:
-        app(arguments, exit_on_error=False, print_error=False)
+        with progress():
+            app(arguments, exit_on_error=False, print_error=False)
     except (InputError, CycloptsError) as error:
         sentence = " ".join(str(error).split()).rstrip(".").replace(". ", "; ")
         print(f"geomem: {sentence}", file=sys.stderr, flush=True)

@@ -73,7 +73,7 @@ def compare(
     """
     from dataclasses import replace
 
-    from geomem.core.results import extended
+    from geomem.core.provenance import extended
     from geomem.files.writing import netcdf_writer, output_folder, write_whole
     from geomem.studies.curve import Asked, in_words, predict, study_curve, with_both_errors
 
@@ -91,7 +91,7 @@ def compare(
     asked = Asked(num_samples, theory, block or 0, read_probe(probe or "along"), index or 0)
     check_seed(output.seed)
     check_folder(output.out)
-    predicted = predict(found, source, measured.noise_variance.values, asked, progress=True)
+    predicted = predict(found, source, measured.noise_variance.values, asked)
     measured = with_both_errors(measured, predicted)
     study = study_curve(measured, predicted, output.seed)
     inputs = record | {"curve": str(curve), "observable": found, "law": law, "seed": output.seed}

@@ -45,7 +45,7 @@ def critical_size(
     law, _, record, _ = read_manifold(manifold)
 
     from geomem.boundaries.critical import critical_size as compute
-    from geomem.core.results import provenance
+    from geomem.core.provenance import provenance
     from geomem.files.writing import output_folder, write_whole
     from geomem.schedules.clock import clock_columns, schedule_record
 

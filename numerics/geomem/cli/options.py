@@ -105,7 +105,7 @@ def read_manifold(given: ManifoldInput) -> "tuple[Manifold, float, dict[str, obj
     if given.data is not None:
         if given.variances is not None or given.multiplicities is not None:
             raise InputError("give either --data or --variances with --multiplicities, not both")
-        from geomem.core.results import digest
+        from geomem.core.provenance import digest
         from geomem.files.data import load_data
 
         data = load_data(given.data)

@@ -48,7 +48,7 @@ def phase_diagram(
     import numpy as np
 
     from geomem.boundaries.diagram import phase_diagram as compute
-    from geomem.core.results import extended
+    from geomem.core.provenance import extended
     from geomem.figures.diagram import phase_diagram_figure
     from geomem.files.writing import output_folder
     from geomem.levels.criteria import find_criterion
@@ -69,7 +69,6 @@ def phase_diagram(
         criterion=question.criterion,
         theory=question.theory,
         probe=point,
-        progress=True,
     )
     solved.attrs["provenance"] = extended(solved.attrs["provenance"], record | {"seed": output.seed})
     solved = on_schedule(solved, clock)

@@ -61,7 +61,8 @@ def spectrum(
     import jax
     import numpy as np
 
-    from geomem.core.results import extended
+    from geomem.core.progress import progress
+    from geomem.core.provenance import extended
     from geomem.empirical.scores import EmpiricalScore
     from geomem.empirical.spectrum import check_protocol
     from geomem.figures.spectrum import spectrum_figure
@@ -78,10 +79,10 @@ def spectrum(
     times = _noise_variances(noise_variances, np.asarray(law.variances))
     check_protocol(protocol, num_replicates)
     check_schedule(clock)
-    score = EmpiricalScore(samples, checkpoint=checkpoint, mesh=mesh, progress=leads)
+    score = EmpiricalScore(samples, checkpoint=checkpoint, mesh=mesh)
     folder = output_folder(output.out)
 
-    with peers():
+    with peers(), progress(leads):
         study = spectrum_study(
             score,
             samples.mean(axis=0, dtype=float),
@@ -91,7 +92,6 @@ def spectrum(
             protocol=protocol,
             key=of_frames,
             num_replicates=num_replicates,
-            progress=leads,
         )
     if not leads:
         return

@@ -14,7 +14,8 @@ import xarray as xr
 from jaxtyping import Array, Bool, Float, Int
 
 from geomem.core.arguments import Numbers, check_data, float_array, listed_noise_variances
-from geomem.core.results import SQUARED, described, digest, key_record, provenance
+from geomem.core.provenance import digest, key_record, provenance
+from geomem.core.results import SQUARED, described
 from geomem.core.status import InputError
 from geomem.empirical.scores import TILE_WEIGHTS, Averager
 from geomem.lowering import lower

@@ -9,8 +9,9 @@ from scipy.interpolate import PchipInterpolator
 
 from geomem.core.arguments import Numbers, check_data, checked_probes, listed_noise_variances
 from geomem.core.progress import bar
+from geomem.core.provenance import digest, key_record, provenance
 from geomem.core.resampling import INTERVAL, resampled
-from geomem.core.results import SQUARED, described, digest, entropy_curve, key_record, provenance, status_attributes
+from geomem.core.results import SQUARED, described, entropy_curve, status_attributes
 from geomem.core.status import InputError, Status
 from geomem.empirical.gibbs import gibbs
 from geomem.lowering import lower
@@ -29,7 +30,6 @@ def excess_entropy(
     *,
     num_probes: int = 1000,
     key: Array,
-    progress: bool = False,
 ) -> xr.Dataset:
     """Excess entropy f of a data set, in nats per dimension (not divided by ln N/d), own weights included.
 
@@ -42,7 +42,6 @@ def excess_entropy(
         noise_variance: noise variances t, a list, in squared units of the data.
         num_probes: noised training points; up to the number of samples they are of different ones.
         key: for the choice of samples and the noise.
-        progress: show a progress bar on stderr.
 
     Returns:
         A data set with `value` and `error`, a standard error over noised points of these data, over
@@ -53,15 +52,13 @@ def excess_entropy(
     """
     rows = check_data(data)
     times = listed_noise_variances(noise_variance)
-    values = _own_excesses(rows, times, checked_probes(num_probes), key, progress)
+    values = _own_excesses(rows, times, checked_probes(num_probes), key)
     error = values.std(axis=1, ddof=1) / np.sqrt(values.shape[1])
     record = {"data_sha256": digest(rows), "num_probes": values.shape[1], "key": key_record(key)}
     return entropy_curve(times, values.mean(axis=1), error, float(len(rows)), float(rows.shape[1]), record)
 
 
-def collapse_time(
-    data: Numbers, *, key: Array, level: float = 0.05, num_probes: int = 1000, progress: bool = False
-) -> xr.Dataset:
+def collapse_time(data: Numbers, *, key: Array, level: float = 0.05, num_probes: int = 1000) -> xr.Dataset:
     """Noise variance at which the measured excess entropy of a data set is `level` times ln N/d.
 
     At finite N the excess entropy is positive at every noise variance, so the collapse is read off at a level.
@@ -71,7 +68,6 @@ def collapse_time(
         key: for the choice of samples and the noise.
         level: between 0 and 1.
         num_probes: noised training points.
-        progress: show a progress bar on stderr.
 
     Returns:
         A data set with `value`, and `lower` and `upper`, a 95 % interval by the bootstrap of noised points, in
@@ -90,13 +86,13 @@ def collapse_time(
     if scale == 0:
         raise InputError("all samples are the same; there is nothing to collapse")
     times = scale * np.geomspace(*_RANGE, _COARSE)
-    coarse = _own_excesses(rows, times, min(_FEW, count), key, progress).mean(axis=1)
+    coarse = _own_excesses(rows, times, min(_FEW, count), key).mean(axis=1)
     above = np.flatnonzero(coarse > wanted)
     estimates = np.full(1, np.nan)
     if above.size and above[0] > 0:
         first = int(above[0])
         times = np.geomspace(times[max(first - 2, 0)], times[min(first + 1, len(times) - 1)], _FINE)
-        values = _own_excesses(rows, times, count, key, progress)
+        values = _own_excesses(rows, times, count, key)
         curves = [values.mean(axis=1), *resampled(values)]
         estimates = np.array([_crossing(np.log(times), curve, wanted) for curve in curves])
     status = Status.CONVERGED if np.isfinite(estimates[0]) else Status.NO_TRANSITION
@@ -123,14 +119,14 @@ def _crossing(log_times: np.ndarray, curve: np.ndarray, wanted: float) -> float:
 
 
 def _own_excesses(
-    rows: np.ndarray, times: np.ndarray, num_probes: int, key: Array, progress: bool
+    rows: np.ndarray, times: np.ndarray, num_probes: int, key: Array
 ) -> Float[np.ndarray, "times probes"]:
     """Excess entropy at single noised training points."""
     of_choice, of_noise = jax.random.split(key)
     rounds = jax.random.split(of_choice, -(-num_probes // len(rows)))
     order = np.concatenate([np.asarray(jax.random.permutation(one, len(rows))) for one in rounds])[:num_probes]
     columns = []
-    with bar(progress, "noised points", num_probes) as report:
+    with bar("noised points", num_probes) as report:
         for first in range(0, num_probes, _BATCH):
             chosen = rows[order[first : first + _BATCH]].astype(float)
             noise = np.asarray(jax.random.normal(jax.random.fold_in(of_noise, first), chosen.shape))

@@ -49,7 +49,6 @@ def gibbs(
     chunk_size: int | None = None,
     checkpoint: str | Path | None = None,
     mesh: Mesh | None = None,
-    progress: bool = False,
 ) -> Gibbs:
     """The Gibbs measure over a data set, seen from probes x, or x + sqrt(t) v with `directions` v.
 
@@ -65,7 +64,6 @@ def gibbs(
             interrupted; a call with the same arguments goes on from it, and removes it at the end. Every
             process of several writes one of its own, its number before the suffix.
         mesh: one-dimensional mesh of devices, of one or several processes, that share the samples.
-        progress: show a progress bar on stderr.
 
     Returns:
         `Gibbs`, of shape noise_variance.shape + probes.
@@ -75,7 +73,7 @@ def gibbs(
             noise variance that is not positive, or a file that is no table of real numbers.
     """
     given = Given.of(x, noise_variance, directions)
-    return _shaped_gibbs(given, gibbs_sums(given, data, 0, Options(chunk_size, checkpoint, mesh, progress)))
+    return _shaped_gibbs(given, gibbs_sums(given, data, 0, Options(chunk_size, checkpoint, mesh)))
 
 
 def denoiser(
@@ -87,14 +85,13 @@ def denoiser(
     chunk_size: int | None = None,
     checkpoint: str | Path | None = None,
     mesh: Mesh | None = None,
-    progress: bool = False,
 ) -> Float[Array, "..."]:
     """Gibbs average of the samples, sum_mu w_mu y_mu: shape noise_variance.shape + probes + (dims,).
 
     Arguments and errors as for `gibbs`.
     """
     given = Given.of(x, noise_variance, directions)
-    sums = gibbs_sums(given, data, given.dims, Options(chunk_size, checkpoint, mesh, progress))
+    sums = gibbs_sums(given, data, given.dims, Options(chunk_size, checkpoint, mesh))
     return _mean(given.probes, sums).reshape(*given.shape, given.dims)
 
 
@@ -107,13 +104,12 @@ def score(
     chunk_size: int | None = None,
     checkpoint: str | Path | None = None,
     mesh: Mesh | None = None,
-    progress: bool = False,
 ) -> Float[Array, "..."]:
     """The empirical score, (sum_mu w_mu y_mu - x)/t: shape noise_variance.shape + probes + (dims,).
 
     Arguments and errors as for `gibbs`.
     """
-    return gibbs_and_score(x, data, noise_variance, directions, Options(chunk_size, checkpoint, mesh, progress))[1]
+    return gibbs_and_score(x, data, noise_variance, directions, Options(chunk_size, checkpoint, mesh))[1]
 
 
 def jacobian(
@@ -124,14 +120,13 @@ def jacobian(
     chunk_size: int | None = None,
     checkpoint: str | Path | None = None,
     mesh: Mesh | None = None,
-    progress: bool = False,
 ) -> Float[Array, "..."]:
     """Jacobian of the empirical score: shape noise_variance.shape + probes + (dims, dims).
 
     Takes two passes, the second over the samples relative to their Gibbs average, so that
     nothing cancels; `data` must be an array or a file. Arguments and errors as for `gibbs`.
     """
-    return gibbs_and_jacobian(x, data, noise_variance, Options(chunk_size, checkpoint, mesh, progress))[1]
+    return gibbs_and_jacobian(x, data, noise_variance, Options(chunk_size, checkpoint, mesh))[1]
 
 
 def jacobian_operator(
@@ -141,14 +136,13 @@ def jacobian_operator(
     *,
     chunk_size: int | None = None,
     mesh: Mesh | None = None,
-    progress: bool = False,
 ) -> Callable[[Numbers], Float[Array, "..."]]:
     """The Jacobian of the empirical score as a function v -> J v, for dimensions too many for the matrix.
 
     v broadcasts to noise_variance.shape + probes + (dims,), the shape of the result. Every
     application is one pass over the samples. Arguments and errors as for `jacobian`.
     """
-    given, options = Given.of(x, noise_variance, None), Options(chunk_size, None, mesh, progress)
+    given, options = Given.of(x, noise_variance, None), Options(chunk_size, None, mesh)
     spread = spread_of(given, _first_pass(given, data, options))
 
     def apply(v: Numbers) -> Float[Array, "..."]:

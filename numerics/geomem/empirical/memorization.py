@@ -15,7 +15,8 @@ from jaxtyping import Array, Float, Int
 
 from geomem.core.arguments import Numbers, check_data, check_points, float_array, listed_noise_variances
 from geomem.core.progress import bar
-from geomem.core.results import SQUARED, Transition, described, digest, provenance
+from geomem.core.provenance import digest, provenance
+from geomem.core.results import SQUARED, Transition, described
 from geomem.core.status import InputError, Status
 from geomem.empirical.scores import Averager, over_tiles
 
@@ -31,7 +32,7 @@ _POINTS_AT_ONCE = 4096  # between two reports of progress
 
 
 def memorization_ratio(
-    samples: Numbers | xr.DataArray, data: Numbers, *, progress: bool = False
+    samples: Numbers | xr.DataArray, data: Numbers, *
 ) -> tuple[float, float]:
     """Fraction of samples that are copies: three times nearer to one training point than to any other.
 
@@ -42,7 +43,6 @@ def memorization_ratio(
         samples: generated points, (samples, dims).
         data: training points, (points, dims). Points equal to each other count as one; nearly equal ones do not,
             and make their copies appear as none.
-        progress: show a progress bar on stderr.
 
     Returns:
         The ratio and its standard error: that of the posterior of a binomial probability under a uniform prior. It
@@ -56,7 +56,7 @@ def memorization_ratio(
     points = check_points(np.asarray(samples), (None, places.shape[1]), "samples")
     if len(places) < 2 or not len(points):
         raise InputError(f"there are {len(points)} samples and {len(places)} places in the data; it takes one and two")
-    nearest = _nearest(points, places, 2, progress)
+    nearest = _nearest(points, places, 2)
     # Of the two that matter, without the rounding of the products, which may have exchanged them.
     first, second = np.sort([np.linalg.norm(points - places[nearest[:, rank]], axis=1) for rank in range(2)], axis=0)
     copies, number = int(np.sum(first < _NEARER * second)), len(points)
@@ -156,7 +156,7 @@ def score_distance(
     )
 
 
-def collapse_of_trajectories(trajectory: xr.Dataset, data: Numbers, *, progress: bool = False) -> xr.Dataset:
+def collapse_of_trajectories(trajectory: xr.Dataset, data: Numbers) -> xr.Dataset:
     """Noise variances at which trajectories change their nearest training point for the last time.
 
     Of the reverse SDE this is near the theory's time of collapse. The probability flow is a scaling until then, so
@@ -165,7 +165,6 @@ def collapse_of_trajectories(trajectory: xr.Dataset, data: Numbers, *, progress:
     Args:
         trajectory: of `generate`, with `keep_every`: the change is known to lie between two noise variances kept.
         data: training points, (points, dims). Points equal to each other count as one.
-        progress: show a progress bar on stderr.
 
     Returns:
         A data set over `sample` with `collapse_time`, the geometric mean of the two noise variances, or the first
@@ -183,7 +182,7 @@ def collapse_of_trajectories(trajectory: xr.Dataset, data: Numbers, *, progress:
     rows = check_data(data)
     places, first_rows = np.unique(rows, axis=0, return_index=True)
     points = check_points(x.reshape(-1, x.shape[2]), (None, places.shape[1]), "the trajectory")
-    nearest = _nearest(points, places, 1, progress)[:, 0].reshape(x.shape[:2])
+    nearest = _nearest(points, places, 1)[:, 0].reshape(x.shape[:2])
     other = nearest[:-1] != nearest[-1]
     last = len(other) - 1 - np.argmax(other[::-1], axis=0)
     collapse = np.where(other.any(axis=0), np.sqrt(times[last] * times[last + 1]), times[0])
@@ -209,12 +208,12 @@ def _places(data: Numbers) -> Float[np.ndarray, "places dims"]:
 
 
 def _nearest(
-    points: Float[np.ndarray, "points dims"], places: Float[np.ndarray, "places dims"], count: int, progress: bool
+    points: Float[np.ndarray, "points dims"], places: Float[np.ndarray, "places dims"], count: int
 ) -> Int[np.ndarray, "points count"]:
     """Rows of the nearest places, the nearest first."""
     averager = Averager.of(places)
     found = []
-    with bar(progress, "points", len(points)) as report:
+    with bar("points", len(points)) as report:
         for first in range(0, len(points), _POINTS_AT_ONCE):
             part = points[first : first + _POINTS_AT_ONCE]
             found.append(np.asarray(_nearest_of(averager, jnp.asarray(part), count)))

@@ -18,7 +18,8 @@ from jaxtyping import Array, Float
 
 from geomem.core.arguments import Numbers, check_points, listed_noise_variances, positive_noise_variances
 from geomem.core.progress import bar
-from geomem.core.results import SQUARED, described, digest, key_record, provenance
+from geomem.core.provenance import digest, key_record, provenance
+from geomem.core.results import SQUARED, described
 from geomem.core.status import InputError
 from geomem.empirical.scores import EmpiricalScore
 from geomem.lowering import lower
@@ -43,7 +44,6 @@ def generate(
     start: Numbers | None = None,
     keep_every: int | None = None,
     batch_size: int = 512,
-    progress: bool = False,
 ) -> xr.Dataset:
     """Samples of a score of the variance-exploding process, followed down a grid of noise variances.
 
@@ -61,7 +61,6 @@ def generate(
         start: points at the first noise variance, (num_samples, dims); by default drawn from N(0, t).
         keep_every: keep the points every so many steps, from the start on; by default those at the end only.
         batch_size: samples followed at once.
-        progress: show a progress bar on stderr.
 
     Returns:
         A data set with the points `x` over `noise_variance`, `sample` and `dim`; the last noise variance is that of
@@ -92,7 +91,7 @@ def generate(
     fixed = tuple(None if array is not None else leaf for array, leaf in zip(arrays, leaves, strict=True))
     of_start, of_noise = jax.random.split(key)
     points = np.empty((len(kept), num_samples, dims))
-    with bar(progress, "samples", num_samples * num_steps) as report:
+    with bar("samples", num_samples * num_steps) as report:
         for batch in batches:
             # Batches of one size: what one has less is filled up by its last sample.
             index = jnp.asarray(np.pad(batch, (0, largest - len(batch)), mode="edge"))

@@ -177,7 +177,6 @@ class EmpiricalScore:
     chunk_size: int | None = None
     checkpoint: str | Path | None = None
     mesh: Mesh | None = None
-    progress: bool = False
 
     def __post_init__(self) -> None:
         if self.checkpoint is not None:
@@ -185,7 +184,7 @@ class EmpiricalScore:
 
     @property
     def options(self) -> Options:
-        return Options(self.chunk_size, self.checkpoint, self.mesh, self.progress)
+        return Options(self.chunk_size, self.checkpoint, self.mesh)
 
     def __call__(self, x: Numbers, noise_variance: Numbers) -> Float[Array, "..."]:
         return gibbs_and_score(x, self.data, noise_variance, None, self.options)[1]

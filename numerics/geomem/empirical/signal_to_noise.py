@@ -13,7 +13,8 @@ from scipy.special import ndtr
 
 from geomem.core.arguments import Numbers, check_data, listed_noise_variances, whole_numbers
 from geomem.core.progress import bar
-from geomem.core.results import SQUARED, described, digest, key_record, provenance
+from geomem.core.provenance import digest, key_record, provenance
+from geomem.core.results import SQUARED, described
 from geomem.core.status import InputError
 from geomem.empirical.gibbs import score
 from geomem.laws.manifold import Manifold, opening_time
@@ -33,7 +34,6 @@ def measure_resolved_dimension(
     num_samples: Numbers,
     num_replicates: Numbers,
     key: Array,
-    progress: bool = False,
 ) -> xr.Dataset:
     """D(t, N): how many directions are open and have a signal-to-noise ratio above one, over replicate data sets.
 
@@ -49,7 +49,6 @@ def measure_resolved_dimension(
         num_samples: data-set sizes, one or a list; of given data at most 45 % of the samples.
         num_replicates: data sets of each size, one number or one per size; at least 8.
         key: for the draws.
-        progress: show a progress bar on stderr.
 
     Returns:
         A data set over `noise_variance` and `num_samples` with `value`, the resolved dimension, and its
@@ -76,7 +75,7 @@ def measure_resolved_dimension(
     counts = np.broadcast_to(repeats, sizes.shape)
     total = int(counts.sum()) * law.num_estimates
     columns, done = [], 0
-    with bar(progress, "data sets", total) as report:
+    with bar("data sets", total) as report:
 
         def along(data: Array | np.ndarray) -> Float[np.ndarray, "times directions"]:
             """Component along every direction of the score on its ray."""

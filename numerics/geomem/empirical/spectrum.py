@@ -7,7 +7,8 @@ import xarray as xr
 from jaxtyping import Array
 
 from geomem.core.arguments import Numbers, listed_noise_variances
-from geomem.core.results import described, key_record, provenance, spectrum_coordinates
+from geomem.core.provenance import key_record, provenance
+from geomem.core.results import described, spectrum_coordinates
 from geomem.core.status import InputError
 from geomem.empirical.gibbs import Gibbs, gibbs_and_jacobian, gibbs_and_score
 from geomem.empirical.scores import EmpiricalScore, Score

@@ -42,7 +42,6 @@ class Options(NamedTuple):
     chunk_size: int | None = None
     checkpoint: str | Path | None = None
     mesh: Mesh | None = None
-    progress: bool = False
 
 
 def fold(
@@ -81,7 +80,7 @@ def fold(
     if saved is not None:
         reached = saved.load(state, everywhere)
     try:
-        with bar(options.progress, "samples", len(source) if _sized(source) else None) as report:
+        with bar("samples", len(source) if _sized(source) else None) as report:
             report(reached[0])
             for first, chunk in _chunks(source, rows, reached[0], dims):
                 # Of a mapped file, each process reads its own share only.

@@ -14,7 +14,9 @@ from geomem.boundaries.critical import critical_time
 from geomem.boundaries.phases import resolved_dimension
 from geomem.boundaries.trajectories import trajectory_times
 from geomem.core.progress import bar
-from geomem.core.results import SQUARED, Transition, described, digest, provenance, status_attributes
+from geomem.core.progress import progress as showing
+from geomem.core.provenance import digest, provenance
+from geomem.core.results import SQUARED, Transition, described, status_attributes
 from geomem.core.status import InputError
 from geomem.empirical.memorization import effective_memorization, memorization_start
 from geomem.empirical.scores import score_of
@@ -66,7 +68,7 @@ def train_study(experiment: Experiment, directory: str | Path, *, progress: bool
 
     def measured(label: str, measure: Callable[[int], xr.Dataset]) -> xr.Dataset:
         parts = []
-        with bar(progress, f"measuring {label}", len(members)) as report:
+        with showing(progress), bar(f"measuring {label}", len(members)) as report:
             for member in range(len(members)):
                 parts.append(measure(member))
                 report(len(parts))

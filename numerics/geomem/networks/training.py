@@ -22,7 +22,9 @@ from jaxtyping import Array
 from geomem.core.arguments import Numbers, check_data
 from geomem.core.parallel import shared_mesh
 from geomem.core.progress import bar
-from geomem.core.results import described, digest, key_record, provenance
+from geomem.core.progress import progress as showing
+from geomem.core.provenance import digest, key_record, provenance
+from geomem.core.results import described
 from geomem.core.status import InputError
 from geomem.files.checkpoint import load_checkpoint, save_checkpoint
 from geomem.files.writing import output_folder
@@ -141,7 +143,7 @@ def train_group(
     padded_others = None if others is None else padded(others)
     saved_at = time.monotonic()
     try:
-        with bar(progress, "steps", config.num_steps) as report:
+        with showing(progress), bar("steps", config.num_steps) as report:
             report(reached.step)
             while (first := reached.step) < config.num_steps:
                 ends = (first // block + 1) * block, (first // _ROW + 1) * _ROW, config.num_steps

@@ -8,7 +8,8 @@ import numpy as np
 import xarray as xr
 
 from geomem.core.arguments import Numbers
-from geomem.core.results import described, extended
+from geomem.core.provenance import extended
+from geomem.core.results import described
 from geomem.core.status import InputError
 from geomem.schedules.continuous import FlowMatching, OrnsteinUhlenbeck, Schedule, VarianceExploding
 from geomem.schedules.diffusers import schedule_from_json

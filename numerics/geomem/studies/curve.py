@@ -10,7 +10,8 @@ from geomem.boundaries.clones import cloning_curve, expected_collapse_probabilit
 from geomem.boundaries.excess_entropy import expected_excess_entropy
 from geomem.boundaries.phases import resolved_dimension
 from geomem.core.observables import LEVELS_OF, OBSERVABLES
-from geomem.core.results import SQUARED, described, extended, provenance, status_attributes, with_status
+from geomem.core.provenance import extended, provenance
+from geomem.core.results import SQUARED, described, status_attributes, with_status
 from geomem.core.status import InputError, Status
 from geomem.laws.manifold import Manifold
 from geomem.laws.mixture import GaussianMixture
@@ -69,9 +70,7 @@ def on_noise_variance(curve: xr.Dataset, schedule: str) -> xr.Dataset:
     return found.assign_attrs(schedule=schedule)
 
 
-def predict(
-    observable: str, law: Source, noise_variance: np.ndarray, asked: Asked, progress: bool = False
-) -> xr.Dataset:
+def predict(observable: str, law: Source, noise_variance: np.ndarray, asked: Asked) -> xr.Dataset:
     """The curve that the theory expects: `value` and `status` over `noise_variance`, maybe `error`.
 
     Of a measured excess entropy, given as a curve over `noise_variance`, the least collapse probability.
@@ -82,7 +81,7 @@ def predict(
     if observable not in OBSERVABLES:
         raise InputError(f"there is no observable {observable!r}; choose one of {', '.join(OBSERVABLES)}")
     level = _level(observable, law, asked.theory)
-    found = _prediction(observable, law, noise_variance, asked, level, progress)
+    found = _prediction(observable, law, noise_variance, asked, level)
     found = found if "status" in found else with_status(found)
     return found.assign_attrs(provenance=extended(str(found.attrs["provenance"]), {"theory": level or None}))
 
@@ -97,9 +96,7 @@ def _level(observable: str, law: Source, theory: str | None) -> str:
     return theory or next(iter(levels), "")
 
 
-def _prediction(
-    observable: str, law: Source, noise_variance: np.ndarray, asked: Asked, level: str, progress: bool
-) -> xr.Dataset:
+def _prediction(observable: str, law: Source, noise_variance: np.ndarray, asked: Asked, level: str) -> xr.Dataset:
     if isinstance(law, xr.Dataset):
         if observable != "collapse-probability":
             raise InputError(f"a measured excess entropy says nothing of {observable}; give a law")
@@ -108,7 +105,7 @@ def _prediction(
     if observable == "excess-entropy":
         # The asymptotic curve has a kink.
         times = noise_variance if level == "finite_n" else _dense(noise_variance)
-        return expected_excess_entropy(law, noise_variance=times, num_samples=size, theory=level, progress=progress)
+        return expected_excess_entropy(law, noise_variance=times, num_samples=size, theory=level)
     if observable == "cloning":
         if not isinstance(law, GaussianMixture):
             raise InputError("clones end in classes, and this law has none; give --law two-classes")
@@ -122,14 +119,12 @@ def _prediction(
         spectrum = predicted_spectrum(law, noise_variance=noise_variance, num_samples=size, theory=level)
         return spectrum[["singular_value"]].isel(index=asked.index, drop=True).rename(singular_value="value")
     if observable == "collapse-probability":
-        return expected_collapse_probability(law, noise_variance=noise_variance, num_samples=size, progress=progress)
+        return expected_collapse_probability(law, noise_variance=noise_variance, num_samples=size)
     if not isinstance(law, Manifold):
         raise InputError(f"{observable} of a mixture is not predicted at level finite_n; give a manifold")
     no_error = np.zeros(len(noise_variance))
     if observable == "dimension":
-        value = resolved_dimension(
-            law, noise_variance=noise_variance, num_samples=size, theory="finite_n", progress=progress
-        )
+        value = resolved_dimension(law, noise_variance=noise_variance, num_samples=size, theory="finite_n")
         return _predicted(noise_variance, value, no_error, law.record())
     found = quenched(law, asked.block, noise_variance=noise_variance, num_samples=size, probe=asked.probe)
     record = law.record() | {"block": asked.block, "probe": asked.probe.record()}

@@ -12,8 +12,9 @@ from numpy.polynomial import Polynomial
 from geomem.boundaries.trajectories import checked_log_sizes, trajectory_times
 from geomem.core.arguments import Numbers, check_data, checked_probes
 from geomem.core.progress import bar
+from geomem.core.provenance import digest, key_record, provenance
 from geomem.core.resampling import INTERVAL, resampled
-from geomem.core.results import SQUARED, described, digest, key_record, provenance, status_attributes
+from geomem.core.results import SQUARED, described, status_attributes
 from geomem.core.status import InputError, Status
 from geomem.empirical.gibbs import gibbs
 from geomem.laws.manifold import Manifold
@@ -41,7 +42,6 @@ def generalization_time(
     method: str | None = None,
     num_probes: int = 2000,
     key: Array | None = None,
-    progress: bool = False,
 ) -> xr.Dataset:
     """Noise variance at which the noised training set is closest to the data's law in Kullback-Leibler divergence.
 
@@ -54,7 +54,6 @@ def generalization_time(
             samples, ten folds.
         num_probes: held-out samples, of data.
         key: for the choice of samples, of data.
-        progress: show a progress bar on stderr.
 
     Returns:
         A data set with `value`, `lower` and `upper`, in squared units of the data: a 95 % interval, by the
@@ -75,13 +74,11 @@ def generalization_time(
     if not of_law:
         if log_num_samples is not None:
             raise InputError("of data the size is given as num_samples, a whole number")
-        return _cross_validated(check_data(source), num_samples, checked_probes(num_probes), key, progress)
-    return _of_law(source, num_samples, log_num_samples, chosen, progress)
+        return _cross_validated(check_data(source), num_samples, checked_probes(num_probes), key)
+    return _of_law(source, num_samples, log_num_samples, chosen)
 
 
-def _of_law(
-    law: Law, num_samples: Numbers | None, log_num_samples: Numbers | None, method: str, progress: bool
-) -> xr.Dataset:
+def _of_law(law: Law, num_samples: Numbers | None, log_num_samples: Numbers | None, method: str) -> xr.Dataset:
     log_size = checked_log_sizes(law, num_samples, log_num_samples)
     if np.ndim(log_size) != 0:
         raise InputError("the generalization time is computed for one data-set size at a time")
@@ -95,7 +92,7 @@ def _of_law(
 
     def likelihood(times: np.ndarray, scrambles: int = SCRAMBLES) -> np.ndarray:
         rows = []
-        with bar(progress, "noise variances", len(times)) as report:
+        with bar("noise variances", len(times)) as report:
             for time in times:
                 found = typical_averages(mixture, float(time), size, planted=False, scrambles=scrambles)
                 rows.append(np.asarray(_log_density(found.log_partition, size, dimension, float(time))))
@@ -114,9 +111,7 @@ def _of_law(
     return _result(np.array([value, value - half, value + half]), Status.CONVERGED, record)
 
 
-def _cross_validated(
-    rows: np.ndarray, num_samples: Numbers | None, num_probes: int, key: Array | None, progress: bool
-) -> xr.Dataset:
+def _cross_validated(rows: np.ndarray, num_samples: Numbers | None, num_probes: int, key: Array | None) -> xr.Dataset:
     if key is None:
         raise InputError("cross-validation chooses samples at random; give key=jax.random.key(...)")
     count = min(num_probes, len(rows))
@@ -137,7 +132,7 @@ def _cross_validated(
 
     def likelihood(times: np.ndarray, most: int) -> np.ndarray:
         columns = []
-        with bar(progress, "folds", len(folds)) as report:
+        with bar("folds", len(folds)) as report:
             for held_out, training in folds:
                 chosen = rows[held_out[: -(-most // len(folds))]]
                 found = gibbs(chosen, rows[training], times).log_partition

@@ -9,7 +9,7 @@ import xarray as xr
 from jaxtyping import Array, Float
 
 from geomem.core.arguments import Numbers
-from geomem.core.results import key_record, provenance
+from geomem.core.provenance import key_record, provenance
 from geomem.core.status import InputError
 from geomem.laws.manifold import Manifold
 from geomem.laws.probe import Probe

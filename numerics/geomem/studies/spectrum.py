@@ -10,7 +10,8 @@ from geomem.boundaries.critical import critical_time
 from geomem.boundaries.phases import resolved_dimension
 from geomem.core.arguments import Numbers, as_log_sizes, listed_noise_variances
 from geomem.core.progress import bar
-from geomem.core.results import SQUARED, described, extended, provenance, spectrum_coordinates, status_attributes
+from geomem.core.provenance import extended, provenance
+from geomem.core.results import SQUARED, described, spectrum_coordinates, status_attributes
 from geomem.core.status import InputError
 from geomem.empirical.scores import Score
 from geomem.empirical.spectrum import measure_spectrum, with_gaps
@@ -28,7 +29,6 @@ def spectrum_study(
     protocol: str,
     key: Array,
     num_replicates: int = 1,
-    progress: bool = False,
 ) -> xr.Dataset:
     """`measure_spectrum` at a point, with predictions for data of this covariance spectrum.
 
@@ -44,11 +44,9 @@ def spectrum_study(
     # The theory first: processes that share the samples wait for each other only at the end.
     theory = "finite_n"
     population = predicted_spectrum(manifold, noise_variance=noise_variance, theory="population")
-    resolved = resolved_dimension(
-        manifold, noise_variance=noise_variance, num_samples=num_samples, theory=theory, progress=progress
-    )
+    resolved = resolved_dimension(manifold, noise_variance=noise_variance, num_samples=num_samples, theory=theory)
     times, status = [], []
-    with bar(progress, "critical times", manifold.num_blocks) as report:
+    with bar("critical times", manifold.num_blocks) as report:
         for block in range(manifold.num_blocks):
             found = critical_time(manifold, block, num_samples=num_samples, criterion="signal_to_noise", theory=theory)
             times.append(float(found.value))

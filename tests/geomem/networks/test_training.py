@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from geomem import MLP, InputError, Manifold, TrainConfig, measure_spectrum, train, train_group
-from geomem.core.results import digest
+from geomem.core.provenance import digest
 from geomem.networks import steps, training
 from tests.geomem.empirical.test_streaming import finish_all, start
 
