@@ -31,9 +31,7 @@ _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 _POINTS_AT_ONCE = 4096  # between two reports of progress
 
 
-def memorization_ratio(
-    samples: Numbers | xr.DataArray, data: Numbers, *
-) -> tuple[float, float]:
+def memorization_ratio(samples: Numbers | xr.DataArray, data: Numbers) -> tuple[float, float]:
     """Fraction of samples that are copies: three times nearer to one training point than to any other.
 
     Not zero without memorization: where the data are locally uniform in k dimensions, fresh points have 3^-k.
