@@ -9,6 +9,7 @@ from geomem_theory import (
     empirical,
     finite_n,
     mixture,
+    notation,
     partition,
     probe,
     published,
@@ -21,10 +22,11 @@ from geomem_theory.derivation import Chapter as Chapter
 from geomem_theory.derivation import DerivationError as DerivationError
 from geomem_theory.derivation import Equation as Equation
 from geomem_theory.derivation import Step as Step
-from geomem_theory.symbols import NOTATION as NOTATION
-from geomem_theory.symbols import notation_table as notation_table
+from geomem_theory.notation import NOTATION as NOTATION
+from geomem_theory.notation import notation_table as notation_table
 
 CHAPTERS: tuple[Chapter, ...] = (
+    notation.CHAPTER,
     partition.CHAPTER,
     condensation.CHAPTER,
     score.CHAPTER,

@@ -340,8 +340,7 @@ def _singled_out() -> Iterable[Identity]:
         (partition.generating_function, probe.generating_function_probed),
         (condensation.entropy, probe.entropy_probed),
         (condensation.critical_log_size, probe.critical_log_size_probed),
-        (condensation.gaussian_critical_log_size, probe.gaussian_critical_log_size_probed),
-        (condensation.sphere_critical_log_size, probe.sphere_critical_log_size_probed),
+        (partition.second_cumulant, probe.second_cumulant_probed),
         (score.log_signal_to_noise, probe.log_signal_to_noise_probed),
         (score.signal_to_noise_log_size, probe.signal_to_noise_log_size_probed),
     ):
@@ -350,12 +349,11 @@ def _singled_out() -> Iterable[Identity]:
             unroll(probed.right, 2).subs(s_v, s[1]),
             unroll(whole.right, 2).subs(s_v, s[1]).xreplace(together),
         )
-    for kind, equations in probe.PROBES.items():
-        yield Identity(
-            f"{kind}: Q = Q_rest + delta x_v^2",
-            equations.squared_length.right,
-            equations.rest.right + delta[b] * equations.coordinate.right.subs(s_v, s[b]),
-        )
+    yield Identity(
+        "Q = Q_rest + delta x_v^2 for every probe",
+        probe.probe_squared_length.right,
+        probe.probe_rest.right + delta[b] * probe.probe_coordinate.right.subs(s_v, s[b]),
+    )
 
 
 def _tilted_moment(order: int, values: Values) -> mpmath.mpf:

@@ -22,6 +22,8 @@ from geomem_theory.symbols import (
     Y_2,
     B,
     K,
+    K_slope,
+    K_value,
     N,
     Q,
     S,
@@ -157,6 +159,36 @@ liquid_participation = Equation(
                 * sp.exp(generating_function.right.subs(lam, 2))
                 / (N * sp.exp(generating_function.right.subs(lam, 1))) ** 2
             ),
+        ),
+    ),
+)
+
+critical_log_size_of_slope = Equation(
+    name="critical_log_size_of_slope",
+    left=log_N_c(lam),
+    right=lam * K_slope - K_value,
+    arguments=(lam, K_value, K_slope),
+    meaning="The same condition for any law, by the value of K at the tilt and its slope there.",
+    source=DERIVED,
+    steps=(
+        Step(
+            "The entropy without $\\ln N$, of an unknown K.",
+            lambda: (lam * sp.Derivative(K(lam), lam) - K(lam)).subs({K(lam).diff(lam): K_slope, K(lam): K_value}),
+        ),
+    ),
+)
+
+gaussian_log_size_of_cumulant = Equation(
+    name="gaussian_log_size_of_cumulant",
+    left=log_N_c(lam),
+    right=lam**2 * k_2 / (2 * t**2),
+    arguments=(lam, t, k_2),
+    meaning="The same condition with two cumulants kept, for any law, by its second cumulant.",
+    source=_LD,
+    steps=(
+        Step(
+            "Insert the two-cumulant form into $\\lambda K' - K$; the mean energy drops out.",
+            lambda: sp.expand(_gaussian_legendre),
         ),
     ),
 )
@@ -354,6 +386,8 @@ CHAPTER = Chapter(
         liquid_log_partition,
         condensed_participation,
         liquid_participation,
+        critical_log_size_of_slope,
+        gaussian_log_size_of_cumulant,
         gaussian_critical_log_size,
         gaussian_critical_time,
         gaussian_critical_tilt,

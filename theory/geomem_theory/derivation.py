@@ -85,13 +85,13 @@ class Equation:
         """The same as a LaTeX fragment: a subsection with an itemized derivation."""
         lines = [
             rf"\subsection*{{\texttt{{{_escape(self.name)}}}}}",
-            _prose(self.meaning),
+            latex_prose(self.meaning),
             rf"\begin{{equation}}{self.latex}\label{{eq:{self.name}}}\end{{equation}}",
-            rf"Source: {_prose(self.source)}.",
+            rf"Source: {latex_prose(self.source)}.",
             r"\begin{enumerate}",
         ]
         for step in self.derive():
-            lines.append(rf"\item {_prose(step.text)}")
+            lines.append(rf"\item {latex_prose(step.text)}")
             if step.result is not None:
                 lines.append(rf"\[{sp.latex(step.result)}\]")
         return "\n".join([*lines, r"\end{enumerate}", ""])
@@ -111,7 +111,7 @@ class Chapter:
         return "\n".join([head, *(equation.to_markdown() for equation in self.equations)])
 
     def to_latex(self) -> str:
-        head = f"\\section{{{_prose(self.title)}}}\n{_prose(self.introduction)}\n"
+        head = f"\\section{{{latex_prose(self.title)}}}\n{latex_prose(self.introduction)}\n"
         return "\n".join([head, *(equation.to_latex() for equation in self.equations)])
 
     def to_rows(self) -> list[dict[str, object]]:
@@ -181,7 +181,7 @@ def _escape(text: str) -> str:
     return text.replace("_", r"\_").replace("%", r"\%").replace("&", r"\&").replace("^", r"\^{}")
 
 
-def _prose(text: str) -> str:
+def latex_prose(text: str) -> str:
     """Prose with $...$ and `code` spans, as LaTeX."""
     pieces = text.split("$")
     for i in range(0, len(pieces), 2):  # outside mathematics

@@ -1,8 +1,8 @@
 r"""Probes: where the score is evaluated, and the probed direction taken out of its block.
 
-A probe enters through its squared length $Q_b$ in every block. Every probe is given
-by two squared coordinates, functions of a direction's local variance: one along the
-probed direction v and one along each other direction. With v taken out of its block
+A probe enters through its squared length $Q_b$ in every block. Every probe is four
+numbers: its squared coordinates are linear in the noise variance and in a direction's
+local variance, and along the probed direction v it may have more. With v taken out of its block
 its own variance $s_v$ can differ from the block's, which is how "the same spectrum,
 but a direction of another variance" is asked.
 """
@@ -14,80 +14,99 @@ import sympy as sp
 from geomem_theory.condensation import (
     critical_log_size,
     entropy,
-    gaussian_critical_log_size,
-    sphere_critical_log_size,
 )
 from geomem_theory.derivation import DERIVED, Chapter, Equation, Step, merge_sums
-from geomem_theory.partition import gaussian_generating_function, generating_function, second_cumulant
+from geomem_theory.partition import generating_function, second_cumulant
 from geomem_theory.score import log_signal_to_noise, signal_to_noise_log_size
-from geomem_theory.symbols import S_G, B, Q, Q_rest, a, b, c, d, delta, k_2, lam, log_N, q_v, s, s_v, t
+from geomem_theory.symbols import (
+    B,
+    Q,
+    Q_rest,
+    a,
+    along,
+    b,
+    c,
+    d,
+    data_share,
+    delta,
+    k_2,
+    lam,
+    log_N,
+    noise_share,
+    q_v,
+    s,
+    s_v,
+    spread,
+    t,
+)
 
 
-class ProbeEquations(NamedTuple):
-    """A probe: its squared coordinate along v, and its squared lengths without v and with it."""
+class ProbeKind(NamedTuple):
+    """A probe by what it is made of; `a` stands for the amplitude that a user gives.
 
-    coordinate: Equation
-    rest: Equation
-    squared_length: Equation
+    `along` is an amplitude along the probed direction and `spread` one over all directions, both in units of the
+    noise's standard deviation; `noise` and `data` are the squared coordinate along every direction, in noise
+    variances and in the direction's own.
+    """
 
-
-def _probe(name: str, meaning: str, along_v: sp.Expr, along_others: sp.Expr) -> ProbeEquations:
-    in_block = (s_v, s[b])
-    rest = (d[b] - delta[b]) * along_others.subs(*in_block)
-    length = sp.factor(sp.expand(rest + delta[b] * along_v.subs(*in_block)))
-    return ProbeEquations(
-        coordinate=Equation(
-            name=f"{name}_coordinate",
-            left=q_v,
-            right=along_v,
-            arguments=(t, s_v, d, a),
-            meaning=f"{meaning} Its squared coordinate along v.",
-            source=DERIVED,
-            steps=(Step("The definition of the probe."),),
-        ),
-        rest=Equation(
-            name=f"{name}_rest",
-            left=Q_rest[b],
-            right=rest,
-            arguments=(t, s, d, delta, a),
-            meaning="The same probe's squared length in block b, v left out.",
-            source=DERIVED,
-            steps=(Step("One squared coordinate for each direction but v."),),
-        ),
-        squared_length=Equation(
-            name=f"{name}_squared_length",
-            left=Q[b],
-            right=length,
-            arguments=(t, s, d, delta, a),
-            meaning="The same probe's squared length in block b.",
-            source=DERIVED,
-            steps=(
-                Step(
-                    "Add the coordinate along v, at the block's variance, in the block that holds v.",
-                    lambda: rest + delta[b] * along_v.subs(*in_block),
-                ),
-            ),
-        ),
-    )
+    meaning: str
+    along: sp.Expr = sp.S.Zero
+    spread: sp.Expr = sp.S.Zero
+    noise: sp.Expr = sp.S.Zero
+    data: sp.Expr = sp.S.Zero
 
 
-PROBES: dict[str, ProbeEquations] = {
-    "origin": _probe("origin", "The mean of the data.", sp.S.Zero, sp.S.Zero),
-    "along": _probe("along", "The point $a \\sqrt{t}\\, v$ on the probed direction.", a**2 * t, sp.S.Zero),
-    "random_direction": _probe(
-        "random_direction",
+PROBES: dict[str, ProbeKind] = {
+    "origin": ProbeKind("The mean of the data."),
+    "along": ProbeKind("The point $a \\sqrt{t}\\, v$ on the probed direction.", along=a),
+    "random_direction": ProbeKind(
         "A point at distance $a \\sqrt{t}$ in a direction drawn uniformly, its squared coordinates at their mean.",
-        a**2 * t / sp.Sum(d[c], (c, 1, B)),
-        a**2 * t / sp.Sum(d[c], (c, 1, B)),
+        spread=a,
     ),
-    "data_point": _probe(
-        "data_point", "A fresh point of the data's law, its squared coordinates at their mean.", s_v, s_v
-    ),
-    "typical": _probe(
-        "typical", "A noised point of the data's law, its squared coordinates at their mean.", s_v + t, s_v + t
+    "data_point": ProbeKind("A fresh point of the data's law, its squared coordinates at their mean.", data=sp.S.One),
+    "typical": ProbeKind(
+        "A noised point of the data's law, its squared coordinates at their mean.", noise=sp.S.One, data=sp.S.One
     ),
 }
 
+_PROBE = (along, spread, noise_share, data_share)
+_everywhere = (spread**2 / sp.Sum(d[c], (c, 1, B)) + noise_share) * t
+
+probe_coordinate = Equation(
+    name="probe_coordinate",
+    left=q_v,
+    right=along**2 * t + _everywhere + data_share * s_v,
+    arguments=(t, s_v, d, *_PROBE),
+    meaning="A probe's squared coordinate along v. "
+    + " ".join(f"`{kind}`: {probe.meaning}" for kind, probe in PROBES.items()),
+    source=DERIVED,
+    steps=(Step("The definition of a probe by its four numbers: its squared coordinate is linear in t and in $s_v$."),),
+)
+
+probe_rest = Equation(
+    name="probe_rest",
+    left=Q_rest[b],
+    right=(d[b] - delta[b]) * (_everywhere + data_share * s[b]),
+    arguments=(t, s, d, delta, spread, noise_share, data_share),
+    meaning="The same probe's squared length in block b, v left out.",
+    source=DERIVED,
+    steps=(Step("One squared coordinate for each direction but v."),),
+)
+
+probe_squared_length = Equation(
+    name="probe_squared_length",
+    left=Q[b],
+    right=d[b] * (_everywhere + data_share * s[b]) + delta[b] * along**2 * t,
+    arguments=(t, s, d, delta, *_PROBE),
+    meaning="The same probe's squared length in block b.",
+    source=DERIVED,
+    steps=(
+        Step(
+            "Add the coordinate along v, at the block's variance, in the block that holds v.",
+            lambda: probe_rest.right + delta[b] * probe_coordinate.right.subs(s_v, s[b]),
+        ),
+    ),
+)
 
 # The spectrum without the probed direction, and the direction's own variance and squared coordinate.
 PROBED = (s, d, Q_rest, s_v, q_v)
@@ -127,30 +146,8 @@ def single_out(equation: Equation, *before: sp.Symbol) -> Equation:
 generating_function_probed = single_out(generating_function, lam, t)
 entropy_probed = single_out(entropy, log_N, lam, t)
 critical_log_size_probed = single_out(critical_log_size, lam, t)
-gaussian_critical_log_size_probed = single_out(gaussian_critical_log_size, lam, t)
-sphere_critical_log_size_probed = single_out(sphere_critical_log_size, lam, t)
 log_signal_to_noise_probed = single_out(log_signal_to_noise, log_N, t)
 signal_to_noise_log_size_probed = single_out(signal_to_noise_log_size, t)
-
-
-def _gaussian_entropy(name: str, log_size: Equation, cumulant: sp.Expr) -> Equation:
-    form = gaussian_generating_function.right
-    legendre = log_N + form - lam * sp.diff(form, lam)
-    return Equation(
-        name=name,
-        left=S_G(lam),
-        right=log_N - log_size.right,
-        arguments=(log_N, *log_size.arguments),
-        meaning=f"Entropy of the level whose critical size is `{log_size.name}`.",
-        source=DERIVED,
-        steps=(
-            Step("Legendre transform of the two-cumulant form.", lambda: legendre),
-            Step(
-                "Insert the second cumulant with v out of its block.",
-                lambda: legendre.expand().subs(k_2, cumulant),
-            ),
-        ),
-    )
 
 
 second_cumulant_probed = single_out(second_cumulant)
@@ -168,29 +165,20 @@ sphere_second_cumulant_probed = Equation(
         ),
     ),
 )
-gaussian_entropy_probed = _gaussian_entropy(
-    "gaussian_entropy_probed", gaussian_critical_log_size_probed, second_cumulant_probed.right
-)
-sphere_entropy_probed = _gaussian_entropy(
-    "sphere_entropy_probed", sphere_critical_log_size_probed, sphere_second_cumulant_probed.right
-)
-
 CHAPTER = Chapter(
     name="probe",
     title="Probes and the probed direction",
     introduction="The theory is evaluated at a probe. These are the probes that are offered, and the equations that "
     "the solvers evaluate: the earlier ones with the probed direction taken out of its block.",
     equations=(
-        *(equation for probe in PROBES.values() for equation in probe),
+        probe_coordinate,
+        probe_rest,
+        probe_squared_length,
         generating_function_probed,
         entropy_probed,
         critical_log_size_probed,
         second_cumulant_probed,
         sphere_second_cumulant_probed,
-        gaussian_critical_log_size_probed,
-        gaussian_entropy_probed,
-        sphere_critical_log_size_probed,
-        sphere_entropy_probed,
         log_signal_to_noise_probed,
         signal_to_noise_log_size_probed,
     ),
