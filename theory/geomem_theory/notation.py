@@ -38,6 +38,10 @@ NOTATION: tuple[Notation, ...] = (
     Notation(sym.delta[sym.b], "1 for the block that holds v, else 0", ""),
     Notation(sym.Q_rest[sym.b], "squared length of the probe inside block b, v left out", ""),
     Notation(sym.a, "amplitude of a probe, in units of sqrt(t)", "`amplitude`"),
+    Notation(sym.along, "amplitude of a probe along v, in units of sqrt(t)", "`Probe.along`"),
+    Notation(sym.spread, "the same over all directions together", "`Probe.random_direction`"),
+    Notation(sym.noise_share, "squared coordinate of a probe along every direction, in units of t", ""),
+    Notation(sym.data_share, "the same, in units of the direction's local variance", ""),
     Notation(sym.lam, "tilt: inverse temperature in units of 1/t", ""),
     Notation(sym.lam_c, "tilt at which the entropy vanishes; condensed where it is below 1", ""),
     Notation(sym.h, "source that generates the moments of y along v", ""),
@@ -49,6 +53,8 @@ NOTATION: tuple[Notation, ...] = (
     Notation(sym.gap, "height of a gap in the spectrum of -tJ", ""),
     Notation(sym.E_v(sym.x_v), "random energy of one direction, half a squared distance", ""),
     Notation(sym.K(sym.lam), "generating function of the random energy, ln E exp(-lambda E/t)", ""),
+    Notation(sym.K_value, "its value at a tilt, for any law", ""),
+    Notation(sym.K_slope, "its slope there", ""),
     Notation(
         sym.S(sym.lam), "entropy: log-number of samples at the energies of tilt lambda", "residual of `Transition`"
     ),

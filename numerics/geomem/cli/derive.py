@@ -1,9 +1,9 @@
-"""`geomem derive`: the derivations, in reading order."""
+"""`geomem derive`: the notation and the derivations, in reading order."""
 
 from pathlib import Path
 from typing import Literal
 
-from geomem.cli.options import Whole
+from geomem.cli.options import Whole, check_folder
 from geomem.cli.tables import json_text
 from geomem.core.status import InputError
 
@@ -16,19 +16,20 @@ def derive(
     json: bool = False,
     seed: Whole = 0,
 ) -> None:
-    """Perform the derivations and print them in reading order.
+    """Print the notation, and perform and print the derivations, in reading order.
 
     Parameters
     ----------
     chapter
-        One chapter only: partition, condensation, score, probe, finite_n, empirical, published, trajectories,
+        One chapter only: notation, partition, condensation, score, probe, finite_n, empirical, published, trajectories,
         mixture, random_manifold or schedules.
     format
         Markdown with LaTeX formulas, or a LaTeX fragment.
     out
         Folder to write derivation.md or derivation.tex to, instead of stdout.
     json
-        Chapter, name, source, LaTeX and steps of every equation as JSON instead.
+        As JSON instead: chapter, name, source, LaTeX and steps of every equation; chapter, LaTeX, meaning and name in
+        code of every symbol.
     seed
         Accepted by every command; nothing is drawn here.
     """
@@ -38,6 +39,8 @@ def derive(
     names = [one.name for one in CHAPTERS]
     if chapter is not None and chapter not in names:
         raise InputError(f"there is no chapter {chapter!r}; choose one of {', '.join(names)}")
+    if out is not None:
+        check_folder(out)
     chapters = [one for one in CHAPTERS if chapter in (None, one.name)]
     if json:
         text = json_text([row for one in chapters for row in one.to_rows()])
