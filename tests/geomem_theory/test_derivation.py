@@ -72,10 +72,10 @@ def test_chapters_render(chapter: Chapter):
         assert f"### `{equation.name}`" in markdown
         assert rf"\label{{eq:{equation.name}}}" in latex
         assert equation.latex in latex
+        assert equation._repr_latex_().startswith(r"$\displaystyle")
     assert markdown.count("$$") % 2 == 0
     assert latex.count(r"\begin{enumerate}") == latex.count(r"\end{enumerate}") == len(chapter.equations)
     assert chapter._repr_markdown_() == markdown
-    assert chapter.equations[0]._repr_latex_().startswith(r"$\displaystyle")
 
 
 def test_equal_looks_into_sums():

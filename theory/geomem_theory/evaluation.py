@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import mpmath
 import sympy as sp
@@ -11,6 +11,18 @@ from geomem_theory.symbols import B, C
 
 # Symbols to numbers, indexed symbols to sequences of numbers.
 Values = Mapping[Any, Any]
+
+
+class Comparison(NamedTuple):
+    """Two numbers, each from its own route, and their relative difference."""
+
+    name: str
+    left: mpmath.mpf
+    right: mpmath.mpf
+
+    @property
+    def difference(self) -> mpmath.mpf:
+        return abs(self.left - self.right) / max(abs(self.left), abs(self.right), mpmath.mpf(1))
 
 
 def evaluate(expression: sp.Expr, values: Values, digits: int = 30) -> mpmath.mpf | mpmath.mpc:

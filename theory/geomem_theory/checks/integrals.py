@@ -1,10 +1,4 @@
-"""Identities and limits of the theory as tables with two sides, for tests and notebooks alike.
-
-`identities` compares expressions by SymPy, each side from its own route;
-`quadratures` compares closed forms with integrals done numerically at high
-precision; `critical_points` and `gaussian_limit` look at solved equations;
-`two_valued` and `single_sample` take the averages at finite N by other routes.
-"""
+"""Closed forms and averages at finite N, held against integrals and sums that are taken numerically."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache, partial
@@ -14,29 +8,19 @@ from typing import NamedTuple
 import mpmath
 import sympy as sp
 
-from geomem_theory import condensation, finite_n, partition, probe, score
-from geomem_theory.derivation import equal
-from geomem_theory.evaluation import Values, evaluate, unroll
+from geomem_theory import condensation, finite_n, partition
+from geomem_theory.evaluation import Comparison, Values, evaluate
 from geomem_theory.symbols import (
     M_1,
     M_2,
     M_1g,
     M_1gg,
     M_2gg,
-    N,
-    Q,
     Q_rest,
-    a,
-    b,
     d,
-    delta,
     g_1,
-    gap,
-    h,
     j,
     k,
-    k_1,
-    k_2,
     lam,
     lam_c,
     log_a,
@@ -49,7 +33,6 @@ from geomem_theory.symbols import (
     x_v,
     xi,
     y_0,
-    y_v,
     z,
 )
 
@@ -57,116 +40,11 @@ from geomem_theory.symbols import (
 Number = int | str | mpmath.mpf
 
 
-class Identity(NamedTuple):
-    """Two expressions, each from its own route, that should be equal."""
-
-    name: str
-    left: sp.Expr
-    right: sp.Expr
-
-    @property
-    def holds(self) -> bool:
-        return equal(self.left, self.right)
-
-
-class Comparison(NamedTuple):
-    """Two numbers, each from its own route, and their relative difference."""
-
-    name: str
-    left: mpmath.mpf
-    right: mpmath.mpf
-
-    @property
-    def difference(self) -> mpmath.mpf:
-        return abs(self.left - self.right) / max(abs(self.left), abs(self.right), mpmath.mpf(1))
-
-
 class WeightedSample(NamedTuple):
     """A Boltzmann weight v and the g that goes with it."""
 
     weight: mpmath.mpf
     offset: mpmath.mpf
-
-
-class GaussianLimit(NamedTuple):
-    """Condensation times of both levels for many equal directions at fixed sum of squared variances."""
-
-    directions: int
-    rem: mpmath.mpf
-    gaussian_rem: mpmath.mpf
-
-    @property
-    def difference(self) -> mpmath.mpf:
-        return (self.gaussian_rem - self.rem) / self.gaussian_rem
-
-
-def identities() -> tuple[Identity, ...]:
-    """Every identity that SymPy can prove, with both sides."""
-    K, slope = partition.generating_function.right, partition.generating_function_slope.right
-    one_direction = sp.log(partition.direction_factor.right)
-    source = partition.log_generating_function_with_source()
-    density = sp.exp(-((x_v - y_v) ** 2) / (2 * t) - y_v**2 / (2 * s_v))
-    marginal = _gaussian_integral(density)
-    taylor = sp.Add(*(sp.diff(K, lam, order).subs(lam, 0) * lam**order / order for order in (1, 2)))
-    cumulants = {k_1: partition.first_cumulant.right, k_2: partition.second_cumulant.right}
-    along = condensation.along_probe_critical_time.right.subs(a, 1)
-    return (
-        Identity(
-            "tilted mean = d/dh of ln E exp(-lambda E/t + h y)",
-            sp.diff(source, h).subs(h, 0),
-            partition.tilted_mean.right,
-        ),
-        Identity("tilted variance = d^2/dh^2 of the same", sp.diff(source, h, 2), partition.tilted_variance.right),
-        Identity(
-            "K' = -<E>/t, with <E> from the tilted moments",
-            sp.diff(one_direction, lam),
-            -((x_v - partition.tilted_mean.right) ** 2 + partition.tilted_variance.right) / (2 * t),
-        ),
-        Identity(
-            "two cumulants = second order of K in lambda",
-            taylor,
-            partition.gaussian_generating_function.right.xreplace(cumulants),
-        ),
-        Identity(
-            "slope of the entropy = -lambda K''", sp.diff(condensation.entropy.right, lam), -lam * sp.diff(K, lam, 2)
-        ),
-        Identity("entropy = ln N + K - lambda K'", condensation.entropy.right, log_N + K - lam * slope),
-        Identity(
-            "gaussian_rem = second order of rem in lambda",
-            sp.diff(condensation.critical_log_size.right, lam, 2).subs(lam, 0) * lam**2 / 2,
-            condensation.gaussian_critical_log_size.right,
-        ),
-        Identity(
-            "t_c at the along-probe solves ln N = kappa_2(t)/(2 t^2)",
-            (condensation.trace_of_squares / 2 + s_v * along) / (2 * along**2),
-            log_N,
-        ),
-        Identity(
-            "population score = d/dx of the log of the integrated density",
-            sp.diff(sp.log(marginal), x_v),
-            score.population_score.right,
-        ),
-        Identity(
-            "-tJ = 1 - p(1)/t", 1 - partition.tilted_variance.right.subs(lam, 1) / t, score.population_eigenvalue.right
-        ),
-        Identity("gap at its opening time = Delta", _gap_at(score.gap_opening_time.right), gap),
-        Identity("gap at its closing time = Delta", _gap_at(score.gap_closing_time.right), gap),
-        Identity(
-            "K(2) - 2K(1) = ln E v^2/(E v)^2, integrated",
-            one_direction.subs(lam, 2) - 2 * one_direction.subs(lam, 1),
-            sp.log(
-                _gaussian_integral(sp.exp(-((x_v - y_v) ** 2) / t - y_v**2 / (2 * s_v)))
-                * sp.sqrt(2 * sp.pi * s_v)
-                / marginal**2
-            ),
-        ),
-        Identity(
-            "liquid participation = exp of the same over N",
-            sp.log(condensation.liquid_participation.right * N),
-            score.weight_second_moment.right,
-        ),
-        *_singled_out(),
-    )
 
 
 def quadratures(digits: int = 30) -> tuple[Comparison, ...]:
@@ -197,52 +75,6 @@ def quadratures(digits: int = 30) -> tuple[Comparison, ...]:
                     evaluate(condensation.condensed_participation.right, {lam_c: tilt}, digits + 10),
                 )
             )
-    return tuple(rows)
-
-
-def critical_points(
-    variances: Sequence[float], multiplicities: Sequence[int], log_sizes: Iterable[float], digits: int = 30
-) -> tuple[Comparison, ...]:
-    """Condensation at the origin: the size at the critical time is N, and the entropy changes sign there.
-
-    Rows `N_c(t_c(N)) = N` compare the critical size at the root of the entropy with N.
-    Rows `S > 0 above` compare the sign of S(1) just above and just below t_c with 1 and -1.
-    """
-    rows = []
-    for log_size in log_sizes:
-        with mpmath.workdps(digits + 10):
-            values = {s: variances, d: multiplicities, Q: [0] * len(variances), lam: 1, log_N: log_size}
-
-            def entropy_at(time: mpmath.mpf, values: dict = values) -> mpmath.mpf:
-                return evaluate(condensation.entropy.right, {**values, t: time}, digits + 10)
-
-            time = _root_in_log(entropy_at, max(variances))
-            size = evaluate(condensation.critical_log_size.right, {**values, t: time}, digits + 10)
-            rows.append(Comparison(f"N_c(t_c(N)) = N at ln N = {log_size}", size, mpmath.mpf(log_size)))
-            for name, factor, sign in (("S > 0 above", "1.001", 1), ("S < 0 below", "0.999", -1)):
-                side = mpmath.sign(entropy_at(time * mpmath.mpf(factor)))
-                rows.append(Comparison(f"{name} t_c at ln N = {log_size}", side, mpmath.mpf(sign)))
-    return tuple(rows)
-
-
-def gaussian_limit(
-    directions: Iterable[int], log_size: float, trace_of_squares: float = 1.0, digits: int = 30
-) -> tuple[GaussianLimit, ...]:
-    """Condensation times at the origin of d directions with d s^2 fixed: rem tends to gaussian_rem.
-
-    To first order in the third cumulant the relative difference is (4/3) sqrt(ln N/d).
-    """
-    rows = []
-    with mpmath.workdps(digits):
-        for count in directions:
-            variance = mpmath.sqrt(mpmath.mpf(trace_of_squares) / count)
-            values = {s: [variance], d: [count], Q: [0], lam: 1, log_N: log_size}
-            time = _root_in_log(
-                lambda t_, values=values: evaluate(condensation.entropy.right, {**values, t: t_}, digits), variance
-            )
-            cumulant = evaluate(partition.second_cumulant.right, {s: [variance], d: [count], Q: [0]}, digits)
-            gaussian = evaluate(condensation.gaussian_critical_time.right, {k_2: cumulant, log_N: log_size}, digits)
-            rows.append(GaussianLimit(count, time, gaussian))
     return tuple(rows)
 
 
@@ -316,44 +148,6 @@ def single_sample(digits: int = 20) -> tuple[Comparison, ...]:
                 rows.append(Comparison(f"{name} at {where}", direct, contour))
         rows += [*_rising_factorials(digits), *_residues(digits)]
     return tuple(rows)
-
-
-def _gaussian_integral(integrand: sp.Expr) -> sp.Expr:
-    """Integral over y_v by the determinant formula, a route of its own beside SymPy's integrator.
-
-    exp(-A y^2/2 + B y + C) integrates to sqrt(2 pi/A) exp(B^2/(2A) + C).
-    """
-    polynomial = sp.Poly(sp.expand(sp.log(integrand).expand(force=True)), y_v)
-    quadratic, linear, constant = (polynomial.coeff_monomial(y_v**power) for power in (2, 1, 0))
-    precision = -2 * quadratic
-    return sp.sqrt(2 * sp.pi / precision) * sp.exp(linear**2 / (2 * precision) + constant)
-
-
-def _gap_at(time: sp.Expr) -> sp.Expr:
-    return score.gap_height.right.subs(t, time)
-
-
-def _singled_out() -> Iterable[Identity]:
-    """With the direction's variance its block's, singling it out changes nothing: for two blocks, v in the first."""
-    together = {Q[1]: Q_rest[1] + q_v, Q[2]: Q_rest[2], delta[1]: 1, delta[2]: 0}
-    for whole, probed in (
-        (partition.generating_function, probe.generating_function_probed),
-        (condensation.entropy, probe.entropy_probed),
-        (condensation.critical_log_size, probe.critical_log_size_probed),
-        (partition.second_cumulant, probe.second_cumulant_probed),
-        (score.log_signal_to_noise, probe.log_signal_to_noise_probed),
-        (score.signal_to_noise_log_size, probe.signal_to_noise_log_size_probed),
-    ):
-        yield Identity(
-            f"{probed.name} with s_v = s_b = {whole.name}",
-            unroll(probed.right, 2).subs(s_v, s[1]),
-            unroll(whole.right, 2).subs(s_v, s[1]).xreplace(together),
-        )
-    yield Identity(
-        "Q = Q_rest + delta x_v^2 for every probe",
-        probe.probe_squared_length.right,
-        probe.probe_rest.right + delta[b] * probe.probe_coordinate.right.subs(s_v, s[b]),
-    )
 
 
 def _tilted_moment(order: int, values: Values) -> mpmath.mpf:
@@ -483,13 +277,3 @@ def _residues(digits: int) -> Iterable[Comparison]:
                 (-1) ** (pole - power) * mpmath.exp(pole * values[xi]) * moment / mpmath.factorial(pole - power),
                 evaluate(finite_n.mellin_residue.right, {**values, k: power, j: pole}, digits + 10),
             )
-
-
-def _root_in_log(function: Callable[[mpmath.mpf], mpmath.mpf], scale: float | mpmath.mpf) -> mpmath.mpf:
-    """Root in t of an increasing function, by bisection and secant in ln t around `scale`."""
-    low = high = mpmath.log(scale)
-    while function(mpmath.exp(low)) > 0:
-        low -= 2
-    while function(mpmath.exp(high)) < 0:
-        high += 2
-    return mpmath.exp(mpmath.findroot(lambda u: function(mpmath.exp(u)), (low, high), solver="anderson"))
