@@ -1,4 +1,4 @@
-"""The hand-over: an equation of `theory` becomes a JAX function, and nowhere else.
+"""The hand-over: an equation of `geomem_theory` becomes a JAX function, and nowhere else.
 
 `lower(name)` rewrites the right side of the equation for accuracy, checks that every
 node of it is in the table below, and returns a jitted function of the arguments that

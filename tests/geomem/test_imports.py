@@ -27,4 +27,4 @@ def test_float64_with_jax_imported_before_or_after():
     check = "import jax.numpy as jnp; assert jnp.ones(1).dtype == 'float64'"
     run(f"import geomem; {check}")
     run(f"import jax, geomem; {check}")
-    run(f"import geomem.manifold; {check}")
+    run(f"import geomem.laws.manifold; {check}")

@@ -1,7 +1,7 @@
 """Reference values of the averages over data sets at finite N, at high precision and without JAX.
 
 Run from the repository root with `python tests/reference/finite_n.py [processes]`; it writes
-`tests/data/finite_n_reference.json` row by row. The formulas are those of `theory`, chapter
+`tests/data/finite_n_reference.json` row by row. The formulas are those of `geomem_theory`, chapter
 `finite_n`, retyped: a contour integral over z for one sample and an integral over xi = ln u.
 
 Every row is computed twice, on disjoint points in xi and with different contours and steps in z.

@@ -51,7 +51,7 @@ def cloning_curve(law: GaussianMixture, *, noise_variance: Numbers) -> xr.Datase
     """Probability that two trajectories of the population's reverse process, cloned at t, end in the same class.
 
     Returns:
-        A data set with `value` over `noise_variance`. Source: arXiv:2402.18491; `theory`, equation
+        A data set with `value` over `noise_variance`. Source: arXiv:2402.18491; `geomem_theory`, equation
         `own_class_posterior`.
 
     Raises:

@@ -41,8 +41,8 @@ def critical_time(
         A `Transition` of the sizes' shape, in squared units of the data. Differentiable
         with respect to the manifold's variances and ln N, but at level `finite_n`, which
         runs in Python (`phase_diagram` has its derivatives in the variances). There a lane
-        that condenses below a tilt of 1e-3 before it crosses is NaN and OUT_OF_VALIDITY. Source: `theory`, equations
-        `critical_log_size_probed`, `gaussian_critical_log_size_probed`,
+        that condenses below a tilt of 1e-3 before it crosses is NaN and OUT_OF_VALIDITY. Source: `geomem_theory`,
+        equations `critical_log_size_probed`, `gaussian_critical_log_size_probed`,
         `sphere_critical_log_size_probed` and `signal_to_noise_log_size_probed`.
 
     Raises:

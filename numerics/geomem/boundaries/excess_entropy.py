@@ -42,7 +42,7 @@ def expected_excess_entropy(
     Returns:
         A data set with `value` and `error` over `noise_variance`, and at level `finite_n` `status`: NaN and
         NOT_CONVERGED where the integrals over data sets miss their tolerance. Source: arXiv:2402.18491; exact at
-        finite N by `theory`, chapter `finite_n`, with a planted sample.
+        finite N by `geomem_theory`, chapter `finite_n`, with a planted sample.
 
     Raises:
         InputError: for an unknown theory, a random manifold at level `finite_n`, sizes that are not one number,

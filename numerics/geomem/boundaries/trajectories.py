@@ -1,6 +1,6 @@
 """Times at which typical trajectories of the reverse process change: onset, collapse, held-out, generalization.
 
-Every time solves an explicit size, falling in t, for the data set's; the equations are `theory`, chapters
+Every time solves an explicit size, falling in t, for the data set's; the equations are `geomem_theory`, chapters
 `trajectories` and `random_manifold`.
 """
 
@@ -100,7 +100,7 @@ def dominance_radius(
 ) -> Float[Array, "..."]:
     """Squared distance from a training point, in noise variances per dimension, up to which its weight leads.
 
-    Shape: noise variances + sizes. It is 1 at collapse, 0 at onset, and negative above it. Source: `theory`,
+    Shape: noise variances + sizes. It is 1 at collapse, 0 at onset, and negative above it. Source: `geomem_theory`,
     equation `dominance_radius`.
 
     Raises:
@@ -126,7 +126,7 @@ def flow_basin_radius(
 
     Shape: noise variances + sizes. An asymptotic formula for many directions, 1 at collapse and falling above it;
     negative where the flow loses even the training point itself. NaN below collapse, where the samples around it
-    are condensed at the edge of its basin. Source: `theory`, equation `flow_basin_radius`.
+    are condensed at the edge of its basin. Source: `geomem_theory`, equation `flow_basin_radius`.
 
     Raises:
         InputError: as `trajectory_times`.

@@ -45,7 +45,7 @@ def excess_entropy(
 
     Returns:
         A data set with `value` and `error`, a standard error over noised points of these data, over
-        `noise_variance`. Source: arXiv:2402.18491; `theory`, equation `excess_entropy`.
+        `noise_variance`. Source: arXiv:2402.18491; `geomem_theory`, equation `excess_entropy`.
 
     Raises:
         InputError: for a data set, noise variances or a number of probes that are none.

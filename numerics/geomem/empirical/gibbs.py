@@ -3,7 +3,7 @@
 At probes x + sqrt(t) v the squared distance to a sample is affine in two inner products, so
 one matrix product serves every noise variance. Weights are summed relative to the nearest
 sample met so far: the pass streams, its memory is bounded by a chunk, and at t -> 0 it ends
-at the nearest sample. Equations: `theory`, chapter `empirical`.
+at the nearest sample. Equations: `geomem_theory`, chapter `empirical`.
 """
 
 from collections.abc import Callable

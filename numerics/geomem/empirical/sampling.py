@@ -64,7 +64,7 @@ def generate(
 
     Returns:
         A data set with the points `x` over `noise_variance`, `sample` and `dim`; the last noise variance is that of
-        the end. Weak order 2 (`sde`) and order 2 (`ode`) in the steps in ln t. Source: `theory`, equations
+        the end. Weak order 2 (`sde`) and order 2 (`ode`) in the steps in ln t. Source: `geomem_theory`, equations
         `reverse_step_mean`, `reverse_step_variance` and `flow_step`.
 
     Raises:

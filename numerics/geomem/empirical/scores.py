@@ -1,6 +1,6 @@
 """Scores that JAX can trace, of data in memory and of a law: what samplers and basins call at every step.
 
-`EmpiricalScore` is for data that need not fit in memory, and works on the host. Equations: `theory`, chapters
+`EmpiricalScore` is for data that need not fit in memory, and works on the host. Equations: `geomem_theory`, chapters
 `empirical`, `score` and `mixture`.
 """
 
@@ -90,7 +90,7 @@ def score_of(source: Numbers | Manifold | GaussianMixture) -> Callable[..., Floa
         A function of points x, (points, dims), and one noise variance t, in squared units of the data, to scores
         (points, dims): traceable, differentiable, and a pytree, so that a compiled function that takes it is
         compiled once for all data of one shape. Of data it computes `TILE_WEIGHTS` weights at once. Source:
-        `theory`, equations `empirical_score` and `population_score`.
+        `geomem_theory`, equations `empirical_score` and `population_score`.
 
     Raises:
         InputError: for data that are no finite table of two samples or more, or a normalized manifold.

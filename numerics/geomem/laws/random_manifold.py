@@ -86,7 +86,7 @@ class RandomManifold:
         """Edges of the bulks of -t times the Jacobian of the population's score, ascending, at noise variances t.
 
         Shape: noise variances + edges. The directions without latent variables, a share of 1 - m/d, are at 1 beside
-        them. Source: `theory`, equation `jacobian_bulk_density`.
+        them. Source: `geomem_theory`, equation `jacobian_bulk_density`.
 
         Raises:
             InputError: for a noise variance that is not positive and finite.

@@ -3,7 +3,7 @@
 A fixed family of lines in the complex plane serves all values of xi = ln u: for each,
 the line whose vertex is nearest to the saddle point is taken, so that nothing cancels.
 Near the poles and the branch point the lines are parabolas that open to the right,
-along which u^-z decays. Equations: `theory`, chapter `finite_n`.
+along which u^-z decays. Equations: `geomem_theory`, chapter `finite_n`.
 """
 
 from typing import NamedTuple

@@ -2,7 +2,7 @@
 
 The table's nodes in xi = ln u follow the saddle points of the single-sample transform,
 dense where it varies fast and sparse where it does not, and serve every size; N enters
-only in the sum over the nodes. Equations: `theory`, chapter `finite_n`.
+only in the sum over the nodes. Equations: `geomem_theory`, chapter `finite_n`.
 """
 
 import os

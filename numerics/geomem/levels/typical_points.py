@@ -1,6 +1,6 @@
 """Averages at typical points at finite N: noised training points, whose own sample counts, and fresh points.
 
-At a given point the average over data sets is exact (`numerics.finite_n`); it depends on the point through its
+At a given point the average over data sets is exact (`levels.quenched`); it depends on the point through its
 squared lengths from the classes' centers, block by block, and on the weight of its own sample. Points are
 quasi-random, and what a leading-order estimate of the same average does on them is known much better: the estimate
 is a control variate. Independent scrambles of the points give the error.

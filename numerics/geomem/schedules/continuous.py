@@ -1,7 +1,7 @@
 """Noise schedules: the times of a model's own clock against the noise variance t of the theory.
 
 A schedule noises a sample to a y + b omega, which is the variance-exploding process at
-t = (b/a)^2 after a change of scale; the formulas are `theory`, chapter `schedules`. Times
+t = (b/a)^2 after a change of scale; the formulas are `geomem_theory`, chapter `schedules`. Times
 that the theory gives as noise variances are converted by `time`, and a score measured on a
 schedule is the theory's, at x/a and the same t, times `score_factor`.
 """

@@ -58,7 +58,7 @@ def generalization_time(
     Returns:
         A data set with `value`, `lower` and `upper`, in squared units of the data: a 95 % interval, by the
         bootstrap over held-out samples of these data, or over scrambles of the quasi-random points. `status` is
-        NO_TRANSITION where the likelihood has no maximum inside the search. Source: `theory`, equations
+        NO_TRANSITION where the likelihood has no maximum inside the search. Source: `geomem_theory`, equations
         `empirical_log_density` and `generalization_ratio`.
 
     Raises:
