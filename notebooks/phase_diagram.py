@@ -43,7 +43,7 @@ plt.rcParams.update(STYLE)
 # the generating function K of the energy of one sample; here is its derivation, performed as you read.
 
 # %%
-geomem_theory.CHAPTERS[0]
+geomem_theory.partition.CHAPTER
 
 # %% [markdown]
 # ## Entropy, condensation, participation
@@ -51,13 +51,13 @@ geomem_theory.CHAPTERS[0]
 # The Legendre transform of K counts samples; where the count falls below one the measure condenses.
 
 # %%
-geomem_theory.CHAPTERS[1]
+geomem_theory.condensation.CHAPTER
 
 # %% [markdown]
 # ## The score and its signal-to-noise ratio
 
 # %%
-geomem_theory.CHAPTERS[2]
+geomem_theory.score.CHAPTER
 
 # %% [markdown]
 # ## Critical times by every criterion and level

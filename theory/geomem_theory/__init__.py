@@ -9,7 +9,6 @@ from geomem_theory import (
     empirical,
     finite_n,
     mixture,
-    notation,
     partition,
     probe,
     published,
@@ -26,7 +25,6 @@ from geomem_theory.notation import NOTATION as NOTATION
 from geomem_theory.notation import notation_table as notation_table
 
 CHAPTERS: tuple[Chapter, ...] = (
-    notation.CHAPTER,
     partition.CHAPTER,
     condensation.CHAPTER,
     score.CHAPTER,

@@ -1,12 +1,11 @@
 """The notation: every symbol with its meaning and its name in code, the first chapter of `geomem derive`."""
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import sympy as sp
 
 from geomem_theory import symbols as sym
-from geomem_theory.derivation import Chapter, latex_prose
+from geomem_theory.derivation import latex_prose
 
 
 class Notation(NamedTuple):
@@ -226,9 +225,12 @@ def notation_table() -> str:
     return "\n".join(["| symbol | meaning | in code |", "|---|---|---|", *rows])
 
 
-@dataclass(frozen=True)
-class NotationChapter(Chapter):
-    """The chapter of the symbols: it holds no equations, and prints in the same formats as those that do."""
+class NotationChapter(NamedTuple):
+    """The notation under a title, printed in the formats of the chapters of equations."""
+
+    name: str
+    title: str
+    introduction: str
 
     def to_markdown(self) -> str:
         return f"## {self.title}\n\n{self.introduction}\n\n{notation_table()}\n"
@@ -247,10 +249,12 @@ class NotationChapter(Chapter):
             for line in NOTATION
         ]
 
+    def _repr_markdown_(self) -> str:
+        return self.to_markdown()
+
 
 CHAPTER = NotationChapter(
     name="notation",
     title="Notation",
     introduction="Every symbol of the equations, its meaning, and its name in code where a user meets it.",
-    equations=(),
 )

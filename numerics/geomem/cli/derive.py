@@ -34,14 +34,15 @@ def derive(
         Accepted by every command; nothing is drawn here.
     """
     from geomem.files.writing import output_folder, write_whole
-    from geomem_theory import CHAPTERS
+    from geomem_theory import CHAPTERS, notation
 
-    names = [one.name for one in CHAPTERS]
+    book = (notation.CHAPTER, *CHAPTERS)
+    names = [one.name for one in book]
     if chapter is not None and chapter not in names:
         raise InputError(f"there is no chapter {chapter!r}; choose one of {', '.join(names)}")
     if out is not None:
         check_folder(out)
-    chapters = [one for one in CHAPTERS if chapter in (None, one.name)]
+    chapters = [one for one in book if chapter in (None, one.name)]
     if json:
         text = json_text([row for one in chapters for row in one.to_rows()])
     else:
