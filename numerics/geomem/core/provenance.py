@@ -16,38 +16,29 @@ import geomem_theory
 _PACKAGES = ("geomem", "jax", "jaxlib", "numpy", "scipy", "sympy", "xarray")
 
 
-class Provenance(str):
-    """The record of a result: a dictionary, `document`, which as an attribute in a file is its JSON text."""
+def provenance(inputs: dict[str, Any]) -> str:
+    """A record with `inputs`, package versions and a SHA-256 of all equations of the theory, as the text of a file.
 
-    document: dict[str, Any]
-
-    def __new__(cls, document: dict[str, Any]) -> "Provenance":
-        record = super().__new__(cls, json.dumps(document, sort_keys=True))
-        record.document = document
-        return record
-
-    def __getnewargs__(self) -> tuple[dict[str, Any]]:  # ty: ignore[invalid-method-override] (for copies)
-        return (self.document,)
-
-    @property
-    def inputs(self) -> dict[str, Any]:
-        return self.document["inputs"]
-
-
-def provenance(inputs: dict[str, Any]) -> Provenance:
-    """A record with `inputs`, package versions and a SHA-256 of all equations of the theory."""
+    A plain text, since HDF5 takes no other kind of it: `document_of` gives the dictionary back.
+    """
     versions = {package: version(package) for package in _PACKAGES}
-    return Provenance({"inputs": inputs, "versions": versions, "theory_sha256": _theory_sha256(), "dtype": "float64"})
+    document = {"inputs": inputs, "versions": versions, "theory_sha256": _theory_sha256(), "dtype": "float64"}
+    return json.dumps(document, sort_keys=True)
 
 
-def extended(record: str, inputs: dict[str, Any]) -> Provenance:
-    """The record with more inputs."""
-    return provenance(inputs_of(record) | inputs)
+def document_of(record: str) -> dict[str, Any]:
+    """The record as a dictionary."""
+    return json.loads(record)
 
 
 def inputs_of(record: str) -> dict[str, Any]:
-    """The inputs of a record, also of one that comes out of a file as text."""
-    return record.inputs if isinstance(record, Provenance) else json.loads(record)["inputs"]
+    """The inputs of a record."""
+    return document_of(record)["inputs"]
+
+
+def extended(record: str, inputs: dict[str, Any]) -> str:
+    """The record with more inputs."""
+    return provenance(inputs_of(record) | inputs)
 
 
 def key_record(key: Array) -> list[int]:
