@@ -418,13 +418,15 @@ plt.show()
 # %% [markdown]
 # ## The order of the times
 #
-# The formulas put generalization, held-out condensation, collapse and onset in this order, at any N and d. They are
-# of many dimensions, though, and generalization asks more of it than the others: the exact time, at which the noised
-# training set is closest to the law in Kullback-Leibler divergence, leaves this order where d is not large beside
-# ln N. The map is of a flat spectrum, s = 1. Lines: where the exact time of generalization equals one of the others;
-# to the left of a line it is larger, the exception. In a fixed dimension exceptions are what large N ends in: the
-# noise is the bandwidth of a kernel density estimate there, whose best variance falls as $N^{-2/(d + 4)}$, more
-# slowly than the $N^{-2/d}$ of the other times. The printed slopes approach the former.
+# The formulas put generalization, held-out condensation, collapse and onset in this order, at any N and d. They are of
+# many dimensions, though, and generalization asks more of it than the others: the exact time, at which the noised
+# training set is closest to the law in Kullback-Leibler divergence, leaves this order where d is not large beside ln N:
+# in 5 dimensions, at N = 1000, the formulas have collapse at 0.067 and generalization at 0.063, in 60 at 3.86 and 1.02,
+# while the exact generalization is at 0.298 and 1.15. The map is of a flat spectrum, s = 1, as are these numbers.
+# Lines: where the exact time of generalization equals one of the others; to the left of a line it is larger, the
+# exception. In a fixed dimension exceptions are what large N ends in: the noise is the bandwidth of a kernel density
+# estimate there, whose best variance falls as $N^{-2/(d + 4)}$, more slowly than the $N^{-2/d}$ of the other times. The
+# printed slopes approach the former.
 
 # %%
 dimensions = np.array([4, 64] if small else [4, 8, 16, 32, 64])

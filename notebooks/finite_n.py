@@ -205,8 +205,9 @@ figure
 #
 # A Gaussian energy has no floor: with few directions its lower tail holds samples closer to the probe than distance
 # zero, and condensation comes too early. The exact energy is a sum of d squares; only when d is large beside ln N is
-# its tail, at the depth of the nearest of N samples, that of a Gaussian. The figure follows one block of d
-# directions of unit variance at N = 1000: the time at which Y2 = 1/2, at each level, over the exact one.
+# its tail, at the depth of the nearest of N samples, that of a Gaussian: the condensation times of the two levels then
+# differ by $\frac{4}{3}\sqrt{\ln N/d}$ of themselves (`geomem_theory.checks.gaussian_limit`). The figure follows one
+# block of d directions of unit variance at N = 1000: the time at which Y2 = 1/2, at each level, over the exact one.
 
 # %%
 counts = np.array([1, 4, 16, 64, 256])

@@ -16,7 +16,15 @@ def join_cluster() -> Mesh:
     """Join the processes that a cluster environment started, as a mesh over all their devices.
 
     JAX reads addresses and ranks from the environment of Slurm or of Open MPI up to version 4, and gives
-    every process one accelerator. Has to come before any computation.
+    every process one accelerator. Has to come before any computation. A job for the command on four machines:
+
+        #!/bin/sh
+        #SBATCH --nodes=4 --ntasks-per-node=1
+        srun geomem spectrum --data samples.npy --num-blocks 8 --distributed --checkpoint sums.npz --out results
+
+    with as many tasks per node as it has accelerators. In the pass every process reads its own share of a .npy file;
+    the covariance spectrum before it every process takes from all of the file. The first one writes the results. If
+    a process is lost, no result is written, and all go on from their checkpoints when the job is started again.
 
     Raises:
         InputError: if there is no such environment, or the processes do not find each other.

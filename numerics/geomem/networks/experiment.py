@@ -1,4 +1,24 @@
-"""What `geomem train` is asked, read from a TOML file: data, network, training and measures."""
+"""What `geomem train` is asked, read from a TOML file: data, network, training and measures.
+
+For instance, the fields being those of `Data`, `MLP` or `UNet`, `TrainConfig` and `Measures`:
+
+    [data]
+    source = "manifold"             # or digits, FILE.npz, a folder of PNG files, IDX or CIFAR files
+    variances = [1, 0.09, 1e-4]
+    multiplicities = [2, 5, 23]
+    num_samples = [50, 1000]
+
+    [network]
+    kind = "mlp"                    # or unet, for images
+
+    [training]
+    num_steps = 20000
+    learning_rate = 1e-3
+    seeds = [0, 1, 2]
+
+    [measures]
+    steps = [2000, 6000]            # measured at these steps too
+"""
 
 import tomllib
 from collections.abc import Mapping, Sequence
