@@ -9,12 +9,12 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from geomem.core.observables import AXIS_LABELS
-from geomem.figures.style import COLUMN_WIDTH, DASHES, MOST_LINES, STYLE, UNITS, draw_clock, shades
+from geomem.core.observables import OBSERVABLES
+from geomem.figures.style import COLUMN_WIDTH, DASHES, MARKERS, MOST_LINES, STYLE, TIME_LABEL, draw_clock, shades
 from geomem.studies.comparison import TIMES, compare, curve
 
-_MARKERS = "os^Dv<"
-LABELS = {"num_samples": "$N$", "noise_variance": f"noise variance $t$ [{UNITS}]", "time": "time"}
+# What the dimensions of a curve are called on an axis and in a legend.
+_LABELS = {"num_samples": "$N$", "noise_variance": TIME_LABEL, "time": "time"}
 
 
 def comparison_figure(measured: xr.Dataset, predicted: xr.Dataset) -> Figure:
@@ -53,7 +53,8 @@ def draw_curves(axes: Axes, measured: xr.Dataset, predicted: xr.Dataset) -> None
             points[clock], points, bars, **style, linestyle="none", markersize=2.5, elinewidth=0.7, label=label
         )
     name = measured.attrs.get("observable", _name_of(value))
-    axes.set(xscale="log", xlabel=LABELS[clock], ylabel=AXIS_LABELS.get(name, name))
+    label = OBSERVABLES[name].axis if name in OBSERVABLES else name
+    axes.set(xscale="log", xlabel=_LABELS[clock], ylabel=label)
 
 
 def _clock(value: xr.DataArray) -> str:
@@ -70,12 +71,12 @@ def _columns(value: xr.DataArray) -> list[xr.DataArray]:
 def _styles(value: xr.DataArray) -> list[dict[str, Any]]:
     count = len(_columns(value))
     colours = shades(count) if count > 1 else ["black"]
-    return [{"color": colour, "marker": _MARKERS[place % len(_MARKERS)]} for place, colour in enumerate(colours)]
+    return [{"color": colour, "marker": MARKERS[place % MOST_LINES]} for place, colour in enumerate(colours)]
 
 
 def _label(column: xr.DataArray, value: xr.DataArray) -> str | None:
     others = [str(dim) for dim in value.dims if dim != _clock(value)]
-    return ", ".join(f"{LABELS.get(dim, dim)} = {column[dim].item():g}" for dim in others) or None
+    return ", ".join(f"{_LABELS.get(dim, dim)} = {column[dim].item():g}" for dim in others) or None
 
 
 def _name_of(value: xr.DataArray) -> str:

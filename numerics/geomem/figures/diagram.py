@@ -13,9 +13,20 @@ from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
 from geomem.core.status import Status
-from geomem.figures.style import COLOURS, COLUMN_WIDTH, DASHES, MOST_LINES, STYLE, UNITS, draw_clock, shades
+from geomem.figures.style import (
+    COLOURS,
+    COLUMN_WIDTH,
+    DASHES,
+    MOST_LINES,
+    SIZE_LABEL,
+    STYLE,
+    UNITS,
+    draw_clock,
+    shades,
+)
 
-_FAINT = 0.3
+_FAINT = 0.3  # opacity of what is outside the level's validity
+_LARGEST_SIZE = 1e300  # that is drawn itself; larger ones by their logarithm
 
 
 def phase_diagram_figure(diagram: xr.Dataset) -> Figure:
@@ -142,7 +153,7 @@ def _label_map(axes: Axes, diagram: xr.Dataset) -> None:
 
 def _drawable(diagram: xr.Dataset) -> bool:
     """Whether N itself can be drawn; else its logarithm is."""
-    return bool((diagram.num_samples < 1e300).all())
+    return bool((diagram.num_samples < _LARGEST_SIZE).all())
 
 
 def _sizes(diagram: xr.Dataset) -> np.ndarray:
@@ -152,7 +163,7 @@ def _sizes(diagram: xr.Dataset) -> np.ndarray:
 def _label_sizes(axes: Axes, diagram: xr.Dataset) -> None:
     sizes = _sizes(diagram)
     if _drawable(diagram):
-        axes.set(xscale="log", xlabel="data-set size $N$")
+        axes.set(xscale="log", xlabel=SIZE_LABEL)
     else:
         axes.set(xlabel=r"data-set size, $\log_{10} N$")
     if sizes.min() < sizes.max():

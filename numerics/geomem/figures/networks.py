@@ -9,29 +9,18 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from geomem.figures.style import COLUMN_WIDTH, DASHES, STYLE, UNITS, shades
+from geomem.figures.style import COLUMN_WIDTH, DASHES, MARKERS, SIZE_LABEL, STYLE, TIME_LABEL, UNITS, shades
 from geomem.networks.fates import memorized_over_seeds, over_seeds
 
-_MARKERS = "os^Dv<>p"
-_TIME = f"noise variance $t$ [{UNITS}]"
-_SIZE = "data-set size $N$"
-_LOSS_TIMES = ("loss_time", "empirical_loss_time")
+# Points of networks are filled, of the empirical score open.
 _NETWORK: dict[str, Any] = {"linestyle": "none", "markersize": 3, "elinewidth": 0.7}
 _EMPIRICAL = _NETWORK | {"markerfacecolor": "white", "markeredgewidth": 0.6}
 
 
 def study_figures(study: xr.Dataset) -> dict[str, Figure]:
-    """All figures of a study, by name: spectra, dimension, sizes, losses, memorization and training."""
-    drawn: dict[str, Callable[[xr.Dataset], Figure]] = {
-        "spectra": _spectra,
-        "dimension": _dimension,
-        "sizes": _sizes,
-        "losses": _losses,
-        "memorization": _memorization,
-        "training": _training,
-    }
+    """All figures of a study, by name; see `FIGURES`."""
     with mpl.rc_context(STYLE):
-        return {name: draw(study) for name, draw in drawn.items()}
+        return {name: draw(study) for name, draw in FIGURES.items()}
 
 
 def _spectra(study: xr.Dataset) -> Figure:
@@ -45,18 +34,13 @@ def _spectra(study: xr.Dataset) -> Figure:
     for axes, size in zip(grid.flat, sizes, strict=False):
         for block, colour in enumerate(shades(study.sizes["block"])):
             label = rf"$s = {float(study.block_variance[block]):.3g}$" if size == sizes[0] else None
-            marker = _MARKERS[block % len(_MARKERS)]
             at = last.sel(num_samples=size).isel(block=block)
-            if "population_block_mean" in study:
-                dashes = DASHES[block % len(DASHES)]
-                axes.plot(study.noise_variance, at.population_block_mean, color=colour, linestyle=dashes, linewidth=0.9)
-            _points(axes, at.noise_variance, at.empirical_block_mean, colour, marker, _EMPIRICAL)
-            _points(axes, at.noise_variance, at.block_mean, colour, marker, _NETWORK, label)
+            _draw(axes, at, "noise_variance", "population_block_mean", "block_mean", block, colour, label)
         axes.set(xscale="log", ylim=(-0.15, 1.25), title=f"$N = {size}$")
     for axes in grid.flat[len(sizes) :]:
         axes.remove()
     for axes in grid.flat[max(0, len(sizes) - columns) : len(sizes)]:
-        axes.set_xlabel(_TIME)
+        axes.set_xlabel(TIME_LABEL)
         axes.tick_params(labelbottom=True)
     for axes in grid[:, 0]:
         axes.set_ylabel("$-tJ$ along a block")
@@ -70,15 +54,9 @@ def _dimension(study: xr.Dataset) -> Figure:
     axes = figure.subplots()
     last, sizes = study.isel(step=-1), study.num_samples.values
     for place, (size, colour) in enumerate(zip(sizes, shades(len(sizes)), strict=True)):
-        at, marker = last.sel(num_samples=size), _MARKERS[place % len(_MARKERS)]
-        if "resolved_dimension" in study:
-            axes.plot(
-                at.noise_variance, at.resolved_dimension, color=colour, linestyle=DASHES[place % len(DASHES)],
-                linewidth=0.9, drawstyle="steps-mid",
-            )  # fmt: skip
-        _points(axes, at.noise_variance, at.empirical_dimension, colour, marker, _EMPIRICAL)
-        _points(axes, at.noise_variance, at.dimension, colour, marker, _NETWORK, f"$N = {size}$")
-    axes.set(xscale="log", xlabel=_TIME, ylabel="dimension $D$")
+        at, label = last.sel(num_samples=size), f"$N = {size}$"
+        _draw(axes, at, "noise_variance", "resolved_dimension", "dimension", place, colour, label, "steps-mid")
+    axes.set(xscale="log", xlabel=TIME_LABEL, ylabel="dimension $D$")
     figure.legend(loc="outside lower center", ncols=3, frameon=False)
     return figure
 
@@ -90,14 +68,10 @@ def _sizes(study: xr.Dataset) -> Figure:
     last, count = study.isel(step=-1), study.sizes["noise_variance"]
     chosen = sorted({round(place * (count - 1) / 5) for place in range(1, 5)})
     for place, (index, colour) in enumerate(zip(chosen, shades(len(chosen)), strict=True)):
-        at, marker = last.isel(noise_variance=index), _MARKERS[place % len(_MARKERS)]
-        dashes = DASHES[place % len(DASHES)]
-        if "resolved_dimension" in study:
-            axes.plot(at.num_samples, at.resolved_dimension, color=colour, linestyle=dashes, linewidth=0.9)
-        _points(axes, at.num_samples, at.empirical_dimension, colour, marker, _EMPIRICAL)
+        at = last.isel(noise_variance=index)
         label = f"$t = {float(at.noise_variance):.2g}$"
-        _points(axes, at.num_samples, at.dimension, colour, marker, _NETWORK, label)
-    axes.set(xscale="log", xlabel=_SIZE, ylabel="dimension $D$")
+        _draw(axes, at, "num_samples", "resolved_dimension", "dimension", place, colour, label)
+    axes.set(xscale="log", xlabel=SIZE_LABEL, ylabel="dimension $D$")
     figure.legend(loc="outside lower center", ncols=2, frameon=False)
     return figure
 
@@ -108,20 +82,16 @@ def _losses(study: xr.Dataset) -> Figure:
     axes = figure.subplots()
     last = study.isel(step=-1)
     for block, colour in enumerate(shades(study.sizes["block"])):
-        at, marker = last.isel(block=block), _MARKERS[block % len(_MARKERS)]
-        if "critical_time" in study:
-            dashes = DASHES[block % len(DASHES)]
-            axes.plot(at.num_samples, at.critical_time, color=colour, linestyle=dashes, linewidth=0.9)
         label = rf"$s = {float(study.block_variance[block]):.3g}$"
-        _points(axes, at.num_samples, at.empirical_loss_time, colour, marker, _EMPIRICAL)
-        _points(axes, at.num_samples, at.loss_time, colour, marker, _NETWORK, label)
+        _draw(axes, last.isel(block=block), "num_samples", "critical_time", "loss_time", block, colour, label)
     if "typical_collapse_time" in study:
         axes.plot(study.num_samples, study.typical_collapse_time, color="0.6", linewidth=0.9, label="typical collapse")
     # Where nothing is lost a logarithmic axis has nothing to show.
-    anything = any(name in study and study[name].notnull().any() for name in (*_LOSS_TIMES, "critical_time"))
+    times = ("loss_time", "empirical_loss_time", "critical_time")
+    anything = any(name in study and study[name].notnull().any() for name in times)
     if not anything:
         axes.text(0.5, 0.5, "no block is lost", transform=axes.transAxes, ha="center")
-    axes.set(xscale="log", yscale="log" if anything else "linear", xlabel=_SIZE, ylabel=f"lost at $t$ [{UNITS}]")
+    axes.set(xscale="log", yscale="log" if anything else "linear", xlabel=SIZE_LABEL, ylabel=f"lost at $t$ [{UNITS}]")
     figure.legend(loc="outside lower center", ncols=2, frameon=False)
     return figure
 
@@ -134,7 +104,7 @@ def _memorization(study: xr.Dataset) -> Figure:
     above, *below = figure.subplots(2 if several else 1, 1, sharex=True, squeeze=False)[:, 0]
     steps, (ratios, errors) = study.step.values, memorized_over_seeds(study)
     for place, (step, colour) in enumerate(zip(steps, shades(len(steps)), strict=True)):
-        marker = _MARKERS[place % len(_MARKERS)]
+        marker = MARKERS[place % len(MARKERS)]
         style = _NETWORK | {"linestyle": DASHES[place % len(DASHES)], "linewidth": 0.6}
         bars = errors.sel(step=step)
         above.errorbar(
@@ -154,7 +124,7 @@ def _memorization(study: xr.Dataset) -> Figure:
         axes.plot(study.num_samples, within, color="0.6", linewidth=0.8, label=r"$\propto N$, from the first")
         axes.set(yscale="log", ylabel="begins at step")
         axes.legend(frameon=False, fontsize=6)
-    figure.axes[-1].set_xlabel(_SIZE)
+    figure.axes[-1].set_xlabel(SIZE_LABEL)
     figure.legend(*above.get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
     return figure
 
@@ -172,6 +142,29 @@ def _training(study: xr.Dataset) -> Figure:
     axes.set(xscale="log", yscale="log", xlabel="training step", ylabel="loss (dashed: held out)")
     figure.legend(loc="outside lower center", ncols=3, frameon=False)
     return figure
+
+
+# All figures of a study; the keys are the names of their files.
+FIGURES: dict[str, Callable[[xr.Dataset], Figure]] = {
+    "spectra": _spectra,
+    "dimension": _dimension,
+    "sizes": _sizes,
+    "losses": _losses,
+    "memorization": _memorization,
+    "training": _training,
+}
+
+
+def _draw(
+    axes: Axes, at: xr.Dataset, along: str, predicted: str, measured: str, place: int, colour: object,
+    label: str | None, drawstyle: str = "default",
+) -> None:  # fmt: skip
+    """What is predicted, if it is, as a line; what is measured, of the empirical score and of networks, as points."""
+    marker, dashes = MARKERS[place % len(MARKERS)], DASHES[place % len(DASHES)]
+    if predicted in at:
+        axes.plot(at[along], at[predicted], color=colour, linestyle=dashes, linewidth=0.9, drawstyle=drawstyle)
+    _points(axes, at[along], at[f"empirical_{measured}"], colour, marker, _EMPIRICAL)
+    _points(axes, at[along], at[measured], colour, marker, _NETWORK, label)
 
 
 def _points(

@@ -9,8 +9,7 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from geomem.figures.comparison import LABELS
-from geomem.figures.style import COLUMN_WIDTH, STYLE, draw_clock, shades
+from geomem.figures.style import COLUMN_WIDTH, STYLE, TIME_LABEL, draw_clock, shades
 from geomem.studies.comparison import curve
 
 
@@ -35,26 +34,17 @@ def spectrum_figure(study: xr.Dataset) -> Figure:
         above.margins(y=0.08)
         gap = study.gap_dimension.mean("replicate")
         below.plot(
-            times,
-            study.population_gap_dimension,
-            color="0.5",
-            linestyle="--",
-            linewidth=1.0,
-            drawstyle="steps-mid",
+            times, study.population_gap_dimension, color="0.5", linestyle="--", linewidth=1.0, drawstyle="steps-mid",
             label="gap, population",
-        )
+        )  # fmt: skip
         below.plot(
-            times,
-            study.resolved_dimension,
-            color="black",
-            linewidth=1.2,
-            drawstyle="steps-mid",
+            times, study.resolved_dimension, color="black", linewidth=1.2, drawstyle="steps-mid",
             label="resolved $D(t)$, finite $N$",
-        )
+        )  # fmt: skip
         below.plot(
             times, gap, color="black", marker="o", markersize=3, mfc="white", linestyle="none", label="gap, measured"
         )
-        below.set(xlabel=LABELS["noise_variance"], ylabel="dimension")
+        below.set(xlabel=TIME_LABEL, ylabel="dimension")
         draw_clock(above, "top", study)
         figure.legend(*below.get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
     return figure

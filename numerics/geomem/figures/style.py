@@ -1,4 +1,4 @@
-"""What all figures share: column width, colours and dashes, a sampler's clock on the axis, files."""
+"""What all figures share: width, colours, dashes, markers and labels, a sampler's clock on the axis, files."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -23,10 +23,15 @@ STYLE: dict[Any, Any] = {
     "ytick.labelsize": 7,
     "axes.linewidth": 0.6,
 }
-MOST_LINES = 6  # more blocks than this are a colour scale
-DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)))
 COLOURS = "viridis"
+# Lines differ in dashes and points in markers too, for those who see no colours; more lines are a colour scale.
+MOST_LINES = 6
+DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)))
+MARKERS = "os^Dv<>p"
 UNITS = "data units$^2$"
+TIME_LABEL = f"noise variance $t$ [{UNITS}]"
+SIZE_LABEL = "data-set size $N$"
+_TICKS = 4  # of a sampler's clock
 
 
 def save_figure(figure: Figure, path: Path) -> None:
@@ -60,7 +65,7 @@ def draw_clock(axes: Axes, side: Literal["top", "right"], results: xr.Dataset) -
         return
     name = results.attrs["schedule"]
     schedule = schedule_of(name)
-    spread = np.geomspace(low, high, 6)[1:-1]
+    spread = np.geomspace(low, high, _TICKS + 2)[1:-1]
     reached = spread[schedule.reaches(spread)]
     times = _rounded_down(schedule.time(reached)) if reached.size else reached
     if not times.size:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -14,6 +15,15 @@ from geomem.core.status import InputError
 from geomem.schedules.continuous import FlowMatching, OrnsteinUhlenbeck, Schedule, VarianceExploding
 from geomem.schedules.diffusers import schedule_from_json
 from geomem.schedules.discrete import Discrete
+
+_NAMED: dict[str, Callable[[], Schedule]] = {
+    "ve": VarianceExploding,
+    "sigma": lambda: VarianceExploding("sigma"),
+    "ou": OrnsteinUhlenbeck,
+    "ddpm": Discrete.linear,
+    "ddpm-cosine": Discrete.cosine,
+    "flow": FlowMatching,
+}
 
 # What the variables of a result are called on the schedule's clock, and in its steps.
 _NAMES = {
@@ -27,63 +37,24 @@ _NAMES = {
 }
 
 
-def on_schedule(results: xr.Dataset, schedule: str) -> xr.Dataset:
-    """The results with every noise variance on the clock of a schedule too; see `clock_columns`.
+class Clock(NamedTuple):
+    """A schedule, the name by which results know it, and what their provenance says of it."""
+
+    name: str
+    schedule: Schedule
+    record: dict[str, object]
+
+
+def clock_of(name: str) -> Clock:
+    """The schedule of that name with what results say of it.
 
     Raises:
-        InputError: if there is no such schedule.
+        InputError: as `schedule_of`.
     """
-    found = results.assign_attrs(
-        schedule=schedule, provenance=extended(results.attrs["provenance"], schedule_record(schedule))
-    )
-    for source in (name for name in _NAMES if name in results.variables):
-        text = results[source].attrs["long_name"]
-        for column_name, values in clock_columns(schedule, results[source].values, source).items():
-            # Steps of training have a dimension of that name.
-            name = f"schedule_{column_name}" if column_name in results.dims else column_name
-            described_as = f"{text}, {'nearest step' if 'step' in name else 'time'} of the schedule"
-            column = (results[source].dims, values, described(described_as, "1"))
-            found = found.assign_coords({name: column}) if source in results.coords else found.assign({name: column})
-    return found
-
-
-def clock_columns(schedule: str, noise_variance: Numbers, source: str = "noise_variance") -> dict[str, np.ndarray]:
-    """Noise variances as times of a schedule and, of one with steps, as the nearest of these besides.
-
-    `source` is which noise variances they are; the names go by it. Values are NaN where the
-    schedule has no such time: an outcome, a sampler on it never comes there.
-
-    Raises:
-        InputError: if there is no such schedule.
-    """
-    clock = schedule_of(schedule)
-    variances = np.asarray(noise_variance, dtype=float)
-    known = clock.reaches(variances)
-    readings = [clock.time, clock.step] if clock.has_steps else [clock.time]
-    columns = {}
-    for name, read in zip(_NAMES[source], readings, strict=False):
-        columns[name] = np.full(variances.shape, np.nan)
-        if known.any():
-            columns[name][known] = read(variances[known])
-    return columns
-
-
-def schedule_record(schedule: str) -> dict[str, object]:
-    """What goes into the provenance of a result."""
-    file = Path(schedule)
-    return {"schedule": schedule} | (
-        {"schedule_sha256": sha256(file.read_bytes()).hexdigest()} if file.suffix == ".json" else {}
-    )
-
-
-_NAMED: dict[str, Callable[[], Schedule]] = {
-    "ve": VarianceExploding,
-    "sigma": lambda: VarianceExploding("sigma"),
-    "ou": OrnsteinUhlenbeck,
-    "ddpm": Discrete.linear,
-    "ddpm-cosine": Discrete.cosine,
-    "flow": FlowMatching,
-}
+    schedule = schedule_of(name)
+    file = Path(name)
+    hashes = {"schedule_sha256": sha256(file.read_bytes()).hexdigest()} if file.suffix == ".json" else {}
+    return Clock(name, schedule, {"schedule": name} | hashes)
 
 
 def schedule_of(name: str) -> Schedule:
@@ -97,3 +68,34 @@ def schedule_of(name: str) -> Schedule:
     if Path(name).suffix == ".json":
         return schedule_from_json(name)
     raise InputError(f"there is no schedule {name!r}; choose one of {', '.join(_NAMED)} or a .json file")
+
+
+def on_schedule(results: xr.Dataset, clock: Clock) -> xr.Dataset:
+    """The results with every noise variance on the clock of a schedule too; see `clock_columns`."""
+    found = results.assign_attrs(schedule=clock.name, provenance=extended(results.attrs["provenance"], clock.record))
+    for source in (name for name in _NAMES if name in results.variables):
+        text = results[source].attrs["long_name"]
+        for column_name, values in clock_columns(clock, results[source].values, source).items():
+            # Steps of training have a dimension of that name.
+            name = f"schedule_{column_name}" if column_name in results.dims else column_name
+            described_as = f"{text}, {'nearest step' if 'step' in name else 'time'} of the schedule"
+            column = (results[source].dims, values, described(described_as, "1"))
+            found = found.assign_coords({name: column}) if source in results.coords else found.assign({name: column})
+    return found
+
+
+def clock_columns(clock: Clock, noise_variance: Numbers, source: str = "noise_variance") -> dict[str, np.ndarray]:
+    """Noise variances as times of a schedule and, of one with steps, as the nearest of these besides.
+
+    `source` is which noise variances they are; the names go by it. Values are NaN where the
+    schedule has no such time: an outcome, a sampler on it never comes there.
+    """
+    schedule, variances = clock.schedule, np.asarray(noise_variance, dtype=float)
+    known = schedule.reaches(variances)
+    readings = [schedule.time, schedule.step] if schedule.has_steps else [schedule.time]
+    columns = {}
+    for name, read in zip(_NAMES[source], readings, strict=False):
+        columns[name] = np.full(variances.shape, np.nan)
+        if known.any():
+            columns[name][known] = read(variances[known])
+    return columns

@@ -17,12 +17,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from geomem.core.arguments import Numbers, float_array, positive_noise_variances
+from geomem.core.arguments import Numbers, float_array, is_whole, positive_noise_variances, refuse_unless
 from geomem.core.status import InputError
 from geomem.lowering import lower
 from geomem_theory.schedules import SCHEDULES
 
-_MOST_STEPS = 1_000_000
+_MOST_STEPS = 1_000_000  # a thousand times as many as models are trained with
 _Function = Callable[[np.ndarray], np.ndarray]
 
 
@@ -35,7 +35,7 @@ def batched(function: Callable[..., jax.Array]) -> _Function:
     return evaluate
 
 
-class _Clock(NamedTuple):
+class _Formulas(NamedTuple):
     """The equations of `ScheduleEquations`, lowered."""
 
     scale: _Function
@@ -43,12 +43,8 @@ class _Clock(NamedTuple):
     time: _Function
 
 
-CLOCKS = {
-    name: _Clock(
-        batched(lower(one.scale.name)),
-        batched(lower(one.noise_variance.name)),
-        batched(lower(one.time.name)),
-    )
+FORMULAS = {
+    name: _Formulas(*(batched(lower(equation.name)) for equation in (one.scale, one.noise_variance, one.time)))
     for name, one in SCHEDULES.items()
 }
 _score_factor = batched(lower("score_factor"))
@@ -68,6 +64,7 @@ class Schedule:
 
     @property
     def _kind(self) -> str:
+        """Its name in the theory."""
         raise NotImplementedError
 
     @property
@@ -86,7 +83,7 @@ class Schedule:
         Raises:
             InputError: for a time that is not on the schedule, or whose t is beyond float64.
         """
-        return CLOCKS[self._kind].noise_variance(self._checked(time))
+        return FORMULAS[self._kind].noise_variance(self._checked(time))
 
     def time(self, noise_variance: Numbers) -> Float[np.ndarray, "..."]:
         """The time at a noise variance: the inverse of `noise_variance`.
@@ -94,7 +91,7 @@ class Schedule:
         Raises:
             InputError: for a noise variance that is not positive and finite, or not on the schedule.
         """
-        return np.asarray(self._unit * CLOCKS[self._kind].time(positive_noise_variances(noise_variance)))
+        return np.asarray(self._unit * FORMULAS[self._kind].time(positive_noise_variances(noise_variance)))
 
     def step(self, noise_variance: Numbers) -> Int[np.ndarray, "..."]:
         """The step nearest to a noise variance.
@@ -126,7 +123,7 @@ class Schedule:
         return _jacobian_factor(self._scale(time))
 
     def _scale(self, time: Numbers) -> np.ndarray:
-        return CLOCKS[self._kind].scale(self._checked(time))
+        return FORMULAS[self._kind].scale(self._checked(time))
 
     def _checked(self, time: Numbers) -> np.ndarray:
         """Times on the theory's clock."""
@@ -134,7 +131,7 @@ class Schedule:
         inside = (times > 0) & (times < self._end * self._unit)
         refuse_unless(times, inside, "time", f"the schedule has times between 0 and {self._end * self._unit:g}")
         clocks = np.asarray(times / self._unit)
-        variances = CLOCKS[self._kind].noise_variance(clocks)
+        variances = FORMULAS[self._kind].noise_variance(clocks)
         refuse_unless(times, (variances > 0) & np.isfinite(variances), "time", "its noise variance is beyond float64")
         return clocks
 
@@ -209,18 +206,13 @@ class FlowMatching(Schedule):
 
 
 def checked_steps(num_steps: int | np.integer) -> int:
-    if isinstance(num_steps, bool) or not isinstance(num_steps, (int, np.integer)) or not 2 <= num_steps <= _MOST_STEPS:
+    """The number of steps.
+
+    Raises:
+        InputError: if it is not a whole number from 2 to 1000000.
+    """
+    if not is_whole(num_steps) or not 2 <= num_steps <= _MOST_STEPS:
         raise InputError(
             f"the number of steps is {shown(num_steps)}; it must be a whole number from 2 to {_MOST_STEPS}"
         )
     return int(num_steps)
-
-
-def refuse_unless(values: np.ndarray, allowed: np.ndarray | np.bool, name: str, requirement: str) -> None:
-    """Name the first value that is not allowed."""
-    if values.size == 0:
-        raise InputError(f"{name} is empty; give at least one value")
-    bad = np.flatnonzero(~np.atleast_1d(allowed).ravel())
-    if len(bad):
-        place = f"{name} {bad[0]}" if values.ndim else f"the {name}"
-        raise InputError(f"{place} is {values.ravel()[bad[0]]:g}; {requirement}")

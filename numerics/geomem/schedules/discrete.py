@@ -7,16 +7,14 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy.special import expit
 
-from geomem.core.arguments import Numbers, float_array, positive_noise_variances
+from geomem.core.arguments import Numbers, float_array, positive_noise_variances, refuse_unless
 from geomem.core.status import InputError
 from geomem.lowering import lower
-from geomem.schedules.continuous import CLOCKS, Schedule, batched, checked_steps, refuse_unless
+from geomem.schedules.continuous import FORMULAS, Schedule, batched, checked_steps
 
 # The offset of the cosine schedule and the largest beta it is cut at (arXiv:2102.09672, section 3.2).
 _COSINE_OFFSET = 0.008
 _LARGEST_BETA = 0.999
-
-
 # Positions between steps are differences of logarithms: known to rounding, also at the ends.
 _ROUNDING = 1e-9
 _cosine = lower("cosine_alphabar")
@@ -115,7 +113,7 @@ class Discrete(Schedule):
 
     @cached_property
     def _log_variances(self) -> np.ndarray:
-        return np.log(CLOCKS[self._kind].noise_variance(self.alphabar))
+        return np.log(FORMULAS[self._kind].noise_variance(self.alphabar))
 
     def noise_variance(self, time: Numbers) -> Float[np.ndarray, "..."]:
         """The noise variance (1 - alphabar)/alphabar at a step, which need not be whole.
@@ -168,8 +166,8 @@ class Discrete(Schedule):
         return np.asarray((positions >= -margin) & (positions <= self.num_steps - 1 + margin))
 
     def _scale(self, time: Numbers) -> np.ndarray:
-        clock = CLOCKS[self._kind]
-        return clock.scale(clock.time(self.noise_variance(time)))
+        formulas = FORMULAS[self._kind]
+        return formulas.scale(formulas.time(self.noise_variance(time)))
 
 
 def _ends(beta_start: float | int, beta_end: float | int) -> np.ndarray:

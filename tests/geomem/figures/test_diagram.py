@@ -6,7 +6,7 @@ import pytest
 
 from geomem import Manifold, Probe, phase_diagram, phase_diagram_figure
 from geomem.figures.style import save_figure
-from geomem.schedules.clock import on_schedule, schedule_of
+from geomem.schedules.clock import clock_of, on_schedule
 
 
 def diagram(manifold, **changes):
@@ -70,7 +70,7 @@ def test_sizes_that_overflow_are_drawn_by_their_logarithm():
 
 @pytest.mark.parametrize("name", ["ddpm", "ou"])
 def test_a_schedule_has_an_axis_of_its_own(default_manifold, name):
-    figure = phase_diagram_figure(on_schedule(diagram(default_manifold), name))
+    figure = phase_diagram_figure(on_schedule(diagram(default_manifold), clock_of(name)))
     above = axes_of(figure)[0]
     (clock,) = above.child_axes
     figure.draw_without_rendering()
@@ -78,18 +78,18 @@ def test_a_schedule_has_an_axis_of_its_own(default_manifold, name):
     np.testing.assert_allclose(clock.get_ylim(), above.get_ylim())
     labels = [float(label.get_text()) for label in clock.get_yticklabels()]
     assert len(labels) > 2
-    np.testing.assert_allclose(clock.get_yticks(), schedule_of(name).noise_variance(labels))
+    np.testing.assert_allclose(clock.get_yticks(), clock_of(name).schedule.noise_variance(labels))
 
 
 def test_a_schedule_that_is_not_in_sight_has_none(tmp_path, default_manifold):
     file = tmp_path / "late.json"
     file.write_text('{"_class_name": "DDPMScheduler", "trained_betas": [0.9999, 0.9999]}')
-    above = axes_of(phase_diagram_figure(on_schedule(diagram(default_manifold), str(file))))[0]
+    above = axes_of(phase_diagram_figure(on_schedule(diagram(default_manifold), clock_of(str(file)))))[0]
     assert not above.child_axes
 
 
 def test_a_schedule_where_data_have_no_variance(tmp_path):
-    found = on_schedule(diagram(Manifold([0.0], [3])), "ou")
+    found = on_schedule(diagram(Manifold([0.0], [3])), clock_of("ou"))
     save_figure(phase_diagram_figure(found), tmp_path / "figure")
 
 

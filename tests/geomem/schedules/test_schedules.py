@@ -1,13 +1,11 @@
-"""Every schedule against its definition, its own inverse, and configurations as diffusers writes them."""
+"""Every schedule against its definition and its own inverse."""
 
-import json
 import math
 
 import numpy as np
 import pytest
 
-from geomem import Discrete, FlowMatching, InputError, OrnsteinUhlenbeck, VarianceExploding, schedule_from_json
-from geomem.schedules.clock import clock_columns, schedule_of
+from geomem import Discrete, FlowMatching, InputError, OrnsteinUhlenbeck, VarianceExploding
 
 CLOCKS = [VarianceExploding(), VarianceExploding("sigma"), OrnsteinUhlenbeck(), FlowMatching(), FlowMatching(500)]
 STEPS = [
@@ -111,180 +109,10 @@ def test_known_values():
     assert Discrete.linear().score_factor(999) == pytest.approx(157.41, abs=0.01)
 
 
-def written_out(config):
-    """alphas_cumprod of a configuration, one step after another."""
-    kept, product = [], 1.0
-    count = config["num_train_timesteps"]
-    for step in range(count):
-        part = step / (count - 1)
-        if config["beta_schedule"] == "linear":
-            beta = config["beta_start"] * (1 - part) + config["beta_end"] * part
-        elif config["beta_schedule"] == "scaled_linear":
-            beta = (config["beta_start"] ** 0.5 * (1 - part) + config["beta_end"] ** 0.5 * part) ** 2
-        elif config["beta_schedule"] == "sigmoid":
-            beta = config["beta_start"] + (config["beta_end"] - config["beta_start"]) / (1 + math.exp(6 - 12 * part))
-        else:
-            now, then = (math.cos((at / count + 0.008) / 1.008 * math.pi / 2) ** 2 for at in (step, step + 1))
-            beta = min(1 - then / now, 0.999)
-        product *= 1 - beta
-        kept.append(product)
-    return np.array(kept)
-
-
-STABLE_DIFFUSION = {
-    "_class_name": "PNDMScheduler",
-    "_diffusers_version": "0.6.0",
-    "beta_end": 0.012,
-    "beta_schedule": "scaled_linear",
-    "beta_start": 0.00085,
-    "num_train_timesteps": 1000,
-    "set_alpha_to_one": False,
-    "skip_prk_steps": True,
-    "steps_offset": 1,
-    "trained_betas": None,
-    "clip_sample": False,
-}
-DDPM = STABLE_DIFFUSION | {
-    "_class_name": "DDPMScheduler",
-    "beta_schedule": "linear",
-    "beta_start": 0.0001,
-    "beta_end": 0.02,
-}
-SIGMOID = DDPM | {"beta_schedule": "sigmoid", "beta_start": 1e-7, "beta_end": 2e-3}
-COSINE = DDPM | {"_class_name": "DPMSolverMultistepScheduler", "beta_schedule": "squaredcos_cap_v2"}
-
-
-def read(tmp_path, content):
-    file = tmp_path / "scheduler_config.json"
-    file.write_text(content if isinstance(content, str) else json.dumps(content))
-    return schedule_from_json(file)
-
-
-@pytest.mark.parametrize("config", [STABLE_DIFFUSION, DDPM, SIGMOID, COSINE, COSINE | {"num_train_timesteps": 50}])
-def test_configurations_of_diffusers(config, tmp_path):
-    schedule, kept = read(tmp_path, config), written_out(config)
-    np.testing.assert_allclose(schedule.alphabar, kept, rtol=1e-12)
-    steps = np.arange(len(kept))
-    variances = (1 - kept) / kept
-    # Rounding of alphabar near 1 is all that t can differ by.
-    np.testing.assert_allclose(schedule.noise_variance(steps), variances, rtol=1e-10)
-    np.testing.assert_array_equal(schedule.step(variances), steps)
-    np.testing.assert_allclose(schedule.score_factor(steps), kept**-0.5, rtol=1e-12)
-
-
 def test_float32_products_as_diffusers_makes_them_find_their_steps():
     betas = np.linspace(1e-4, 2e-2, 1000, dtype=np.float32)
     kept = np.cumprod(1 - betas, dtype=np.float32)
     np.testing.assert_array_equal(Discrete.linear().step((1 - kept) / kept), np.arange(1000))
-
-
-def test_other_configurations(tmp_path):
-    trained = read(tmp_path, DDPM | {"trained_betas": [0.1, 0.2, 0.5]})
-    np.testing.assert_allclose(trained.alphabar, [0.9, 0.72, 0.36], rtol=1e-15)
-    assert read(tmp_path, {"_class_name": "FlowMatchEulerDiscreteScheduler", "shift": 3.0}) == FlowMatching()
-    assert read(tmp_path, DDPM | {"_class_name": "UniPCMultistepScheduler", "use_flow_sigmas": True}) == FlowMatching(
-        1000
-    )
-    assert read(tmp_path, {"_class_name": "EDMEulerScheduler", "sigma_max": 80}) == VarianceExploding("sigma")
-
-
-def test_a_flow_with_timesteps_is_the_flow_on_their_clock(tmp_path):
-    """Timesteps of diffusers are num_train_timesteps times sigma, its tau."""
-    config = {"_class_name": "FlowMatchEulerDiscreteScheduler", "num_train_timesteps": 1000, "shift": 3.0}
-    schedule = read(tmp_path, config)
-    assert schedule.noise_variance(300) == pytest.approx((0.3 / 0.7) ** 2, rel=1e-14)
-    times = np.array([1.0, 250.5, 999.0])
-    np.testing.assert_allclose(schedule.time(schedule.noise_variance(times)), times, rtol=1e-12)
-    np.testing.assert_array_equal(schedule.score_factor(times), FlowMatching().score_factor(times / 1000))
-    asked = FlowMatching().noise_variance([1e-9, 0.2994, 0.2996, 0.99999])
-    assert schedule.step(asked).tolist() == [1, 299, 300, 1000]
-    assert schedule.reaches(asked).all()
-    with pytest.raises(InputError, match="the time is 1000; the schedule has times between 0 and 1000"):
-        schedule.noise_variance(1000)
-    with pytest.raises(InputError, match="the clock of this schedule has no steps"):
-        FlowMatching().step(1.0)
-    columns = clock_columns(str(tmp_path / "scheduler_config.json"), 1.0)
-    assert {name: float(column) for name, column in columns.items()} == {"time_on_schedule": 500, "step": 500}
-
-
-def without(key):
-    return {name: value for name, value in DDPM.items() if name != key}
-
-
-@pytest.mark.parametrize(
-    ("content", "sentence"),
-    [
-        ("{", "cannot be read as JSON"),
-        ("[" * 100_000, "cannot be read as JSON"),
-        ([1], "a scheduler's configuration is a JSON object"),
-        ({}, "the key '_class_name' is missing"),
-        ({"_class_name": "VQDiffusionScheduler"}, "the scheduler 'VQDiffusionScheduler' is not known"),
-        ({"_class_name": 3}, "_class_name is 3; it must be text"),
-        (without("beta_schedule"), "the key 'beta_schedule' is missing"),
-        (without("num_train_timesteps"), "the key 'num_train_timesteps' is missing"),
-        (without("beta_end"), "the key 'beta_end' is missing"),
-        (DDPM | {"beta_schedule": "jsd"}, "the beta_schedule 'jsd' is not known"),
-        (DDPM | {"beta_start": "small"}, "beta_start is 'small'; it must be a number"),
-        (DDPM | {"beta_start": 0}, "beta 0 is 0; it must be between 0 and 1"),
-        (DDPM | {"beta_end": 1.5}, "beta 1 is 1.5; it must be between 0 and 1"),
-        (DDPM | {"beta_end": math.nan}, "beta 1 is nan"),
-        (DDPM | {"num_train_timesteps": 1}, "the number of steps is 1; it must be a whole number from 2"),
-        (DDPM | {"num_train_timesteps": 10**15}, "it must be a whole number from 2 to 1000000"),
-        (DDPM | {"num_train_timesteps": 10.5}, "num_train_timesteps is 10.5; it must be a whole number"),
-        (DDPM | {"trained_betas": [0.1, -0.1]}, "beta 1 is -0.1"),
-        (
-            {"_class_name": "FlowMatchHeunDiscreteScheduler", "num_train_timesteps": "1000"},
-            "num_train_timesteps is '1000'; it must be a whole number",
-        ),
-        (
-            {"_class_name": "FlowMatchHeunDiscreteScheduler", "num_train_timesteps": 0},
-            "the number of steps is 0; it must be a whole number from 2",
-        ),
-        (DDPM | {"trained_betas": 0.1}, "trained_betas is 0.1; it must be a list"),
-        (DDPM | {"trained_betas": [0.1, [0.2]]}, "trained_betas 1 is [0.2]; it must be a number"),
-        (DDPM | {"trained_betas": ["0.1", "0.2"]}, "trained_betas 0 is '0.1'; it must be a number"),
-        (DDPM | {"trained_betas": [0.1, None]}, "trained_betas 1 is None; it must be a number"),
-        (DDPM | {"trained_betas": [0.1, True]}, "trained_betas 1 is True; it must be a number"),
-        (DDPM | {"trained_betas": [0.1, 10**400]}, "it must be a finite number"),
-        (DDPM | {"beta_end": 10**400}, "it must be a finite number"),
-        (DDPM | {"num_train_timesteps": 10**400}, "it must be a finite number"),
-        (DDPM | {"num_train_timesteps": 10**300}, "it must be a whole number from 2 to 1000000"),
-        (DDPM | {"beta_schedule": "s" * 1000}, "is not known; known are linear"),
-        ('{"_class_name": ' + "9" * 5000 + "}", "cannot be read as JSON: a number in it is too long"),
-        (DDPM | {"trained_betas": [0.1, 1e-30]}, "the noise does not grow from step 0 to 1"),
-        (DDPM | {"rescale_betas_zero_snr": True}, "no finite noise variance"),
-    ],
-)
-def test_bad_configurations(content, sentence, tmp_path):
-    with pytest.raises(InputError) as error:
-        read(tmp_path, content)
-    assert sentence in str(error.value)
-    assert "scheduler_config.json" in str(error.value)
-    assert "\n" not in str(error.value)
-    assert len(str(error.value)) < 1000
-
-
-def test_files_that_are_not_there(tmp_path):
-    for path in (tmp_path / "none.json", tmp_path):
-        with pytest.raises(InputError, match="there is no schedule file"):
-            schedule_from_json(path)
-    (tmp_path / "binary.json").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(InputError, match="cannot be read as JSON"):
-        schedule_from_json(str(tmp_path / "binary.json"))
-
-
-def test_names():
-    assert schedule_of("ve") == VarianceExploding()
-    assert schedule_of("sigma") == VarianceExploding("sigma")
-    assert schedule_of("ou") == OrnsteinUhlenbeck()
-    assert schedule_of("flow") == FlowMatching()
-    np.testing.assert_array_equal(schedule_of("ddpm").alphabar, Discrete.linear().alphabar)
-    np.testing.assert_array_equal(schedule_of("ddpm-cosine").alphabar, Discrete.cosine().alphabar)
-    assert schedule_of("ddpm") != schedule_of("ddpm-cosine")
-    with pytest.raises(InputError, match="there is no schedule 'edm'; choose one of ve, sigma, ou, ddpm"):
-        schedule_of("edm")
-    with pytest.raises(InputError, match=r"there is no schedule file 'nothing\.json'"):
-        schedule_of("nothing.json")
 
 
 @pytest.mark.parametrize(
