@@ -75,7 +75,7 @@ NOTATION: tuple[Notation, ...] = (
     Notation(sym.u, "weight of a sample, an integration variable", ""),
     Notation(sym.score_v(sym.x_v), "population score along v", ""),
     Notation(sym.rho_v, "eigenvalue of -tJ along v", ""),
-    Notation(sym.t_open, "noise variance below which a direction is open", "`opening_time`"),
+    Notation(sym.t_open, "noise variance below which a direction is open", "opening time of `phase_diagram`"),
     Notation(sym.t_widest, "noise variance at which a gap is widest", ""),
     Notation(sym.gap_max, "height of a gap where it is widest", ""),
     Notation(sym.t_gap_opens, "noise variance at which a gap opens", ""),
