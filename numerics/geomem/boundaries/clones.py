@@ -6,21 +6,22 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array
 
-from geomem.boundaries.excess_entropy import planted_averages, scramble_error
 from geomem.boundaries.trajectories import checked_log_sizes
 from geomem.core.arguments import Numbers, listed_noise_variances, positive_noise_variances
 from geomem.core.provenance import provenance
 from geomem.core.results import SQUARED, described, entropy_curve, size_of, with_status
 from geomem.core.status import InputError
-from geomem.laws.classes import over_probes
-from geomem.laws.manifold import Manifold
-from geomem.laws.mixture import GaussianMixture
-from geomem.laws.union import dimension_of, law_record
+from geomem.laws.classes import ClassProducts, over_probes
+from geomem.laws.law import Law
+from geomem.levels.finite_n import planted_averages
+from geomem.levels.typical_points import scramble_error
 from geomem.lowering import lower
+
+_own_posterior = lower("own_class_posterior")
 
 
 def expected_collapse_probability(
-    law: Manifold | GaussianMixture,
+    law: Law,
     *,
     noise_variance: Numbers,
     num_samples: Numbers | None = None,
@@ -35,19 +36,16 @@ def expected_collapse_probability(
     if np.ndim(log_size) != 0:
         raise InputError("the collapse probability is predicted for one data-set size at a time")
     times = listed_noise_variances(noise_variance)
-    _, values = planted_averages(law, times, float(np.asarray(log_size)))
-    dimension = float(dimension_of(law))
+    law.require("classes", "theory 'finite_n'")
+    values = planted_averages(law, times, float(np.asarray(log_size))).participation
     size = size_of(float(np.asarray(log_size)))
-    curve = entropy_curve(times, values.mean(axis=1), scramble_error(values), size, dimension, law_record(law))
+    curve = entropy_curve(times, values.mean(axis=1), scramble_error(values), size, float(law.dimension), law.record())
     curve["value"].attrs = described("probability of a common nearest sample", "1")
     curve["error"].attrs = described("standard error", "1")
     return with_status(curve).assign_attrs(observable="collapse-probability")
 
 
-_own_posterior = lower("own_class_posterior")
-
-
-def cloning_curve(law: GaussianMixture, *, noise_variance: Numbers) -> xr.Dataset:
+def cloning_curve(law: Law, *, noise_variance: Numbers) -> xr.Dataset:
     """Probability that two trajectories of the population's reverse process, cloned at t, end in the same class.
 
     Returns:
@@ -55,22 +53,28 @@ def cloning_curve(law: GaussianMixture, *, noise_variance: Numbers) -> xr.Datase
         `own_class_posterior`.
 
     Raises:
-        InputError: for a noise variance that is not positive and finite.
+        InputError: for a law without classes, or a noise variance that is not positive and finite.
     """
     times = np.ravel(positive_noise_variances(noise_variance))
 
     @jax.jit
-    def curve(law: GaussianMixture, times: Array) -> Array:
+    def curve(classes: ClassProducts, times: Array) -> Array:
         def at(time: Array) -> Array:
             def posterior(own: int, excess: Array) -> Array:
-                return _own_posterior(law.weights[own], law.weights, excess)
+                return _own_posterior(classes.weights[own], classes.weights, excess)
 
-            return over_probes(law, posterior, time, jnp.ones_like(time), law.manifold.variances + time)
+            return over_probes(classes, posterior, time, jnp.ones_like(time), classes.variances + time)
 
         return jax.lax.map(at, times)
 
     return xr.Dataset(
-        {"value": ("noise_variance", np.asarray(curve(law, jnp.asarray(times))), described("same class", "1"))},
+        {
+            "value": (
+                "noise_variance",
+                np.asarray(curve(law.class_products(), jnp.asarray(times))),
+                described("same class", "1"),
+            )
+        },
         {"noise_variance": ("noise_variance", times, described("noise variance", SQUARED))},
         {"observable": "cloning", "provenance": provenance(law.record())},
     )

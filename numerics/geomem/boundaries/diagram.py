@@ -1,30 +1,28 @@
 """Critical times of every direction against data-set size and local variance, as one labelled data set."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from geomem.boundaries.explicit import solve_lanes
-from geomem.boundaries.implicit import solve_quenched
+from geomem.boundaries.critical import solver_of
 from geomem.core.arguments import Numbers, as_log_sizes, float_array
 from geomem.core.provenance import provenance
 from geomem.core.results import SQUARED, described, status_attributes
 from geomem.core.status import InputError
-from geomem.laws.manifold import Manifold
+from geomem.laws.law import Law
 from geomem.laws.probe import Probe
-from geomem.levels.criteria import find_criterion
+from geomem.levels.question import Level, question
 
 
 def phase_diagram(
-    manifold: Manifold,
+    manifold: Law,
     *,
     num_samples: Numbers | None = None,
     log_num_samples: Numbers | None = None,
     local_variance: Numbers,
     block: int | np.integer = 0,
     criterion: str,
-    theory: str,
+    theory: str | Level,
     probe: Probe = Probe.along(),
 ) -> xr.Dataset:
     """Critical times of every block at every size, and of one block as its variance is swept.
@@ -53,7 +51,8 @@ def phase_diagram(
         InputError: as `critical_time`, and for sizes or local variances that are not a list
             of numbers, the latter finite and not negative.
     """
-    rule = find_criterion(theory, criterion, manifold.normalized)
+    asked = question(criterion, theory, probe)
+    asked.check(manifold)
     log_sizes = np.atleast_1d(np.asarray(as_log_sizes(num_samples, log_num_samples)))
     if num_samples is not None:
         sizes = np.atleast_1d(np.asarray(num_samples, dtype=float))
@@ -73,45 +72,43 @@ def phase_diagram(
     swept = np.where(swept_block > 0, swept_values[:, None], spectrum)
     variances = np.concatenate([np.tile(spectrum, (manifold.num_blocks, 1)), swept])
     probed = np.concatenate([np.eye(manifold.num_blocks), np.tile(swept_block, (len(swept_values), 1))])
-    lanes = manifold.with_variances(jnp.asarray(variances))
-    if rule.level == "finite_n":
-        times, status, opening, swept_slope, probe_slope = solve_quenched(rule, lanes, probed, probe, log_sizes)
-    else:
-        solved, opening, swept_slope, probe_slope = jax.tree.map(
-            np.asarray, solve_lanes(rule, lanes, jnp.asarray(probed), probe, jnp.asarray(log_sizes))
-        )
-        times, status = solved.value, solved.status
+    laws = manifold.with_variances(jnp.asarray(variances))
+    lanes = solver_of(asked.level).lanes(asked, laws, probed, log_sizes)
     blocks, swept_lanes = slice(None, manifold.num_blocks), slice(manifold.num_blocks, None)
 
-    time_text = f"critical noise variance by {criterion}, level {theory}"
+    time_text = f"critical noise variance by {criterion}, level {asked.level.name}"
     data = {
-        "critical_time": (("block", "num_samples"), times[blocks], described(time_text, SQUARED)),
-        "opening_time": ("block", opening[blocks], described("noise variance below which a block is open", SQUARED)),
-        "status": (("block", "num_samples"), status[blocks], status_attributes()),
+        "critical_time": (("block", "num_samples"), lanes.value[blocks], described(time_text, SQUARED)),
+        "opening_time": (
+            "block",
+            lanes.opening_time[blocks],
+            described("noise variance below which a block is open", SQUARED),
+        ),
+        "status": (("block", "num_samples"), lanes.status[blocks], status_attributes()),
         "critical_time_map": (
             ("num_samples", "local_variance"),
-            times[swept_lanes].T,
+            lanes.value[swept_lanes].T,
             described(f"{time_text}, of the swept block", SQUARED),
         ),
         "opening_time_map": (
             "local_variance",
-            opening[swept_lanes],
+            lanes.opening_time[swept_lanes],
             described("noise variance below which the swept block is open", SQUARED),
         ),
-        "status_map": (("num_samples", "local_variance"), status[swept_lanes].T, status_attributes()),
+        "status_map": (("num_samples", "local_variance"), lanes.status[swept_lanes].T, status_attributes()),
         "sensitivity_swept": (
             ("num_samples", "local_variance"),
-            swept_slope[swept_lanes].T,
+            lanes.swept[swept_lanes].T,
             described("d ln t_c / d ln s with the spectrum following", "1"),
         ),
         "sensitivity_probe": (
             ("num_samples", "local_variance"),
-            probe_slope[swept_lanes].T,
+            lanes.probed[swept_lanes].T,
             described("d ln t_c / d ln s with the spectrum fixed", "1"),
         ),
         "lost_first": (
             ("num_samples", "local_variance"),
-            np.sign(np.nan_to_num(probe_slope[swept_lanes].T)).astype(np.int8),
+            np.sign(np.nan_to_num(lanes.probed[swept_lanes].T)).astype(np.int8),
             {
                 "long_name": "which of two directions is lost first",
                 "flag_values": np.array([-1, 0, 1], dtype=np.int8),
@@ -131,11 +128,11 @@ def phase_diagram(
             described(f"local variance of the swept block {block}", SQUARED),
         ),
     }
-    inputs = manifold.record() | {
-        "block": int(block),
+    inputs = manifold.record() | {"block": int(block)} | asked.record()
+    attributes = {
         "criterion": criterion,
-        "theory": theory,
-        "probe": probe.record(),
+        "theory": asked.level.name,
+        "swept_block": int(block),
+        "provenance": provenance(inputs),
     }
-    attributes = {"criterion": criterion, "theory": theory, "swept_block": int(block), "provenance": provenance(inputs)}
     return xr.Dataset(data, coordinates, attributes)

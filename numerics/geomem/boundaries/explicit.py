@@ -1,23 +1,22 @@
 """Critical times and sizes where the critical size is explicit in t: a scan of ln N_c(t) serves every size."""
 
 import math
+from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int8
 
 from geomem.core.arguments import SMALLEST_LOG_SIZE
 from geomem.core.crossing import first_crossing
 from geomem.core.results import Transition, status_of, transition
 from geomem.core.status import InputError
-from geomem.laws.manifold import Manifold, opening_time
-from geomem.laws.mixture import GaussianMixture
-from geomem.laws.probe import Probe
-from geomem.levels.criteria import Criterion, Setting, setting
-from geomem.levels.mixture_criteria import MixtureCriterion, MixtureSetting
+from geomem.laws.law import Law
+from geomem.laws.setting import Setting, opening_time
+from geomem.levels.question import Explicit, Question
 
 # Default window, in units of the largest variance, and the spacing of the scan in ln t. The equations vary on
 # the scale of one e-fold; the scan's spacing only limits how close two roots in one cell may be.
@@ -26,17 +25,62 @@ _SPACING = 0.08
 DEFAULT_CELLS = math.ceil(math.log(_WINDOW[1] / _WINDOW[0]) / _SPACING)
 
 
-def search_window(
-    manifold: Manifold | GaussianMixture, window: tuple[float | int, float | int] | None
-) -> tuple[Float[Array, " ends"], int]:
+class Lanes(NamedTuple):
+    """Critical times of many spectra and directions, one a lane, and their sensitivities d ln t_c/d ln s."""
+
+    value: Float[Array | np.ndarray, "lanes sizes"]
+    status: Int8[Array | np.ndarray, "lanes sizes"]
+    opening_time: Float[Array | np.ndarray, " lanes"]
+    swept: Float[Array | np.ndarray, "lanes sizes"]  # the spectrum following
+    probed: Float[Array | np.ndarray, "lanes sizes"]  # the spectrum fixed, of the probed direction alone
+
+
+def times(
+    question: Question[Explicit],
+    at: Setting,
+    log_sizes: Float[Array | np.ndarray, " sizes"],
+    window: tuple[float | int, float | int] | None,
+) -> Transition:
+    """`critical_time` for one direction and many sizes."""
+    return solve_times(question, at, jnp.asarray(log_sizes), *search_window(at, window))
+
+
+def sizes(
+    question: Question[Explicit], at: Setting, noise_variances: Float[Array | np.ndarray, " times"]
+) -> Transition:
+    """`critical_size` for one direction and many noise variances."""
+    return _solve_sizes(question, at, jnp.asarray(noise_variances))
+
+
+def lanes(
+    question: Question[Explicit],
+    laws: Law,
+    indicators: Float[np.ndarray, "lanes blocks"],
+    log_sizes: Float[np.ndarray, " sizes"],
+) -> Lanes:
+    """Critical times and sensitivities of laws with a leading axis, each in the block its indicator marks."""
+    return jax.tree.map(np.asarray, solve_lanes(question, laws, jnp.asarray(indicators), jnp.asarray(log_sizes)))
+
+
+def times_of_spectra(
+    question: Question[Explicit],
+    law: Law,
+    variances: Float[np.ndarray, "spectra blocks"],
+    log_sizes: Float[np.ndarray, " sizes"],
+) -> tuple[Float[np.ndarray, "spectra blocks sizes"], Int8[np.ndarray, "blocks sizes"]]:
+    """Logarithms of critical times of the law with each of these spectra, and the status of the first one's."""
+    solved = _solve_spectra(question, law, jnp.asarray(variances), jnp.asarray(log_sizes))
+    return np.asarray(solved.log_value), np.asarray(solved.status[0])
+
+
+def search_window(at: Setting, window: tuple[float | int, float | int] | None) -> tuple[Float[Array, " ends"], int]:
     """Ends of the search in ln t and the number of cells of its scan.
 
     Raises:
         InputError: if the window is not a pair 0 < lower < upper < infinity.
     """
     if window is None:
-        mixture = isinstance(manifold, GaussianMixture)
-        return spectrum_window(manifold.largest_variance if mixture else jnp.max(manifold.block_variances()))
+        return spectrum_window(at.largest_variance)
     lower, upper = window
     if not 0 < lower < upper < math.inf:
         raise InputError(f"the window {window} must be two noise variances, 0 < lower < upper < infinity")
@@ -46,26 +90,27 @@ def search_window(
 
 def spectrum_window(largest: Float[Array, ""]) -> tuple[Float[Array, " ends"], int]:
     """The default search for a spectrum whose largest variance is this."""
-    # A manifold without variance has no scale and no transition; any window shows that.
+    # A law without variance has no scale and no transition; any window shows that.
     return jnp.log(jnp.where(largest > 0, largest, 1.0)) + np.log(_WINDOW), DEFAULT_CELLS
 
 
 @partial(jax.jit, static_argnames="num_cells")
 def solve_times(
-    rule: Criterion | MixtureCriterion,
-    at: Any,  # noqa: ANN401 (the rule's own setting)
+    question: Question[Explicit],
+    at: Setting,
     log_sizes: Float[Array, " lanes"],
     limits: Float[Array, " ends"],
     num_cells: int,
 ) -> Transition:
-    """`critical_time` for one setting and many sizes."""
+    """Critical times at an explicit level within these limits in ln t."""
+    level, criterion = question.level, question.criterion
     valid = jnp.isfinite(log_sizes) & (log_sizes >= SMALLEST_LOG_SIZE) & _is_spectrum(at)
     crossing = first_crossing(
-        lambda log_t: rule.log_size(at, jnp.exp(log_t)), log_sizes, limits[0], limits[1], num_cells
+        lambda log_t: level.log_size(criterion, at, jnp.exp(log_t)), log_sizes, limits[0], limits[1], num_cells
     )
-    times = jnp.exp(crossing.point)
-    residual = jax.vmap(partial(rule.balance, at))(times, log_sizes)
-    in_validity = jax.vmap(partial(rule.valid, at))(times, log_sizes)
+    found = jnp.exp(crossing.point)
+    residual = jax.vmap(partial(level.balance, criterion, at))(found, log_sizes)
+    in_validity = jax.vmap(partial(level.valid, criterion, at))(found, log_sizes)
     status = status_of(valid, crossing.found, residual, log_sizes, in_validity)
     return transition(
         crossing.point, status, residual, jnp.exp(crossing.lower), jnp.exp(crossing.upper), crossing.iterations
@@ -73,26 +118,22 @@ def solve_times(
 
 
 @jax.jit
-def solve_sizes(
-    rule: Criterion | MixtureCriterion,
-    at: Any,  # noqa: ANN401 (the rule's own setting)
-    noise_variances: Float[Array, " lanes"],
-) -> Transition:
-    """`critical_size` for one setting and many noise variances."""
+def _solve_sizes(question: Question[Explicit], at: Setting, noise_variances: Float[Array, " lanes"]) -> Transition:
+    level, criterion = question.level, question.criterion
     valid = jnp.isfinite(noise_variances) & (noise_variances > 0) & _is_spectrum(at)
-    times = jnp.where(valid, noise_variances, 1.0)
-    log_sizes = jax.vmap(partial(rule.log_size, at))(times)
+    known = jnp.where(valid, noise_variances, 1.0)
+    log_sizes = jax.vmap(partial(level.log_size, criterion, at))(known)
     exists = jnp.isfinite(log_sizes)
     log_sizes = jnp.where(exists, log_sizes, 0.0)
-    residual = jax.vmap(partial(rule.balance, at))(times, log_sizes)
-    in_validity = jax.vmap(partial(rule.valid, at))(times, log_sizes)
+    residual = jax.vmap(partial(level.balance, criterion, at))(known, log_sizes)
+    in_validity = jax.vmap(partial(level.valid, criterion, at))(known, log_sizes)
     status = status_of(valid, exists, residual, log_sizes, in_validity)
-    sizes = jnp.exp(log_sizes)
-    return transition(log_sizes, status, residual, sizes, sizes, jnp.zeros(log_sizes.shape, dtype=int))
+    found = jnp.exp(log_sizes)
+    return transition(log_sizes, status, residual, found, found, jnp.zeros(log_sizes.shape, dtype=int))
 
 
-def _is_spectrum(at: Setting | MixtureSetting) -> Bool[Array, ""]:
-    """Whether the spectrum is one, for what was traced when the manifold was made."""
+def _is_spectrum(at: Setting) -> Bool[Array, ""]:
+    """Whether the spectrum is one, for what was traced when the law was made."""
     variances = jnp.isfinite(at.variances) & (at.variances >= 0)
     multiplicities = (at.multiplicities >= 1) & (at.multiplicities == jnp.round(at.multiplicities))
     return (variances & multiplicities).all()
@@ -100,56 +141,46 @@ def _is_spectrum(at: Setting | MixtureSetting) -> Bool[Array, ""]:
 
 @jax.jit
 def solve_lanes(
-    rule: Criterion,
-    manifolds: Manifold,
-    indicators: Float[Array, "lanes blocks"],
-    probe: Probe,
-    log_sizes: Float[Array, " sizes"],
-) -> tuple[Transition, Float[Array, " lanes"], Float[Array, "lanes sizes"], Float[Array, "lanes sizes"]]:
-    """Critical times, opening times and both sensitivities, one lane per spectrum and probed block."""
+    question: Question[Explicit], laws: Law, indicators: Float[Array, "lanes blocks"], log_sizes: Float[Array, " sizes"]
+) -> Lanes:
+    """`lanes`, compiled as one."""
 
-    def lane(pair: tuple[Manifold, Array]) -> tuple[Transition, Array, Array, Array]:
-        manifold, indicator = pair
-        at = setting(manifold, indicator, probe)
-        times = solve_times(rule, at, log_sizes, *search_window(manifold, None))
-        swept, probed = jax.vmap(partial(_sensitivities, rule, manifold, indicator, probe))(times.log_value)
-        return times, opening_time(at.probed_variance), swept, probed
+    def lane(pair: tuple[Law, Array]) -> Lanes:
+        law, indicator = pair
+        at = law.setting(indicator, question.probe)
+        found = solve_times(question, at, log_sizes, *search_window(at, None))
+        swept, probed = jax.vmap(partial(_sensitivities, question, law, indicator))(found.log_value)
+        return Lanes(found.value, found.status, opening_time(at.probed_variance), swept, probed)
 
     # One spectrum after another: its table and its sizes stay in the processor's cache.
-    return jax.lax.map(lane, (manifolds, indicators))
+    return jax.lax.map(lane, (laws, indicators))
 
 
-def _sensitivities(
-    rule: Criterion, manifold: Manifold, indicator: Array, probe: Probe, log_time: Array
-) -> tuple[Array, Array]:
+def _sensitivities(question: Question[Explicit], law: Law, indicator: Array, log_time: Array) -> tuple[Array, Array]:
     """d ln t_c/d ln s by the implicit-function theorem: spectrum following, and spectrum fixed."""
 
     def log_size(log_t: Array, log_swept: Array, log_probed: Array) -> Array:
-        variances = manifold.variances * jnp.exp(indicator * log_swept)
-        at = setting(manifold.with_variances(variances), indicator, probe)
-        at = at._replace(probed_variance=at.probed_variance * jnp.exp(log_probed))
-        return rule.log_size(at, jnp.exp(log_t))
+        variances = law.variances * jnp.exp(indicator * log_swept)
+        at = law.with_variances(variances).setting(indicator, question.probe)
+        at = replace(at, probed_variance=at.probed_variance * jnp.exp(log_probed))
+        return question.level.log_size(question.criterion, at, jnp.exp(log_t))
 
     slope, swept, probed = jax.grad(log_size, argnums=(0, 1, 2))(log_time, jnp.array(0.0), jnp.array(0.0))
     return -swept / slope, -probed / slope
 
 
 @jax.jit
-def solved_times(
-    rule: Criterion,
-    manifold: Manifold,
-    variances: Float[Array, "spectra blocks"],
-    probe: Probe,
-    log_sizes: Float[Array, " sizes"],
+def _solve_spectra(
+    question: Question[Explicit], law: Law, variances: Float[Array, "spectra blocks"], log_sizes: Float[Array, " sizes"]
 ) -> Transition:
-    """Critical times, (spectra, blocks, sizes), of the manifold with each of these spectra, compiled as one."""
+    """Critical times, (spectra, blocks, sizes), compiled as one."""
 
-    def times(spectrum: Array, indicator: Array) -> Transition:
-        law = manifold.with_variances(spectrum)
-        return solve_times(rule, setting(law, indicator, probe), log_sizes, *search_window(law, None))
+    def of_block(spectrum: Array, indicator: Array) -> Transition:
+        at = law.with_variances(spectrum).setting(indicator, question.probe)
+        return solve_times(question, at, log_sizes, *search_window(at, None))
 
     def of_blocks(spectrum: Array) -> Transition:
-        return jax.vmap(lambda indicator: times(spectrum, indicator))(jnp.eye(manifold.num_blocks))
+        return jax.vmap(lambda indicator: of_block(spectrum, indicator))(jnp.eye(law.num_blocks))
 
     # One spectrum after another: all their tables at once would not stay in the processor's cache.
     return jax.lax.map(of_blocks, variances)

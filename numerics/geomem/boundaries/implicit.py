@@ -1,75 +1,58 @@
-"""Critical times and sizes at level finite_n, where no equation is explicit in N.
+"""Critical times and sizes where the criterion's balance is a table, costly at every noise variance, for all sizes.
 
-The criterion's balance is followed in ln t, downward from above the leading-order
-critical times, until it has changed sign at every size or the condensation is too deep;
-one table of single-sample averages at each noise variance serves all sizes. Where it
-changes sign, an interpolant at Chebyshev nodes has the root.
+The balance is followed in ln t, downward from above the leading-order critical times, until it has changed sign at
+every size or is not known (`boundaries.walk`). Where it changes sign, an interpolant at Chebyshev nodes has the root.
 """
 
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Int8
+from jaxtyping import Array, Float, Int, Int8
 from numpy.polynomial import chebyshev
 from scipy.optimize import elementwise
 
-from geomem.boundaries.critical import critical_time
-from geomem.boundaries.explicit import DEFAULT_CELLS, solve_times
-from geomem.boundaries.walk import TOLERANCE, walk_to_roots
+from geomem.boundaries.explicit import DEFAULT_CELLS, Lanes, solve_times
+from geomem.boundaries.walk import TOLERANCE, Evaluate, walk_to_roots
 from geomem.core.arguments import SMALLEST_LOG_SIZE
 from geomem.core.progress import bar
 from geomem.core.results import Transition, transition
 from geomem.core.status import Status
-from geomem.laws.manifold import Manifold, opening_time
-from geomem.laws.probe import Probe
-from geomem.levels.contours import Law
-from geomem.levels.criteria import Criterion, Setting, setting
-from geomem.levels.finite_n import balances, evaluator, spectrum_slopes
-from geomem.levels.quenched import laws_of, over_laws
+from geomem.laws.law import Law
+from geomem.laws.setting import Setting, opening_time
+from geomem.levels.question import Implicit, Question
 
 # What a solved balance may be off, and how many Newton steps it may take from the interpolant's root.
 _RESIDUAL, _NEWTON = 1e-8, 3
-
-
-# Balances are supported from here to here, in units of the largest variance.
-_SUPPORTED = (1e-8, 1e6)
 _LARGEST_LOG_SIZE = np.log(1e15)
+# A scan in ln N, and an interpolant in its cell with the root.
+_SCAN, _NODES = 96, 16
 
 
-def _start(rule: Criterion, at: Setting, log_sizes: np.ndarray) -> tuple[float, tuple[float, float]]:
-    """Above the leading-order critical times, and the supported window: none where there is no transition."""
-    largest = float(jnp.max(at.variances))
-    noiseless = rule.name == "signal_to_noise" and not at.probed_variance > 0
-    limits = tuple(np.log(largest) + np.log(_SUPPORTED)) if largest > 0 and not noiseless else (0.0, 0.0)
-    leading = solve_times(Criterion("rem", rule.name), at, jnp.asarray(log_sizes), jnp.asarray(limits), DEFAULT_CELLS)
-    guesses = np.asarray(leading.log_value)
-    guesses = guesses[np.isfinite(guesses)]
-    return float(guesses.max(initial=np.log(max(largest, 1e-300)))) + 1.0, limits
-
-
-def quenched_times(
-    rule: Criterion,
+def times(
+    question: Question[Implicit],
     at: Setting,
-    log_sizes: Float[np.ndarray, " sizes"],
+    log_sizes: Float[Array | np.ndarray, " sizes"],
     window: tuple[float | int, float | int] | None,
 ) -> Transition:
-    """`critical_time` at level finite_n: roots of the interpolant, corrected by Newton steps."""
-    valid = np.isfinite(log_sizes) & (log_sizes >= SMALLEST_LOG_SIZE)
+    """`critical_time` for one direction and many sizes: roots of the interpolant, corrected by Newton steps."""
+    given = np.asarray(log_sizes)
+    valid = np.isfinite(given) & (given >= SMALLEST_LOG_SIZE)
     # A lane that is no size runs on the largest one, which the walk reaches anyway, and is not looked at.
-    sizes = np.where(valid, log_sizes, log_sizes[valid].max(initial=SMALLEST_LOG_SIZE))
-    start, limits = _start(rule, at, sizes)
+    wanted = np.where(valid, given, given[valid].max(initial=SMALLEST_LOG_SIZE))
+    start, limits = _start(question, at, wanted)
     if window is not None:
         limits = (max(limits[0], np.log(window[0])), min(limits[1], np.log(window[1])))
-    roots = walk_to_roots(evaluator(rule, at, None, sizes), sizes, start, limits)
-    log_time, residual = roots.log_time, np.full(len(sizes), np.nan)
-    iterations = np.zeros(len(sizes), dtype=int)
+    roots = walk_to_roots(_evaluator(question, at, None, wanted), wanted, start, limits)
+    log_time, residual = roots.log_time, np.full(len(wanted), np.nan)
+    iterations = np.zeros(len(wanted), dtype=int)
     open_ = valid & (roots.status == Status.CONVERGED)
     while open_.any():
-        lanes = np.flatnonzero(open_)
-        pairs = list(zip(laws_of(at, np.exp(log_time[lanes])), sizes[lanes, None], strict=True))
-        residual[lanes] = over_laws(lambda pair: balances(pair[0], pair[1], rule.name)[0], pairs)
+        lanes_ = np.flatnonzero(open_)
+        residual[lanes_] = _balances(question, at)(np.exp(log_time[lanes_]), wanted[lanes_, None])[:, 0]
         open_ &= (np.abs(residual) > _RESIDUAL) & (iterations < _NEWTON)
         log_time[open_] -= residual[open_] / roots.slope[open_]
         iterations[open_] += 1
@@ -80,16 +63,155 @@ def quenched_times(
     return transition(*map(jnp.asarray, fields))
 
 
-def quenched_lane(
-    rule: Criterion, at: Setting, swept: Setting, log_sizes: Float[np.ndarray, " sizes"]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Critical times of one spectrum for a diagram, their status, and the sensitivities d ln t_c/d ln s.
+def sizes(
+    question: Question[Implicit], at: Setting, noise_variances: Float[Array | np.ndarray, " times"]
+) -> Transition:
+    """`critical_size` for one direction and many noise variances: the largest root in ln N."""
+    given = np.asarray(noise_variances)
+    valid = np.isfinite(given) & (given > 0)
+    known = np.where(valid, given, 1.0)
+    leading = question.level.leading
+    guesses = np.asarray(jax.vmap(partial(leading.log_size, question.criterion, at))(jnp.asarray(known)))
+    highest = np.maximum(_LARGEST_LOG_SIZE, np.where(np.isfinite(guesses), guesses + 3.0, 0.0))
+    scans = np.linspace(highest, np.log(2.0), _SCAN, axis=1)
+    values = _balances(question, at)(known, scans)
+    cells, status = zip(*map(_first_cell, values), strict=True)
+    rows = np.full((4, len(given)), np.nan)
+    iterations, status = np.zeros(len(given), dtype=int), np.array(status)
+    crossed = np.flatnonzero(status == Status.CONVERGED)
+    if len(crossed):
+        cell = np.array(cells)[crossed]
+        low, high = scans[crossed, cell], scans[crossed, cell - 1]
+        found = _roots_in_cells(partial(_balances(question, at), known[crossed]), low, high)
+        rows[:, crossed] = [*found[:2], low, high]
+        iterations[crossed], status[crossed] = found[2:]
+    status = np.where(valid, status, Status.INVALID).astype(np.int8)
+    log_value, residual, lower, upper = rows
+    fields = (log_value, status, residual, np.exp(lower), np.exp(upper), iterations)
+    return transition(*map(jnp.asarray, fields))
 
-    `swept` is the tangent of the setting to the block's ln s with the spectrum following.
+
+def lanes(
+    question: Question[Implicit],
+    laws: Law,
+    indicators: Float[np.ndarray, "lanes blocks"],
+    log_sizes: Float[np.ndarray, " sizes"],
+) -> Lanes:
+    """Critical times and sensitivities of laws with a leading axis, each in the block its indicator marks.
+
     Times are those of the interpolant.
     """
-    start, limits = _start(rule, at, log_sizes)
-    roots = walk_to_roots(evaluator(rule, at, swept, log_sizes), log_sizes, start, limits)
+    rows = []
+    with bar("critical times", len(indicators)) as report:
+        for lane, indicator in enumerate(jnp.asarray(indicators)):
+            at = jax.tree.map(lambda leaf, lane=lane: leaf[lane], laws).setting(indicator, question.probe)
+            rows.append((*_lane(question, at, log_sizes), float(at.probed_variance)))
+            report(lane + 1)
+    value, status, slopes, probed = (np.array(column) for column in zip(*rows, strict=True))
+    opening = np.asarray(jax.vmap(opening_time)(jnp.asarray(probed)))
+    return Lanes(value, status, opening, slopes[:, 0], slopes[:, 1])
+
+
+def times_of_spectra(
+    question: Question[Implicit],
+    law: Law,
+    variances: Float[np.ndarray, "spectra blocks"],
+    log_sizes: Float[np.ndarray, " sizes"],
+) -> tuple[Float[np.ndarray, "spectra blocks sizes"], Int8[np.ndarray, "blocks sizes"]]:
+    """Logarithms of critical times of the law with each of these spectra, and the status of the first one's.
+
+    The first two spectra are solved, the others taken linear in ln s about the second.
+    """
+    blocks = np.arange(law.num_blocks)
+    varying = blocks[variances[1] > 0]
+    changes = np.log(variances[2:, varying] / variances[1, varying])
+    log_times = np.zeros((len(variances), len(blocks), len(log_sizes)))
+    status = np.zeros(log_times.shape[1:], dtype=np.int8)
+    with bar("critical times", len(blocks)) as report:
+        for block in blocks:
+            places = [
+                law.with_variances(jnp.asarray(spectrum)).setting(law.indicator(block), question.probe)
+                for spectrum in variances[:2]
+            ]
+            solved = [times(question, at, log_sizes, None) for at in places]
+            log_times[:2, block] = [one.log_value for one in solved]
+            status[block] = solved[0].status
+            for column, log_size in enumerate(log_sizes):
+                slopes = spectrum_slopes(question, places[1], log_times[1, block, column], log_size, varying)
+                log_times[2:, block, column] = log_times[1, block, column] + changes @ slopes
+            report(int(block) + 1)
+    return log_times, status
+
+
+def spectrum_slopes(
+    question: Question[Implicit], at: Setting, log_time: float, log_size: float, varying: Int[np.ndarray, " varying"]
+) -> Float[np.ndarray, " varying"]:
+    """Derivatives of a critical time's logarithm with respect to ln s of these blocks."""
+    if np.isnan(log_time):
+        return np.full(len(varying), np.nan)
+    time, size = np.array([np.exp(log_time)]), np.array([log_size])
+
+    def slope(block: int) -> float:
+        along = jnp.zeros(len(at.variances)).at[block].set(1.0)
+        tangent = _tangents(at, [(along * at.variances, jnp.dot(at.indicator, along) * at.probed_variance)])
+        return question.level.balances_with_slopes(question.criterion, at, tangent, time, size)[1].item()
+
+    slopes = np.array([slope(int(block)) for block in varying])
+    # With all variances multiplied by a number the critical time is too, so the derivatives add up to one.
+    return slopes / slopes.sum()
+
+
+def _balances(question: Question[Implicit], at: Setting) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    """The balance as a function of noise variances and sizes."""
+    return partial(question.level.balances, question.criterion, at)
+
+
+def _tangents(at: Setting, along: list[tuple[Array, Array]]) -> Setting:
+    """Tangents to the setting, stacked on a leading axis, from those of its variances and of the direction's own."""
+    nothing = jax.tree.map(jnp.zeros_like, at)
+    each = [replace(nothing, variances=variances, probed_variance=probed) for variances, probed in along]
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *each)
+
+
+def _evaluator(question: Question[Implicit], at: Setting, tangents: Setting | None, log_sizes: np.ndarray) -> Evaluate:
+    """What a walk evaluates for these sizes; with slopes if there are tangents."""
+
+    def evaluate(log_times: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        # One shape for the whole walk, though sizes drop out.
+        count = len(wanted)
+        shaped = np.pad(wanted, (0, -count % len(log_sizes)), mode="edge")
+        asked = (np.exp(log_times), shaped)
+        if tangents is None:
+            values = _balances(question, at)(*asked)
+            slopes = np.zeros((0, *values.shape))
+        else:
+            values, slopes = question.level.balances_with_slopes(question.criterion, at, tangents, *asked)
+        return values[:, :count], slopes[:, :, :count]
+
+    return evaluate
+
+
+def _start(question: Question[Implicit], at: Setting, log_sizes: np.ndarray) -> tuple[float, tuple[float, float]]:
+    """Above the leading-order critical times, and the supported window: none where there is no transition."""
+    level, largest = question.level, float(at.largest_variance)
+    noiseless = question.criterion == "signal_to_noise" and not at.probed_variance > 0
+    limits = tuple(np.log(largest) + np.log(level.supported)) if largest > 0 and not noiseless else (0.0, 0.0)
+    first = replace(question, level=level.leading)
+    leading = solve_times(first, at, jnp.asarray(log_sizes), jnp.asarray(limits), DEFAULT_CELLS)
+    guesses = np.asarray(leading.log_value)
+    guesses = guesses[np.isfinite(guesses)]
+    return float(guesses.max(initial=np.log(max(largest, 1e-300)))) + 1.0, limits
+
+
+def _lane(
+    question: Question[Implicit], at: Setting, log_sizes: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Critical times of one direction, their status, and the sensitivities: the spectrum following, and fixed."""
+    tangents = _tangents(
+        at, [(at.indicator * at.variances, at.probed_variance), (jnp.zeros_like(at.variances), at.probed_variance)]
+    )
+    start, limits = _start(question, at, log_sizes)
+    roots = walk_to_roots(_evaluator(question, at, tangents, log_sizes), log_sizes, start, limits)
     missed = (roots.status == Status.CONVERGED) & ~(roots.error <= TOLERANCE)
     status = np.where(missed, Status.NOT_CONVERGED, roots.status).astype(np.int8)
     known = status == Status.CONVERGED
@@ -97,104 +219,40 @@ def quenched_lane(
     return np.where(known, np.exp(roots.log_time), np.nan), status, slopes
 
 
-def quenched_sizes(rule: Criterion, at: Setting, times: Float[np.ndarray, " times"]) -> Transition:
-    """`critical_size` at level finite_n: the largest root in ln N, for every noise variance."""
-    valid = np.isfinite(times) & (times > 0)
-    laws = laws_of(at, np.where(valid, times, 1.0))
-    leading = Criterion("rem", rule.name)
-    guesses = np.asarray(jax.vmap(partial(leading.log_size, at))(jnp.asarray(np.where(valid, times, 1.0))))
-    highest = np.maximum(_LARGEST_LOG_SIZE, np.where(np.isfinite(guesses), guesses + 3.0, 0.0))
-    pairs = list(zip(laws, highest.tolist(), strict=True))
-    rows = over_laws(lambda pair: _largest_size(pair[0], pair[1], rule.name), pairs)
-    log_value, residual, lower, upper, iterations, status = np.array(rows).T
-    status = np.where(valid, status, Status.INVALID).astype(np.int8)
-    fields = (log_value, status, residual, np.exp(lower), np.exp(upper), iterations.astype(int))
-    return transition(*map(jnp.asarray, fields))
-
-
-def _largest_size(law: Law, highest: float, criterion: str) -> tuple[float | int, ...]:
-    """Largest root in ln N: scan, interpolate inside the cell, evaluate at the root."""
-    scan = np.linspace(highest, np.log(2.0), 96)
-    values = balances(law, scan, criterion)
-    nothing = (np.nan,) * 4 + (0,)
-    if np.isposinf(values[0]) or np.isneginf(values[0]):
-        return (*nothing, int(Status.NO_TRANSITION))
+def _first_cell(values: Float[np.ndarray, " scan"]) -> tuple[int, int]:
+    """Place in a scan down in ln N where the balance is no longer positive: CONVERGED; or how the lane ends."""
+    if np.isinf(values[0]):
+        return 0, int(Status.NO_TRANSITION)
     if not values[0] > 0:  # lost at the largest size, or unknown there
-        return (*nothing, int(Status.OUT_OF_VALIDITY))
+        return 0, int(Status.OUT_OF_VALIDITY)
     below = np.flatnonzero(~(values > 0))
     if not len(below):
-        return (*nothing, int(Status.NO_TRANSITION))
-    cell = below[0]
-    if np.isnan(values[cell]):
-        return (*nothing, int(Status.OUT_OF_VALIDITY))
-    low, high = scan[cell], scan[cell - 1]
-    nodes = np.cos(np.pi * np.arange(16) / 15)
-    inner = 0.5 * (low + high) + 0.5 * (high - low) * nodes
-    series = chebyshev.Chebyshev.fit(inner, balances(law, inner, criterion), 15, domain=[low, high])
-    root = float(elementwise.find_root(series, (low, high)).x)
-    for step in range(_NEWTON + 1):
-        residual = float(balances(law, np.array([root]), criterion)[0])
-        if abs(residual) <= _RESIDUAL:
-            return root, residual, low, high, step, int(Status.CONVERGED)
-        root -= residual / float(series.deriv()(root))
-    return (*nothing, int(Status.NOT_CONVERGED))
+        return 0, int(Status.NO_TRANSITION)
+    unknown = np.isnan(values[below[0]])
+    return int(below[0]), int(Status.OUT_OF_VALIDITY if unknown else Status.CONVERGED)
 
 
-def solve_quenched(
-    rule: Criterion,
-    manifolds: Manifold,
-    indicators: Float[np.ndarray, "lanes blocks"],
-    probe: Probe,
-    log_sizes: Float[np.ndarray, " sizes"],
-) -> tuple[np.ndarray, ...]:
-    """Critical times, status, opening times and both sensitivities at level finite_n."""
-    rows = []
-    with bar("critical times", len(indicators)) as report:
-        for lane in range(len(indicators)):
-            law = Manifold(manifolds.variances[lane], manifolds.multiplicities[lane])
-            indicator = jnp.asarray(indicators[lane])
-            at = setting(law, indicator, probe)
-            # The derivative of the setting with respect to the block's ln s.
-            swept = jax.tree.map(jnp.zeros_like, at)._replace(
-                variances=indicator * at.variances, probed_variance=at.probed_variance
-            )
-            value, status, slopes = quenched_lane(rule, at, swept, log_sizes)
-            rows.append((value, status, float(at.probed_variance), *slopes))
-            report(lane + 1)
-    value, status, probed, swept_slope, probe_slope = (np.array(column) for column in zip(*rows, strict=True))
-    opening = np.asarray(jax.vmap(opening_time)(jnp.asarray(probed)))
-    return value, status, opening, swept_slope, probe_slope
-
-
-def linear_times(
-    rule: Criterion,
-    manifold: Manifold,
-    variances: Float[np.ndarray, "spectra blocks"],
-    probe: Probe,
-    log_sizes: Float[np.ndarray, " sizes"],
-) -> tuple[Float[np.ndarray, "spectra blocks sizes"], Int8[np.ndarray, "blocks sizes"]]:
-    """Logarithms of critical times at level finite_n, and the status of the first spectrum, the manifold's own.
-
-    The first two spectra are solved, the others taken linear in ln s about the second.
-    """
-    blocks = np.arange(manifold.num_blocks)
-    varying = blocks[variances[1] > 0]
-    changes = np.log(variances[2:, varying] / variances[1, varying])
-    log_times = np.zeros((len(variances), len(blocks), len(log_sizes)))
-    status = np.zeros(log_times.shape[1:], dtype=np.int8)
-    law = Manifold(variances[1], manifold.multiplicities)
-    with bar("critical times", len(blocks)) as report:
-        for block in blocks:
-            for place, spectrum in enumerate((manifold, law)):
-                found = critical_time(
-                    spectrum, block, log_num_samples=log_sizes, criterion=rule.name, theory=rule.level, probe=probe
-                )
-                log_times[place, block] = found.log_value
-                if spectrum is manifold:
-                    status[block] = found.status
-            at = setting(law, law.indicator(block), probe)
-            for column, log_size in enumerate(log_sizes):
-                slopes = spectrum_slopes(rule, at, log_times[1, block, column], log_size, varying)
-                log_times[2:, block, column] = log_times[1, block, column] + changes @ slopes
-            report(int(block) + 1)
-    return log_times, status
+def _roots_in_cells(
+    balances: Callable[[np.ndarray], np.ndarray], low: np.ndarray, high: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Roots of the balances between these sizes, what is left of the balances there, Newton steps, and status."""
+    nodes = np.cos(np.pi * np.arange(_NODES) / (_NODES - 1))
+    inner = 0.5 * (low + high)[:, None] + 0.5 * (high - low)[:, None] * nodes
+    fits = [
+        chebyshev.Chebyshev.fit(places, row, _NODES - 1, domain=[bottom, top])
+        for places, row, bottom, top in zip(inner, balances(inner), low, high, strict=True)
+    ]
+    ends = zip(fits, low, high, strict=True)
+    roots = np.array([float(elementwise.find_root(fit, (bottom, top)).x) for fit, bottom, top in ends])
+    slopes = [fit.deriv() for fit in fits]
+    steps, open_ = np.zeros(len(roots), dtype=int), np.ones(len(roots), dtype=bool)
+    for _ in range(_NEWTON + 1):
+        residual = balances(roots[:, None])[:, 0]
+        open_ = np.abs(residual) > _RESIDUAL
+        if not open_.any() or steps.max() == _NEWTON:
+            break
+        for lane in np.flatnonzero(open_):
+            roots[lane] -= residual[lane] / float(slopes[lane](roots[lane]))
+        steps += open_
+    status = np.where(open_, Status.NOT_CONVERGED, Status.CONVERGED)
+    return np.where(open_, np.nan, roots), residual, steps, status

@@ -4,7 +4,6 @@ Every time solves an explicit size, falling in t, for the data set's; the equati
 `trajectories` and `random_manifold`.
 """
 
-from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -13,27 +12,14 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from geomem.boundaries.explicit import spectrum_window
-from geomem.core.arguments import Numbers, as_log_sizes, as_noise_variances
+from geomem.core.arguments import Numbers, as_noise_variances
 from geomem.core.crossing import first_crossing
 from geomem.core.results import Transition, status_of, transition
-from geomem.core.status import InputError, Status
-from geomem.laws.classes import class_terms
-from geomem.laws.manifold import Manifold
-from geomem.laws.mixture import GaussianMixture
-from geomem.laws.random_manifold import RandomManifold, resolvent_at
-from geomem.laws.union import Law
+from geomem.core.status import Status
+from geomem.laws.law import Law
 from geomem.lowering import lower
 
-_collapse = lower("collapse_log_size")
-_onset = lower("onset_log_size")
-_held_out = lower("held_out_log_size")
 _half_signal = lower("onset_half_signal")
-_ratio = lower("generalization_ratio")
-_random_collapse = lower("random_collapse_log_size")
-_random_half_signal = lower("random_half_signal")
-_random_held_out = lower("random_held_out_log_size")
-_random_ratio = lower("random_generalization_ratio")
-_speciation = lower("speciation_time")
 _radius = lower("dominance_radius")
 _captured = lower("captured_log_size")
 _basin = lower("flow_basin_log_size")
@@ -53,16 +39,6 @@ class TrajectoryTimes(NamedTuple):
     held_out: Transition
     generalization: Transition
     speciation: Transition
-
-
-class _Sizes(NamedTuple):
-    """Sizes whose crossing with the data set's are the times, and what goes with them, at one noise variance."""
-
-    collapse: Float[Array, ""]
-    onset: Float[Array, ""]
-    held_out: Float[Array, ""]
-    half_signal: Float[Array, ""]
-    ratio: Float[Array, ""]
 
 
 def trajectory_times(
@@ -106,17 +82,16 @@ def dominance_radius(
     Raises:
         InputError: as `trajectory_times`.
     """
-    if isinstance(law, GaussianMixture):
-        raise InputError("the dominance radius of a mixture is not known; take that of its manifold")
+    law.require("dominance_radius", "the dominance radius")
     log_sizes = checked_log_sizes(law, num_samples, log_num_samples)
     times = as_noise_variances(noise_variance)
-    rows = jax.vmap(partial(_sizes, law))(jnp.ravel(jnp.asarray(times)))
+    rows = jax.vmap(law.typical_sizes)(jnp.ravel(jnp.asarray(times)))
     each = jax.vmap(lambda onset, signal: jax.vmap(lambda size: _radius(size, onset, signal))(jnp.ravel(log_sizes)))
     return each(rows.onset, rows.half_signal).reshape(np.shape(times) + np.shape(log_sizes))
 
 
 def flow_basin_radius(
-    manifold: Manifold,
+    manifold: Law,
     *,
     noise_variance: Numbers,
     num_samples: Numbers | None = None,
@@ -131,6 +106,7 @@ def flow_basin_radius(
     Raises:
         InputError: as `trajectory_times`.
     """
+    manifold.require("one_gaussian", "the radius of the flow's basins")
     log_sizes = checked_log_sizes(manifold, num_samples, log_num_samples)
     times = as_noise_variances(noise_variance)
     radii = _flow_radii(manifold, jnp.ravel(jnp.asarray(times)), jnp.ravel(jnp.asarray(log_sizes)))
@@ -139,7 +115,7 @@ def flow_basin_radius(
 
 @jax.jit
 def _flow_radii(
-    manifold: Manifold, times: Float[Array, " times"], log_sizes: Float[Array, " sizes"]
+    manifold: Law, times: Float[Array, " times"], log_sizes: Float[Array, " sizes"]
 ) -> Float[Array, "times sizes"]:
     spectrum = (manifold.variances, manifold.multiplicities)
     limits, num_cells = spectrum_window(jnp.max(manifold.variances))
@@ -163,54 +139,19 @@ def checked_log_sizes(law: Law, num_samples: Numbers | None, log_num_samples: Nu
     """ln N, or for a random manifold ln N/d.
 
     Raises:
-        InputError: for normalized data, or sizes that are none.
+        InputError: for a law whose trajectories are not known, or sizes that are none.
     """
-    if not isinstance(law, RandomManifold):
-        if isinstance(law, Manifold) and law.normalized:
-            raise InputError("trajectories of normalized data are not known; use a manifold with normalized=False")
-        return as_log_sizes(num_samples, log_num_samples)
-    if num_samples is not None or log_num_samples is None:
-        raise InputError("sizes for a random manifold are per dimension; give log_num_samples = ln N/d")
-    sizes = jnp.asarray(np.asarray(log_num_samples, dtype=float))
-    if sizes.ndim == 0 and not 0 < float(sizes) < np.inf:
-        raise InputError(f"log_num_samples is {float(sizes):g}; per dimension it must be positive and finite")
-    return sizes
-
-
-@jax.jit
-def collapse_log_sizes(law: Law, times: Float[Array, " times"]) -> Float[Array, " times"]:
-    """The mutual information of a sample and its noised point at every noise variance, per dimension as ln N is."""
-    return jax.vmap(lambda time: _sizes(law, time).collapse)(times)
-
-
-def _sizes(law: Law, time: Float[Array, ""]) -> _Sizes:
-    if isinstance(law, Manifold):
-        spectrum = (time, law.variances, law.multiplicities)
-        return _Sizes(*(each(*spectrum) for each in (_collapse, _onset, _held_out, _half_signal, _ratio)))
-    if isinstance(law, GaussianMixture):
-        # K of the mixture is that of a probe's own class and the classes' excess, in every size.
-        own, terms = _sizes(law.manifold, time), class_terms(law, time)
-        return _Sizes(
-            collapse=own.collapse - terms.noised,
-            onset=own.onset - terms.fresh,
-            held_out=own.held_out - terms.fresh + terms.fresh_slope,
-            half_signal=own.half_signal,
-            ratio=own.ratio - 2.0 * terms.fresh_slope / jnp.sum(law.manifold.multiplicities),
-        )
-    number, slope = resolvent_at(law, time)
-    collapse = _random_collapse(time, number, law.latent_ratio, law.variances, law.weights)
-    signal = _random_half_signal(time, number)
-    held_out = _random_held_out(time, number, slope, collapse)
-    return _Sizes(collapse, collapse + signal, held_out, signal, _random_ratio(time, slope))
+    law.require("typical_sizes", "the theory of trajectories")
+    return law.log_sizes(num_samples, log_num_samples)
 
 
 @jax.jit
 def _solve(law: Law, log_sizes: Float[Array, " sizes"]) -> TrajectoryTimes:
-    limits, num_cells = spectrum_window(_largest_variance(law))
+    limits, num_cells = spectrum_window(law.largest_variance)
 
     def where(name: str) -> Transition:
         def size(log_time: Array) -> Array:
-            return getattr(_sizes(law, jnp.exp(log_time)), name)
+            return getattr(law.typical_sizes(jnp.exp(log_time)), name)
 
         crossing = first_crossing(size, log_sizes, limits[0], limits[1], num_cells)
         residual = jax.vmap(size)(crossing.point) - log_sizes
@@ -220,7 +161,7 @@ def _solve(law: Law, log_sizes: Float[Array, " sizes"]) -> TrajectoryTimes:
         return transition(crossing.point, status, -residual, *ends, crossing.iterations)
 
     held_out = where("held_out")
-    factor = jax.vmap(lambda time: _sizes(law, time).ratio)(jnp.nan_to_num(held_out.value, nan=1.0))
+    factor = jax.vmap(lambda time: law.typical_sizes(time).ratio)(jnp.nan_to_num(held_out.value, nan=1.0))
     generalization = held_out._replace(
         value=held_out.value * factor,
         log_value=held_out.log_value + jnp.log(factor),
@@ -230,16 +171,10 @@ def _solve(law: Law, log_sizes: Float[Array, " sizes"]) -> TrajectoryTimes:
     return TrajectoryTimes(where("collapse"), where("onset"), held_out, generalization, _speciate(law, log_sizes))
 
 
-def _largest_variance(law: Law) -> Float[Array, ""]:
-    return jnp.max(law.variances) if isinstance(law, Manifold) else law.largest_variance
-
-
 def _speciate(law: Law, log_sizes: Float[Array, " sizes"]) -> Transition:
     """Where trajectories choose a class, which does not depend on the size."""
     shape = log_sizes.shape
-    time = jnp.array(0.0)
-    if isinstance(law, GaussianMixture):
-        time = _speciation(law.weights, law.offsets)
+    time = law.speciation_time()
     found = time > 0
     log_value = jnp.broadcast_to(jnp.log(jnp.where(found, time, 1.0)), shape)
     status = jnp.full(shape, jnp.where(found, Status.CONVERGED, Status.NO_TRANSITION), dtype=jnp.int8)

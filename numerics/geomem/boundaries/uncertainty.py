@@ -1,13 +1,11 @@
 """What finitely many samples tell: critical times with error bars, and the spectrum around a point."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 from jaxtyping import Array, Float
 
-from geomem.boundaries.explicit import solved_times
-from geomem.boundaries.implicit import linear_times
+from geomem.boundaries.critical import solver_of
 from geomem.core.arguments import Numbers, as_log_sizes, check_data
 from geomem.core.progress import bar
 from geomem.core.provenance import digest, key_record, provenance
@@ -15,7 +13,7 @@ from geomem.core.results import SQUARED, described, status_attributes
 from geomem.core.status import InputError
 from geomem.laws.manifold import Manifold
 from geomem.laws.probe import Probe
-from geomem.levels.criteria import find_criterion
+from geomem.levels.question import Level, question
 
 _ITERATIONS = 10  # of the correction; thirty change no bias by more than 0.01 of a critical time, at N = 1.5 d
 _INTERVAL = (0.025, 0.975)
@@ -29,7 +27,7 @@ def critical_times_of_data(
     num_samples: Numbers | None = None,
     log_num_samples: Numbers | None = None,
     criterion: str,
-    theory: str,
+    theory: str | Level,
     probe: Probe = Probe.along(),
     num_resamples: int = 200,
     key: Array,
@@ -76,7 +74,7 @@ def critical_times_of_data(
     rows = check_data(data)
     if isinstance(num_resamples, bool) or num_resamples < _FEWEST:
         raise InputError(f"num_resamples is {num_resamples}; it must be at least {_FEWEST}")
-    rule = find_criterion(theory, criterion, normalized=False)
+    asked = question(criterion, theory, probe)
     if num_samples is None and log_num_samples is None:
         num_samples = len(rows)
     log_sizes = np.atleast_1d(np.asarray(as_log_sizes(num_samples, log_num_samples), dtype=float))
@@ -94,18 +92,14 @@ def critical_times_of_data(
     corrected = _corrected(measured, triangles)
     spectra = np.concatenate([measured[None], corrected[None], _spectra(corrected, triangles)])
     variances = _grouped(spectra, manifold)
-    if rule.level == "finite_n":
-        log_times, status = linear_times(rule, manifold, variances, probe, log_sizes)
-    else:
-        solved = solved_times(rule, manifold, jnp.asarray(variances), probe, jnp.asarray(log_sizes))
-        log_times, status = np.asarray(solved.log_value), np.asarray(solved.status[0])
+    log_times, status = solver_of(asked.level).times_of_spectra(asked, manifold, variances, log_sizes)
 
     plug_in, center, resampled = log_times[0], log_times[1], log_times[2:]
     # The samples that make a spectrum fit it: in units of it their squares vary less, as residuals do.
     widening = np.sqrt(len(rows) / (len(rows) - len(measured)))
     deviations = widening * (resampled - resampled.mean(axis=0))
     low, high = np.quantile(deviations, _INTERVAL, axis=0)
-    text = f"critical noise variance by {criterion}, level {theory}"
+    text = f"critical noise variance by {criterion}, level {asked.level.name}"
     times = {
         "critical_time": (np.exp(plug_in), text),
         "bias": (np.exp(plug_in) - np.exp(center), "bias of the critical time"),
@@ -119,12 +113,10 @@ def critical_times_of_data(
     inputs = manifold.record() | {
         "data_sha256": digest(rows),
         "log_num_samples": log_sizes.tolist(),
-        "criterion": criterion,
-        "theory": theory,
-        "probe": probe.record(),
         "num_resamples": int(num_resamples),
         "key": key_record(key),
     }
+    inputs |= asked.record()
     return xr.Dataset(
         {name: (over, values, described(long_name, SQUARED)) for name, (values, long_name) in times.items()}
         | {
@@ -138,7 +130,7 @@ def critical_times_of_data(
             "num_samples": ("num_samples", sizes, described("number of training samples", "1")),
             "log_num_samples": ("num_samples", log_sizes, described("ln N", "1")),
         },
-        {"criterion": criterion, "theory": theory, "provenance": provenance(inputs)},
+        {"criterion": criterion, "theory": asked.level.name, "provenance": provenance(inputs)},
     )
 
 

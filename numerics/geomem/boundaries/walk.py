@@ -1,5 +1,6 @@
 """Roots in ln t of what is expensive: a walk down from above, and interpolants where the sign changes."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -8,16 +9,22 @@ from numpy.polynomial import chebyshev
 from scipy.optimize import elementwise
 
 from geomem.core.status import Status
-from geomem.levels.finite_n import TANGENTS, Evaluate
 
 # Step of the walk in ln t, how many steps are taken at once, and into how many a step is cut before the unknown.
 _STEP, _AHEAD, _CUTS = 0.5, 4, 4
 # Width of an interpolant's panel in ln t, and its nodes. The balance has singularities at ln t = ln s +- i pi, and
 # a knee of width 1/d where a large d condenses.
-WIDTH, _NODES, _NODES_PER_WIDTH = 2.0, 6, 4.0
+_WIDTH, _NODES, _NODES_PER_WIDTH = 2.0, 6, 4.0
 # Error of a root in ln t, by the interpolant's last coefficients, above which its panel is halved, down to a width.
 TOLERANCE, _NARROWEST = 1e-4, 0.1
 _SCAN = np.linspace(1.0, -1.0, 65)
+
+
+# Two tangents: ln s with the spectrum following, and of the probed direction alone.
+_TANGENTS = 2
+
+# Balances (times, sizes) and their slopes along the tangents (tangents, times, sizes), at log times and log sizes.
+Evaluate = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
 class Roots(NamedTuple):
@@ -36,12 +43,12 @@ def walk_to_roots(evaluate: Evaluate, log_sizes: np.ndarray, start: float, limit
     """Walk down from `start` to the step in which each size's balance changes sign, and interpolate there."""
     upper, lower, status = _walk(evaluate, log_sizes, start, limits)
     nothing = np.full((3, len(log_sizes)), np.nan)
-    found = Roots(nothing[0], status, upper, lower, *nothing[1:], np.full((TANGENTS, len(log_sizes)), np.nan))
+    found = Roots(nothing[0], status, upper, lower, *nothing[1:], np.full((_TANGENTS, len(log_sizes)), np.nan))
     pending = np.asarray(status == Status.CONVERGED)
     while pending.any():
         top = upper[pending].max()
         # Neighbouring steps share a panel, and its tables.
-        group = pending & (lower > top - 1.001 * WIDTH)
+        group = pending & (lower > top - 1.001 * _WIDTH)
         _search(evaluate, log_sizes, found, group, top, lower[group].min())
         pending &= ~group
     status[(status == Status.CONVERGED) & np.isnan(found.log_time)] = Status.NOT_CONVERGED
@@ -60,7 +67,7 @@ def _walk(
     top = min(start, limits[1])
     values = evaluate(np.array([top]), log_sizes)[0][0]
     while top < limits[1] and (values < 0).any():
-        top = min(top + WIDTH, limits[1])
+        top = min(top + _WIDTH, limits[1])
         values = evaluate(np.array([top]), log_sizes)[0][0]
     status[np.isnan(values)] = Status.OUT_OF_VALIDITY
     # Lost at the top of the window already: no transition.

@@ -13,19 +13,24 @@ from jaxtyping import Array, Float
 from scipy.special import ndtri
 from scipy.stats import qmc
 
-from geomem.laws.mixture import GaussianMixture
 from geomem.lowering import lower
 
 _excess_mean = lower("class_excess_mean")
 _excess_covariance = lower("class_excess_covariance")
-mixture_excess = lower("mixture_generating_function")
-
-
+_mixture_excess = lower("mixture_generating_function")
 # Averages over one standard normal variable: a trapezoidal rule, exact to some 1e-14; the faster the excess varies,
 # the farther out is the place where its exponential matters. Over several: quasi-random points, good to about 1e-4.
 _REACH, _NODES, _POINTS = 8.5, 171, 1 << 12
 _JITTER = 1e-14
 _AT_ONCE = 256  # nodes
+
+
+class ClassProducts(NamedTuple):
+    """A mixture as averages over its random probes see it: by the products of its centers inside every block."""
+
+    weights: Float[Array, " classes"]
+    products: Float[Array, "blocks classes classes"]
+    variances: Float[Array, " blocks"]
 
 
 class ClassTerms(NamedTuple):
@@ -36,12 +41,12 @@ class ClassTerms(NamedTuple):
     fresh_slope: Float[Array, ""]
 
 
-def class_terms(law: GaussianMixture, time: Float[Array, ""]) -> ClassTerms:
+def class_terms(law: ClassProducts, time: Float[Array, ""]) -> ClassTerms:
     """Means of the mixture's excess ln sum pi_i e^h_i over random probes, and their slope in the tilt at 1."""
-    variances = law.manifold.variances
+    variances = law.variances
 
     def mean_at(tilt: Array, x_variances: Array) -> Array:
-        return over_probes(law, lambda _, excess: mixture_excess(law.weights, excess), time, tilt, x_variances)
+        return over_probes(law, lambda _, excess: _mixture_excess(law.weights, excess), time, tilt, x_variances)
 
     one = jnp.ones_like(time)
     noised = mean_at(one, variances + time)
@@ -50,7 +55,7 @@ def class_terms(law: GaussianMixture, time: Float[Array, ""]) -> ClassTerms:
 
 
 def over_probes(
-    law: GaussianMixture,
+    law: ClassProducts,
     function: Callable[[int, Array], Array],
     time: Float[Array, ""],
     tilt: Float[Array, ""],
@@ -58,15 +63,15 @@ def over_probes(
 ) -> Float[Array, ""]:
     """Mean over random probes of a function of their class and of every class's excess over it."""
     total = jnp.zeros_like(time)
-    for own in range(law.num_classes):
-        others = np.delete(np.arange(law.num_classes), own)
+    for own in range(len(law.weights)):
+        others = np.delete(np.arange(len(law.weights)), own)
         nodes, weights = _normal_nodes(len(others))
-        means, root = _excess_moments(law, own, others, (tilt, time, law.manifold.variances), x_variances)
+        means, root = _excess_moments(law, own, others, (tilt, time, law.variances), x_variances)
 
         def at_node(
             normal: Array, own: int = own, others: np.ndarray = others, means: Array = means, root: Array = root
         ) -> Array:
-            return function(own, jnp.zeros(law.num_classes).at[others].set(means + root @ normal))
+            return function(own, jnp.zeros(len(law.weights)).at[others].set(means + root @ normal))
 
         # Part by part: solvers ask for many noise variances at once, and all nodes of them would not fit in memory.
         values = jax.lax.map(at_node, jnp.asarray(nodes), batch_size=_AT_ONCE)
@@ -74,14 +79,14 @@ def over_probes(
     return total
 
 
-def overlaps(law: GaussianMixture, own: int) -> Float[Array, "blocks classes classes"]:
+def overlaps(law: ClassProducts, own: int) -> Float[Array, "blocks classes classes"]:
     """Inner products, inside every block, of the vectors from one class's center to the others'."""
     products = law.products
     return products - products[:, own : own + 1, :] - products[:, :, own : own + 1] + products[:, own, own, None, None]
 
 
 def _excess_moments(
-    law: GaussianMixture,
+    law: ClassProducts,
     own: int,
     others: np.ndarray,
     spectrum: tuple[Array, Array, Array],

@@ -1,9 +1,47 @@
 """The spectrum of a data set's covariance, in blocks."""
 
 import numpy as np
+from jaxtyping import Float
+
+from geomem.core.arguments import Numbers, check_data, parts
+from geomem.core.status import InputError
 
 
-def grouped(spectrum: np.ndarray, num_blocks: int | None) -> tuple[np.ndarray, np.ndarray]:
+def covariance_spectrum(
+    data: Numbers, center: bool, num_blocks: int | None
+) -> tuple[Float[np.ndarray, " blocks"], Float[np.ndarray, " blocks"]]:
+    """Variances, descending, and their multiplicities; see `Manifold.from_data`.
+
+    Raises:
+        InputError: as there.
+    """
+    rows = check_data(data)
+    if num_blocks is not None and num_blocks < 1:
+        raise InputError(f"num_blocks is {num_blocks}; it must be at least 1")
+    num_samples, ambient_dim = rows.shape
+    # The triangular factor has the singular values of the rows, and takes them part by part.
+    triangle = np.zeros((0, ambient_dim))
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = rows.mean(axis=0, dtype=float) if center else np.zeros(ambient_dim)
+        for part in parts(rows):
+            triangle = np.linalg.qr(np.concatenate([triangle, (part - mean) / np.sqrt(num_samples)]), mode="r")
+    finite = np.isfinite(triangle).all()
+    singular = np.linalg.svd(triangle, compute_uv=False) if finite else np.array([np.inf])
+    if not singular.max(initial=0.0) < np.sqrt(np.finfo(float).max):
+        raise InputError("the data are too large for their variances to be finite; rescale them")
+    spectrum = np.zeros(ambient_dim)
+    spectrum[: len(singular)] = singular**2
+    # Singular values at rounding level are zeros, as in the numerical rank of a matrix.
+    floor = (singular.max() * max(rows.shape) * np.finfo(float).eps) ** 2
+    positive = spectrum[spectrum > floor]
+    variances, multiplicities = _grouped(positive, num_blocks)
+    if len(positive) < ambient_dim:
+        variances = np.append(variances, 0.0)
+        multiplicities = np.append(multiplicities, ambient_dim - len(positive))
+    return variances, multiplicities
+
+
+def _grouped(spectrum: np.ndarray, num_blocks: int | None) -> tuple[np.ndarray, np.ndarray]:
     """Blocks of a descending positive spectrum, as their mean variances and sizes."""
     if num_blocks is None or num_blocks >= len(spectrum) or len(spectrum) < 2:
         return spectrum, np.ones(len(spectrum))

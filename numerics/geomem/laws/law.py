@@ -1,23 +1,210 @@
-"""TODO laws.law."""
+"""What the theory asks of a law of data."""
 
-from collections.abc import Iterable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Self, TypeGuard
 
 import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
 
-from geomem.laws.random_manifold import RandomManifold
+from geomem.core.arguments import Numbers, as_log_sizes
+from geomem.core.results import SQUARED, described
+from geomem.core.status import InputError
+from geomem.laws.classes import ClassProducts
+from geomem.laws.probe import Probe
+from geomem.laws.setting import Setting
+
+
+class TypicalSizes(NamedTuple):
+    """ln N at which typical trajectories change at one noise variance, and what goes with them.
+
+    Where the first three fall to the data set's, the times of `trajectory_times` are; `half_signal` is A, and `ratio`
+    the generalization time over the held-out one.
+    """
+
+    collapse: Float[Array, ""]
+    onset: Float[Array, ""]
+    held_out: Float[Array, ""]
+    half_signal: Float[Array, ""]
+    ratio: Float[Array, ""]
+
+
+class Classes(NamedTuple):
+    """A law as a mixture of Gaussians of one covariance, whose blocks' directions are in order along the axes."""
+
+    weights: Float[Array, " classes"]
+    centers: Float[Array, "classes dims"]
+    variances: Float[Array, " blocks"]
+    multiplicities: Float[Array, " blocks"]
+
+
+Score = Callable[..., Float[Array, "points dims"]]
+
+
+class Law(ABC):
+    """A law of data; what it knows of itself is in `knows`, and other questions are refused in a sentence.
+
+    Directions are in blocks of one local variance. A subclass is a pytree whose leaves are float64 arrays, has
+    `variances` and `multiplicities` of shape (blocks,), and answers `setting`, `sample` and `record`; a law made of
+    Gaussians also `classes`. What it does not override it does not know.
+    """
+
+    if TYPE_CHECKING:  # fields or properties of the subclasses
+
+        @property
+        def variances(self) -> Float[Array, " blocks"]: ...
+
+        @property
+        def multiplicities(self) -> Float[Array, " blocks"]: ...
+
+    @property
+    def knows(self) -> frozenset[str]:
+        """What it answers.
+
+        Of `generating_function`, `second_cumulant` and `energy`, which its settings give and levels need; `classes`
+        and `typical_sizes`; and `one_gaussian`: that it is one Gaussian with its blocks along the axes.
+        """
+        return frozenset({"generating_function"})
+
+    @property
+    def called(self) -> str:
+        """What sentences call data of it."""
+        return "this law"
+
+    @property
+    def advice(self) -> str:
+        """What a sentence that refuses it ends with."""
+        return "use another law"
+
+    @property
+    def num_blocks(self) -> int:
+        return len(self.variances)
+
+    @property
+    def dimension(self) -> int | float:
+        """Number of dimensions of the data that sizes are counted for."""
+        return int(np.sum(np.asarray(self.multiplicities)))
+
+    @property
+    def largest_variance(self) -> Float[Array, ""]:
+        """The scale of searches in the noise variance."""
+        return jnp.max(self.block_variances())
+
+    def block_variances(self) -> Float[Array, " blocks"]:
+        """Local variances of the data as they are."""
+        return self.variances
+
+    def indicator(self, block: int | np.integer) -> Float[Array, " blocks"]:
+        """1 for `block`, else 0.
+
+        Raises:
+            InputError: if there is no such block.
+        """
+        if isinstance(block, bool) or not isinstance(block, (int, np.integer)) or not 0 <= block < self.num_blocks:
+            raise InputError(f"there is no block {block!r}: the manifold has blocks 0 to {self.num_blocks - 1}")
+        return jnp.asarray(np.eye(self.num_blocks)[block])
+
+    def with_variances(self, variances: Float[Array, "... blocks"]) -> Self:
+        """The same law with other variances, one row per lane if there are several; not validated."""
+        lanes = jnp.broadcast_to(self.multiplicities, variances.shape)
+        return replace(self, variances=variances, multiplicities=lanes)  # ty: ignore[invalid-argument-type]
+
+    @abstractmethod
+    def record(self) -> dict[str, object]:
+        """What the provenance of a result says of the law."""
+
+    def setting(self, indicator: Float[Array, " blocks"], probe: Probe) -> Setting:
+        """A direction of the block that `indicator` marks, seen from a probe."""
+        self.refuse("the theory")
+
+    def sample(self, key: Array, num_samples: int) -> Float[Array, "samples dims"]:
+        """Independent samples."""
+        self.refuse("sampling")
+
+    def classes(self) -> Classes:
+        """The law as a mixture of Gaussians."""
+        self.refuse("an average over typical points")
+
+    def class_products(self) -> ClassProducts:
+        """Several classes, as averages over their random probes see them."""
+        self.refuse("a theory of classes")
+
+    def score(self) -> Score:
+        """The population's score as a function (x, t) -> score of points (n, dims): a pytree that JAX can trace."""
+        self.refuse("the population's score")
+
+    def typical_sizes(self, time: Float[Array, ""]) -> TypicalSizes:
+        """The sizes at which typical trajectories change at a noise variance."""
+        self.refuse("the theory of trajectories")
+
+    def speciation_time(self) -> Float[Array, ""]:
+        """Noise variance at which trajectories choose a class; 0 where there is nothing between classes."""
+        return jnp.array(0.0)
+
+    def log_sizes(self, num_samples: Numbers | None, log_num_samples: Numbers | None) -> Array | np.ndarray:
+        """ln N as the law counts it, from whichever of the two was given.
+
+        Raises:
+            InputError: for sizes that are none.
+        """
+        return as_log_sizes(num_samples, log_num_samples)
+
+    def require(self, answer: str, asker: str) -> None:
+        """Refuse what needs an answer that the law does not know.
+
+        Raises:
+            InputError: if it does not.
+        """
+        if answer not in self.knows:
+            self.refuse(asker)
+
+    def refuse(self, asker: str) -> NoReturn:
+        raise InputError(f"{asker} does not know {self.called}; {self.advice}")
+
+
+def is_law(source: object) -> TypeGuard[Law]:
+    """Whether it is a law, and no data."""
+    return isinstance(source, Law)
+
+
+# What makes a law of a covariance spectrum, by the name that the command calls the law.
+LAWS: dict[str, Callable[[Any], Law]] = {}
+
+
+def law_of(name: str, manifold: Law) -> Law:
+    """The law of that name with this covariance spectrum.
+
+    Raises:
+        InputError: if there is none.
+    """
+    if name not in LAWS:
+        raise InputError(f"there is no law {name!r}; choose one of {', '.join(LAWS)}")
+    return LAWS[name](manifold)
 
 
 def register_law(law: type, leaves: tuple[str, ...]) -> None:
     """Make a law a pytree of these fields."""
 
     def unflatten(_: None, values: Iterable[object]) -> object:
-        # Transformations rebuild pytrees with placeholder leaves, which are no user's input.
-        one = object.__new__(law)
-        for name, value in zip(leaves, values, strict=True):
-            object.__setattr__(one, name, value)
-        return one
+        return rebuilt(law, dict(zip(leaves, values, strict=True)))
 
     jax.tree_util.register_pytree_node(law, lambda one: ([getattr(one, name) for name in leaves], None), unflatten)
 
 
-register_law(RandomManifold, ("variances", "weights", "latent_ratio"))
+def rebuilt(law: type, fields: dict[str, Any]) -> Any:  # noqa: ANN401 (of that type)
+    """A law of these fields, not validated: transformations have placeholders for them, which are no user's input."""
+    one = object.__new__(law)
+    for name, value in fields.items():
+        object.__setattr__(one, name, value)
+    return one
+
+
+def block_coordinates(law: Law) -> dict[str, object]:
+    """Coordinates of results over the blocks of a law."""
+    return {
+        "block_variance": ("block", np.asarray(law.block_variances()), described("local variance", SQUARED)),
+        "multiplicity": ("block", np.asarray(law.multiplicities), described("number of directions", "1")),
+    }

@@ -29,8 +29,7 @@ def local_covariance(
     Raises:
         InputError: for a point that is not one of the manifold's space, and for normalized samples.
     """
-    if manifold.normalized:
-        raise InputError("normalized samples are not Gaussian around a point; use a manifold with normalized=False")
+    manifold.require("one_gaussian", "the covariance around a point")
     at = jnp.asarray(float_array(point, "point"))
     deviations = manifold.axis_deviations()
     if at.shape != deviations.shape:

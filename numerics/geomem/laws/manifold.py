@@ -9,18 +9,97 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float
 
-from geomem.core.arguments import Numbers, check_data, float_array, parts
-from geomem.core.results import SQUARED, described
+from geomem.core.arguments import Numbers, float_array
 from geomem.core.status import InputError
-from geomem.laws.covariance import grouped
+from geomem.laws.covariance import covariance_spectrum
+from geomem.laws.law import LAWS, Classes, Law, Score, TypicalSizes
+from geomem.laws.population import population_score
+from geomem.laws.probe import Probe
+from geomem.laws.setting import Energy, Setting
 from geomem.lowering import lower
 
 _MOST_NUMBERS = 10**9  # that are drawn at once, 8 GB
 _sphere_variance = lower("sphere_variance")
+_generating_function = lower("generating_function_probed")
+_tilted_mean = lower("tilted_mean")
+_tilted_variance = lower("tilted_variance")
+_second_cumulant = lower("second_cumulant_probed")
+_sphere_second_cumulant = lower("sphere_second_cumulant_probed")
+_critical_log_size = lower("critical_log_size_probed")
+_entropy = lower("entropy_probed")
+_signal_to_noise_log_size = lower("signal_to_noise_log_size_probed")
+_log_signal_to_noise = lower("log_signal_to_noise_probed")
+_collapse = lower("collapse_log_size")
+_onset = lower("onset_log_size")
+_held_out = lower("held_out_log_size")
+_half_signal = lower("onset_half_signal")
+_ratio = lower("generalization_ratio")
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class ManifoldSetting(Setting):
+    """A direction of a Gaussian, whose answers are closed forms."""
+
+    def generating_function(self, tilt: Float[Array, ""], time: Float[Array, ""]) -> Float[Array, ""]:
+        return _generating_function(tilt, *self.energy(time))
+
+    def tilted_moments(
+        self, tilt: Float[Array, ""], time: Float[Array, ""]
+    ) -> tuple[Float[Array, ""], Float[Array, ""]]:
+        energy = self.energy(time)
+        mean = _tilted_mean(tilt, time, self.probed_variance, energy.coordinate)
+        return mean, _tilted_variance(tilt, time, self.probed_variance)
+
+    def second_cumulant(self, time: Float[Array, ""]) -> Float[Array, ""]:
+        return _second_cumulant(*self.energy(time)[1:])
+
+    def energy(self, time: Float[Array, ""]) -> Energy:
+        rest, coordinate = self.rest(time), self.coordinate(time)
+        return Energy(time, self.variances, self.multiplicities, rest, self.probed_variance, coordinate)
+
+    def critical_log_size(self, tilt: float, time: Float[Array, ""]) -> Float[Array, ""]:
+        return _critical_log_size(tilt, *self.energy(time))
+
+    def entropy(self, log_size: Float[Array, ""], tilt: float, time: Float[Array, ""]) -> Float[Array, ""]:
+        return _entropy(log_size, tilt, *self.energy(time))
+
+    def signal_to_noise_log_size(self, time: Float[Array, ""]) -> Float[Array, ""]:
+        energy, silent, quiet = self._safe_energy(time)
+        return jnp.where(silent, jnp.inf, jnp.where(quiet, -jnp.inf, _signal_to_noise_log_size(*energy)))
+
+    def log_signal_to_noise(self, log_size: Float[Array, ""], time: Float[Array, ""]) -> Float[Array, ""]:
+        energy, silent, quiet = self._safe_energy(time)
+        ratio = _log_signal_to_noise(log_size, *energy)
+        return jnp.where(silent, -jnp.inf, jnp.where(quiet, jnp.inf, ratio))
+
+    def _safe_energy(self, time: Float[Array, ""]) -> tuple[Energy, Array, Array]:
+        """The energy without zeros under a logarithm, and where the zeros were.
+
+        A probe with no coordinate along the direction has no signal there, and a
+        direction without variance no noise; replacing the zeros before the equation
+        keeps derivatives finite.
+        """
+        energy = self.energy(time)
+        quiet, silent = energy.probed_variance == 0, energy.squared_coordinate == 0
+        safe = energy._replace(
+            probed_variance=jnp.where(quiet, 1.0, energy.probed_variance),
+            squared_coordinate=jnp.where(silent, 1.0, energy.squared_coordinate),
+        )
+        return safe, silent & ~quiet, quiet
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class SphereSetting(Setting):
+    """A direction of data divided by their norm: of their energy two cumulants are known."""
+
+    def second_cumulant(self, time: Float[Array, ""]) -> Float[Array, ""]:
+        return _sphere_second_cumulant(self.variances, self.rest(time), self.probed_variance, self.coordinate(time))
 
 
 @dataclass(frozen=True, init=False, eq=False)
-class Manifold:
+class Manifold(Law):
     """A linear manifold: blocks of directions that share one local variance.
 
     `variances` are the s_b = sigma_b^2, in squared units of the data, and
@@ -56,8 +135,28 @@ class Manifold:
         object.__setattr__(self, "normalized", normalized)
 
     @property
-    def num_blocks(self) -> int:
-        return len(self.variances)
+    def knows(self) -> frozenset[str]:
+        if self.normalized:
+            return frozenset({"second_cumulant"})
+        return frozenset(
+            {
+                "generating_function",
+                "second_cumulant",
+                "energy",
+                "classes",
+                "typical_sizes",
+                "dominance_radius",
+                "one_gaussian",
+            }
+        )
+
+    @property
+    def called(self) -> str:
+        return "normalized data" if self.normalized else "a manifold"
+
+    @property
+    def advice(self) -> str:
+        return "use a manifold with normalized=False" if self.normalized else "use another law"
 
     @classmethod
     def from_data(cls, data: Numbers, *, center: bool = True, num_blocks: int | None = None) -> "Manifold":
@@ -70,30 +169,7 @@ class Manifold:
         Raises:
             InputError: if the data are not a finite two-dimensional array of at least two rows.
         """
-        rows = check_data(data)
-        if num_blocks is not None and num_blocks < 1:
-            raise InputError(f"num_blocks is {num_blocks}; it must be at least 1")
-        num_samples, ambient_dim = rows.shape
-        # The triangular factor has the singular values of the rows, and takes them part by part.
-        triangle = np.zeros((0, ambient_dim))
-        with np.errstate(over="ignore", invalid="ignore"):
-            mean = rows.mean(axis=0, dtype=float) if center else np.zeros(ambient_dim)
-            for part in parts(rows):
-                triangle = np.linalg.qr(np.concatenate([triangle, (part - mean) / np.sqrt(num_samples)]), mode="r")
-        finite = np.isfinite(triangle).all()
-        singular = np.linalg.svd(triangle, compute_uv=False) if finite else np.array([np.inf])
-        if not singular.max(initial=0.0) < np.sqrt(np.finfo(float).max):
-            raise InputError("the data are too large for their variances to be finite; rescale them")
-        spectrum = np.zeros(ambient_dim)
-        spectrum[: len(singular)] = singular**2
-        # Singular values at rounding level are zeros, as in the numerical rank of a matrix.
-        floor = (singular.max() * max(rows.shape) * np.finfo(float).eps) ** 2
-        positive = spectrum[spectrum > floor]
-        variances, multiplicities = grouped(positive, num_blocks)
-        if len(positive) < ambient_dim:
-            variances = np.append(variances, 0.0)
-            multiplicities = np.append(multiplicities, ambient_dim - len(positive))
-        return cls(variances, multiplicities)
+        return cls(*covariance_spectrum(data, center, num_blocks))
 
     def with_variances(self, variances: Float[Array, "... blocks"]) -> "Manifold":
         """The same manifold with other variances, one row per lane if there are several; not validated."""
@@ -107,16 +183,6 @@ class Manifold:
         return jax.vmap(lambda variance: _sphere_variance(variance, self.variances, self.multiplicities))(
             self.variances
         )
-
-    def indicator(self, block: int | np.integer) -> Float[Array, " blocks"]:
-        """1 for `block`, else 0.
-
-        Raises:
-            InputError: if there is no such block.
-        """
-        if isinstance(block, bool) or not isinstance(block, (int, np.integer)) or not 0 <= block < self.num_blocks:
-            raise InputError(f"there is no block {block!r}: the manifold has blocks 0 to {self.num_blocks - 1}")
-        return jnp.asarray(np.eye(self.num_blocks)[block])
 
     def axis_deviations(self) -> Float[Array, " dims"]:
         """Standard deviation along every coordinate axis, the blocks' directions in order, before any normalization."""
@@ -143,6 +209,35 @@ class Manifold:
         scale = self.axis_deviations()
         rows = scale[None, :] * jax.random.normal(key, (num_samples, len(scale)))
         return rows / jnp.linalg.norm(rows, axis=1, keepdims=True) if self.normalized else rows
+
+    def setting(self, indicator: Float[Array, " blocks"], probe: Probe) -> Setting:
+        """A direction of the block that `indicator` marks, seen from a probe."""
+        return _setting(self, indicator, probe)
+
+    def classes(self) -> Classes:
+        """One class, about the origin."""
+        self.require("classes", "an average over classes")
+        centers = jnp.zeros((1, self.dimension))
+        return Classes(jnp.ones(1), centers, self.variances, self.multiplicities)
+
+    def score(self) -> Score:
+        """The population's score as a function (x, t) -> score of points (n, dims)."""
+        return population_score(self.classes())
+
+    def typical_sizes(self, time: Float[Array, ""]) -> TypicalSizes:
+        """Source: `geomem_theory`, chapter `trajectories`."""
+        spectrum = (time, self.variances, self.multiplicities)
+        return TypicalSizes(*(each(*spectrum) for each in (_collapse, _onset, _held_out, _half_signal, _ratio)))
+
+
+LAWS["manifold"] = lambda manifold: manifold
+
+
+@jax.jit
+def _setting(manifold: Manifold, indicator: Float[Array, " blocks"], probe: Probe) -> Setting:
+    kind = SphereSetting if manifold.normalized else ManifoldSetting
+    variances = manifold.block_variances()
+    return kind(variances, manifold.multiplicities, indicator, jnp.dot(indicator, variances), probe)
 
 
 def _validate(variances: Array, multiplicities: Array) -> None:
@@ -182,15 +277,3 @@ def _unflatten(normalized: bool, leaves: tuple[Array, Array]) -> Manifold:
 
 
 jax.tree_util.register_pytree_node(Manifold, _flatten, _unflatten)
-
-
-# Noise variance below which a direction of variance s is open.
-opening_time = lower("opening_time")
-
-
-def block_coordinates(manifold: Manifold) -> dict[str, object]:
-    """Coordinates of results over the blocks of a manifold."""
-    return {
-        "block_variance": ("block", np.asarray(manifold.block_variances()), described("local variance", SQUARED)),
-        "multiplicity": ("block", np.asarray(manifold.multiplicities), described("number of directions", "1")),
-    }

@@ -9,12 +9,76 @@ from jaxtyping import Array, Float
 
 from geomem.core.arguments import Numbers, float_array, refuse_shares
 from geomem.core.status import InputError
-from geomem.laws.law import register_law
+from geomem.laws.classes import ClassProducts, class_terms
+from geomem.laws.law import Classes, Law, Score, TypicalSizes, rebuilt, register_law
 from geomem.laws.manifold import Manifold
+from geomem.laws.population import population_score
+from geomem.laws.probe import Probe
+from geomem.laws.setting import Components, Setting, root
+from geomem.lowering import lower
+
+_generating_function = lower("generating_function")
+_mixture_excess = lower("mixture_generating_function")
+_class_log_size = lower("critical_log_size_probed")
+_log_size = lower("mixture_critical_log_size")
+_tilted_mean = lower("tilted_mean")
+_tilted_variance = lower("tilted_variance")
+_speciation = lower("speciation_time")
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class MixtureSetting(Setting):
+    """A direction of a mixture, and where the centers are relative to it."""
+
+    largest: Float[Array, "..."]
+    weights: Float[Array, " classes"]
+    centers: Float[Array, " classes"]  # coordinates along the probed direction
+    rests: Float[Array, "classes blocks"]  # squared lengths inside every block, the probed direction left out
+
+    @property
+    def largest_variance(self) -> Float[Array, ""]:
+        return self.largest
+
+    def generating_function(self, tilt: Float[Array, ""], time: Float[Array, ""]) -> Float[Array, ""]:
+        reference, excess = self._reference_and_excess(tilt, time)
+        return reference + _mixture_excess(self.weights, excess)
+
+    def components(self, tilt: float, time: Float[Array, ""]) -> Components:
+        _, coordinates = self._seen_from_centers(time)
+        reference, excess = self._reference_and_excess(tilt, time)
+        means = jax.vmap(lambda place: _tilted_mean(tilt, time, self.probed_variance, place))(coordinates)
+        variance = _tilted_variance(tilt, time, self.probed_variance)
+        return Components(self.weights, reference, excess, self.centers + means, variance)
+
+    def critical_log_size(self, tilt: float, time: Float[Array, ""]) -> Float[Array, ""]:
+        rests, coordinates = self._seen_from_centers(time)
+        _, excess = self._reference_and_excess(tilt, time)
+
+        def of_class(rest: Array, squared: Array) -> Array:
+            spectrum = (self.variances, self.multiplicities)
+            return _class_log_size(tilt, time, *spectrum, rest, self.probed_variance, squared)
+
+        return _log_size(self.weights, jax.vmap(of_class)(rests, coordinates**2), excess)
+
+    def _seen_from_centers(self, time: Array) -> tuple[Float[Array, "classes blocks"], Float[Array, " classes"]]:
+        """The probe's squared lengths from every center, the probed direction left out, and its coordinate there."""
+        # A random direction's product with a center is zero on average.
+        return self.rests + self.rest(time)[None, :], root(self.coordinate(time)) - self.centers
+
+    def _reference_and_excess(
+        self, tilt: float | Array, time: Array
+    ) -> tuple[Float[Array, ""], Float[Array, " classes"]]:
+        """K of the class where it is largest, and the excesses of all over it."""
+        rests, coordinates = self._seen_from_centers(time)
+        lengths = rests + coordinates[:, None] ** 2 * self.indicator[None, :]
+        spectrum = (self.variances, self.multiplicities)
+        values = jax.vmap(lambda one: _generating_function(tilt, time, *spectrum, one))(lengths)
+        return jnp.max(values), values - jnp.max(values)
 
 
 @dataclass(frozen=True, init=False, eq=False)
-class GaussianMixture:
+class GaussianMixture(Law):
     """Data in classes: Gaussians of one covariance, that of `manifold`, about several centers.
 
     `weights` are the classes' shares, (classes,), and `centers` their means, (classes, dims), the blocks'
@@ -31,7 +95,7 @@ class GaussianMixture:
     manifold: Manifold
     products: Float[Array, "blocks classes classes"]  # of the centers, inside every block
     firsts: Float[Array, "blocks classes"]  # the centers' coordinates along the first direction of every block
-    largest_variance: Float[Array, ""]  # largest eigenvalue of the whole covariance
+    largest_eigenvalue: Float[Array, ""]  # of the whole covariance
     offsets: Float[Array, " classes"]  # of the centers from their mean, along the direction in which they spread most
 
     def __init__(self, weights: Numbers, centers: Numbers, manifold: Manifold) -> None:
@@ -54,7 +118,7 @@ class GaussianMixture:
             "centers": places,
             "products": np.stack([part @ part.T for part in inside]),
             "firsts": np.stack([part[:, 0] for part in inside]),
-            "largest_variance": _largest_eigenvalue(shares, inside, np.asarray(manifold.variances)),
+            "largest_eigenvalue": _largest_eigenvalue(shares, inside, np.asarray(manifold.variances)),
             "offsets": _leading_offsets(shares, places),
         }
         for name, value in fields.items():
@@ -75,6 +139,31 @@ class GaussianMixture:
         return cls([0.5, 0.5], np.stack([center, -center]), manifold)
 
     @property
+    def knows(self) -> frozenset[str]:
+        return frozenset({"generating_function", "classes", "typical_sizes"})
+
+    @property
+    def called(self) -> str:
+        return "mixtures"
+
+    @property
+    def advice(self) -> str:
+        return "give a manifold, such as that of the mixture"
+
+    @property
+    def variances(self) -> Float[Array, " blocks"]:
+        return self.manifold.variances
+
+    @property
+    def multiplicities(self) -> Float[Array, " blocks"]:
+        return self.manifold.multiplicities
+
+    @property
+    def largest_variance(self) -> Float[Array, ""]:
+        """The largest eigenvalue of the whole covariance."""
+        return self.largest_eigenvalue
+
+    @property
     def num_classes(self) -> int:
         return len(self.weights)
 
@@ -84,6 +173,53 @@ class GaussianMixture:
         classes = jax.random.choice(of_class, self.num_classes, (num_samples,), p=self.weights)
         return self.centers[classes] + self.manifold.sample(of_rest, num_samples)
 
+    def with_variances(self, variances: Float[Array, "... blocks"]) -> "GaussianMixture":
+        """The same classes of another covariance; what was the largest eigenvalue becomes a bound on it."""
+        lanes = variances.shape[:-1]
+        fields = {name: getattr(self, name) for name in _LEAVES}
+        fields = {name: jnp.broadcast_to(field, (*lanes, *field.shape)) for name, field in fields.items()}
+        fields["largest_eigenvalue"] = jnp.max(variances, axis=-1) + jnp.dot(self.weights, self.offsets**2)
+        return rebuilt(GaussianMixture, fields | {"manifold": self.manifold.with_variances(variances)})
+
+    def setting(self, indicator: Float[Array, " blocks"], probe: Probe) -> Setting:
+        """The first direction of the block that `indicator` marks, seen from the origin of the coordinates.
+
+        Raises:
+            InputError: for a probe that depends on a class.
+        """
+        if probe.of_data:
+            raise InputError(
+                f"the probe {probe.kind!r} of a mixture depends on a class; choose one of origin, along, "
+                "random_direction, or use trajectory_times"
+            )
+        return _setting(self, indicator, probe)
+
+    def classes(self) -> Classes:
+        """The classes as they are given."""
+        return Classes(self.weights, self.centers, self.variances, self.multiplicities)
+
+    def score(self) -> Score:
+        """The population's score as a function (x, t) -> score of points (n, dims)."""
+        return population_score(self.classes())
+
+    def typical_sizes(self, time: Float[Array, ""]) -> TypicalSizes:
+        """K of the mixture is that of a probe's own class and the classes' excess, in every size."""
+        own, terms = self.manifold.typical_sizes(time), class_terms(self.class_products(), time)
+        return TypicalSizes(
+            collapse=own.collapse - terms.noised,
+            onset=own.onset - terms.fresh,
+            held_out=own.held_out - terms.fresh + terms.fresh_slope,
+            half_signal=own.half_signal,
+            ratio=own.ratio - 2.0 * terms.fresh_slope / jnp.sum(self.multiplicities),
+        )
+
+    def speciation_time(self) -> Float[Array, ""]:
+        return _speciation(self.weights, self.offsets)
+
+    def class_products(self) -> ClassProducts:
+        """What averages over random probes depend on."""
+        return ClassProducts(self.weights, self.products, self.variances)
+
     def record(self) -> dict[str, object]:
         """What the provenance of a result says of the law."""
         return self.manifold.record() | {
@@ -92,7 +228,20 @@ class GaussianMixture:
         }
 
 
-register_law(GaussianMixture, ("weights", "centers", "manifold", "products", "firsts", "largest_variance", "offsets"))
+_LEAVES = ("weights", "centers", "products", "firsts", "largest_eigenvalue", "offsets")
+register_law(GaussianMixture, (*_LEAVES, "manifold"))
+
+
+@jax.jit
+def _setting(law: GaussianMixture, indicator: Float[Array, " blocks"], probe: Probe) -> MixtureSetting:
+    variances = law.manifold.block_variances()
+    centers = indicator @ law.firsts
+    lengths = jnp.diagonal(law.products, axis1=1, axis2=2).T
+    rests = lengths - centers[:, None] ** 2 * indicator[None, :]
+    probed = jnp.dot(indicator, variances)
+    return MixtureSetting(
+        variances, law.multiplicities, indicator, probed, probe, law.largest_variance, law.weights, centers, rests
+    )
 
 
 def in_few_coordinates(vectors: Float[np.ndarray, "vectors dims"]) -> Float[np.ndarray, "vectors coordinates"]:

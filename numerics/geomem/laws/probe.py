@@ -1,6 +1,7 @@
-"""Where the score is evaluated, relative to a probed direction."""
+"""Where the score is evaluated, relative to a probed direction: a point known by its squared coordinates."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -10,55 +11,83 @@ from jaxtyping import Array, Float
 
 from geomem.core.arguments import Numbers
 from geomem.core.status import InputError
-from geomem.laws.manifold import Manifold
-from geomem.lowering import LoweredEquation, lower
+from geomem.lowering import lower
 from geomem_theory.probe import PROBES
+from geomem_theory.symbols import a
 
 KINDS = tuple(PROBES)
-_coordinate: dict[str, LoweredEquation] = {kind: lower(f"{kind}_coordinate") for kind in KINDS}
-_rest: dict[str, LoweredEquation] = {kind: lower(f"{kind}_rest") for kind in KINDS}
-_squared_length: dict[str, LoweredEquation] = {kind: lower(f"{kind}_squared_length") for kind in KINDS}
+WITH_AMPLITUDE = tuple(kind for kind, probe in PROBES.items() if a in probe[1:])
+_coordinate = lower("probe_coordinate")
+_rest = lower("probe_rest")
+_squared_length = lower("probe_squared_length")
+
+
+@runtime_checkable
+class Spectrum(Protocol):
+    """Blocks of directions of one variance: what a probe needs of a law."""
+
+    @property
+    def multiplicities(self) -> Float[Array, " blocks"]: ...
+
+    def block_variances(self) -> Float[Array, " blocks"]: ...
+
+    def indicator(self, block: int | np.integer) -> Float[Array, " blocks"]: ...
 
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Probe:
-    """A probe point, known to the theory by its squared length in every block.
+    """A probe point, known to the theory by its squared coordinates.
 
-    Make one with `origin`, `along`, `random_direction`, `data_point` or `typical`; the
-    formulas are `theory`, chapter `probe`.
+    Make one with `origin`, `along`, `random_direction`, `data_point` or `typical`. It is data: `along_v` and `spread`
+    are amplitudes, along the probed direction and over all directions, in units of sqrt(t); `noise` and `data` the
+    squared coordinate along every direction, in noise variances t and in the direction's local variance. So
+    what is compiled for one probe serves all. Source: `geomem_theory`, chapter `probe`.
     """
 
-    kind: str = field(metadata={"static": True})
-    amplitude: float | Float[Array, ""] = 1.0
+    along_v: float | np.floating | Float[Array, ""]
+    spread: float | np.floating | Float[Array, ""]
+    noise: float | np.floating | Float[Array, ""]
+    data: float | np.floating | Float[Array, ""]
+
+    @classmethod
+    def of_kind(cls, kind: str, amplitude: Numbers = 1.0) -> "Probe":
+        """A probe by its name, one of `KINDS`; the amplitude counts for those of `WITH_AMPLITUDE`."""
+        checked = _checked_amplitude(amplitude)
+        return cls(*(checked if term == a else np.float64(int(term)) for term in PROBES[kind][1:]))
 
     @classmethod
     def origin(cls) -> "Probe":
         """The mean of the data, Q = 0."""
-        return cls("origin")
+        return cls.of_kind("origin")
 
     @classmethod
     def along(cls, amplitude: Numbers = 1.0) -> "Probe":
         """The point a sqrt(t) v on the probed direction v."""
-        return cls("along", _checked_amplitude(amplitude))
+        return cls.of_kind("along", amplitude)
 
     @classmethod
     def random_direction(cls, amplitude: Numbers = 1.0) -> "Probe":
         """Distance a sqrt(t) in a uniformly random direction, Q_b = a^2 t d_b/d."""
-        return cls("random_direction", _checked_amplitude(amplitude))
+        return cls.of_kind("random_direction", amplitude)
 
     @classmethod
     def data_point(cls) -> "Probe":
         """A fresh point of the data's law, Q_b = d_b s_b (no sample is planted there)."""
-        return cls("data_point")
+        return cls.of_kind("data_point")
 
     @classmethod
     def typical(cls) -> "Probe":
         """A noised point of the data's law, Q_b = d_b (s_b + t)."""
-        return cls("typical")
+        return cls.of_kind("typical")
+
+    @property
+    def of_data(self) -> bool:
+        """Whether it is a point of the data's law, noised or not, and no fixed place."""
+        return bool(self.noise or self.data)
 
     def squared_lengths(
-        self, manifold: Manifold, noise_variance: Numbers, block: int | np.integer
+        self, manifold: Spectrum, noise_variance: Numbers, block: int | np.integer
     ) -> Float[Array, " blocks"]:
         """Squared length Q_b of the probe inside every block, for one noise variance.
 
@@ -67,32 +96,42 @@ class Probe:
         Raises:
             InputError: if the manifold has no such block.
         """
-        return _squared_length[self.kind](
+        return _squared_length(
             jnp.asarray(noise_variance, dtype=float),
             manifold.block_variances(),
             manifold.multiplicities,
             manifold.indicator(block),
-            self.amplitude,
+            *self._numbers,
         )
+
+    @property
+    def kind(self) -> str:
+        """Its name, one of `KINDS`; at amplitude 0 it is `origin`."""
+        given = [bool(number) for number in self._numbers]
+        return next(kind for kind, probe in PROBES.items() if [bool(term) for term in probe[1:]] == given)
 
     def record(self) -> dict[str, object]:
         """What the provenance of a result says of the probe."""
-        return {"kind": self.kind, "amplitude": float(self.amplitude)}
+        return {"kind": self.kind, "amplitude": float(max(self.along_v, self.spread)) or 1.0}
 
     def coordinate(self, noise_variance: Array, probed_variance: Array, multiplicities: Array) -> Float[Array, ""]:
         """Squared coordinate along the probed direction."""
-        return _coordinate[self.kind](noise_variance, probed_variance, multiplicities, self.amplitude)
+        return _coordinate(noise_variance, probed_variance, multiplicities, *self._numbers)
 
     def rest(
         self, noise_variance: Array, variances: Array, multiplicities: Array, indicator: Array
     ) -> Float[Array, " blocks"]:
         """Squared length in every block, the probed direction left out."""
-        return _rest[self.kind](noise_variance, variances, multiplicities, indicator, self.amplitude)
+        return _rest(noise_variance, variances, multiplicities, indicator, *self._numbers[1:])
+
+    @property
+    def _numbers(self) -> tuple[Array | np.floating | float, ...]:
+        return self.along_v, self.spread, self.noise, self.data
 
 
-def _checked_amplitude(amplitude: Numbers) -> float | Array:
+def _checked_amplitude(amplitude: Numbers) -> np.floating | Array:
     if isinstance(amplitude, Tracer):
         return amplitude
     if not isinstance(amplitude, (int, float, np.number)) or not 0 <= amplitude < np.inf:
         raise InputError(f"the probe's amplitude is {amplitude}; it must be finite and not negative")
-    return float(amplitude)
+    return np.float64(amplitude)

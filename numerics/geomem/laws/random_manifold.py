@@ -11,19 +11,24 @@ from scipy.optimize import brentq
 
 from geomem.core.arguments import Numbers, float_array, refuse_shares
 from geomem.core.status import InputError
+from geomem.laws.law import Law, TypicalSizes, register_law
 from geomem.lowering import lower
 
 _balance = lower("resolvent")
 _slope = lower("resolvent_slope")
 _edge = lower("bulk_edge_map")
 _population_eigenvalue = jnp.vectorize(lower("population_eigenvalue"))
+_collapse = lower("random_collapse_log_size")
+_half_signal = lower("random_half_signal")
+_held_out = lower("random_held_out_log_size")
+_ratio = lower("random_generalization_ratio")
 _EDGE_POINTS = 2000
 _NEWTON_STEPS = 100
 _TOLERANCE = 1e-15
 
 
 @dataclass(frozen=True, init=False, eq=False)
-class RandomManifold:
+class RandomManifold(Law):
     """Data F z with a random matrix F of many dimensions, and latent variables in blocks.
 
     `latent_ratio` is the number of latent variables over that of dimensions, m/d, `weights` the share of the
@@ -55,9 +60,47 @@ class RandomManifold:
         object.__setattr__(self, "latent_ratio", jnp.asarray(float(latent_ratio)))
 
     @property
+    def knows(self) -> frozenset[str]:
+        return frozenset({"typical_sizes", "dominance_radius"})
+
+    @property
+    def called(self) -> str:
+        return "random manifolds"
+
+    @property
+    def dimension(self) -> float:
+        """1: sizes are per dimension."""
+        return 1.0
+
+    @property
     def largest_variance(self) -> Float[Array, ""]:
         """A bound on the spectrum, attained by one block: s (1 + sqrt(d/m))^2."""
         return jnp.max(self.variances) * (1.0 + jnp.sqrt(1.0 / self.latent_ratio)) ** 2
+
+    def record(self) -> dict[str, object]:
+        """What the provenance of a result says of the law."""
+        return {name: np.asarray(getattr(self, name)).tolist() for name in _LEAVES}
+
+    def log_sizes(self, num_samples: Numbers | None, log_num_samples: Numbers | None) -> Array:
+        """ln N/d.
+
+        Raises:
+            InputError: for sizes that are none, or not per dimension.
+        """
+        if num_samples is not None or log_num_samples is None:
+            raise InputError("sizes for a random manifold are per dimension; give log_num_samples = ln N/d")
+        sizes = jnp.asarray(np.asarray(log_num_samples, dtype=float))
+        if sizes.ndim == 0 and not 0 < float(sizes) < np.inf:
+            raise InputError(f"log_num_samples is {float(sizes):g}; per dimension it must be positive and finite")
+        return sizes
+
+    def typical_sizes(self, time: Float[Array, ""]) -> TypicalSizes:
+        """Per dimension. Source: `geomem_theory`, chapter `random_manifold`."""
+        number, slope = resolvent_at(self, time)
+        collapse = _collapse(time, number, self.latent_ratio, self.variances, self.weights)
+        signal = _half_signal(time, number)
+        held_out = _held_out(time, number, slope, collapse)
+        return TypicalSizes(collapse, collapse + signal, held_out, signal, _ratio(time, slope))
 
     def bulk_edges(self) -> Float[np.ndarray, " edges"]:
         """Edges of the bulks of the non-zero spectrum, ascending."""
@@ -95,6 +138,10 @@ class RandomManifold:
         if not (np.isfinite(times) & (times > 0)).all():
             raise InputError(f"the noise variances {times.tolist()} must be positive and finite")
         return np.asarray(_population_eigenvalue(*np.broadcast_arrays(times[..., None], self.bulk_edges()[::-1])))
+
+
+_LEAVES = ("variances", "weights", "latent_ratio")
+register_law(RandomManifold, _LEAVES)
 
 
 def resolvent_at(law: RandomManifold, time: Float[Array, ""]) -> tuple[Float[Array, ""], Float[Array, ""]]:

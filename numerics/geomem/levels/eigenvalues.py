@@ -1,5 +1,8 @@
 """Values of -tJ that are predicted: without memorization, with the exact variance of the score, and as published."""
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -9,7 +12,7 @@ from geomem.laws.probe import Probe
 from geomem.levels.quenched import quenched
 from geomem.lowering import lower
 
-population_eigenvalue = jnp.vectorize(lower("population_eigenvalue"))
+_population_eigenvalue = jnp.vectorize(lower("population_eigenvalue"))
 _noisy_eigenvalue = jnp.vectorize(lower("noisy_eigenvalue"))
 _published_value = lower("published_singular_value")
 _published_excess = lower("published_excess")
@@ -18,7 +21,21 @@ _second_cumulant = lower("second_cumulant_probed")
 _sphere_second_cumulant = lower("sphere_second_cumulant_probed")
 
 
-def finite_n_values(manifold: Manifold, times: Array, log_size: Array) -> Float[Array, "times blocks"]:
+class Prediction(NamedTuple):
+    """A predicted spectrum: the values of every block, whether they depend on the size, and what it must know."""
+
+    values: Callable[..., Float[Array, "times blocks"]]
+    of_size: bool
+    needs: str
+
+
+def _population(manifold: Manifold, times: Float[Array, " times"]) -> Float[Array, "times blocks"]:
+    return _population_eigenvalue(times[:, None], manifold.variances[None, :])
+
+
+def _finite_n(
+    manifold: Manifold, times: Float[Array, " times"], log_size: Float[Array, ""]
+) -> Float[Array, "times blocks"]:
     spread = [
         quenched(
             manifold, block, noise_variance=times, log_num_samples=log_size, probe=Probe.random_direction()
@@ -30,7 +47,9 @@ def finite_n_values(manifold: Manifold, times: Array, log_size: Array) -> Float[
 
 
 @jax.jit
-def published_values(manifold: Manifold, times: Array, log_size: Array) -> Float[Array, "times blocks"]:
+def _published(
+    manifold: Manifold, times: Float[Array, " times"], log_size: Float[Array, ""]
+) -> Float[Array, "times blocks"]:
     variances, counts = manifold.variances, manifold.multiplicities
     nothing = jnp.zeros_like(variances)  # the probe sqrt(t) v has no length beside v
 
@@ -43,3 +62,10 @@ def published_values(manifold: Manifold, times: Array, log_size: Array) -> Float
         return _published_value(time, variance, jnp.maximum(excess, 0.0), variances, counts)
 
     return jax.vmap(lambda time: jax.vmap(lambda variance: value(time, variance))(variances))(times)
+
+
+PREDICTIONS = {
+    "population": Prediction(_population, of_size=False, needs="one_gaussian"),
+    "finite_n": Prediction(_finite_n, of_size=True, needs="energy"),
+    "published": Prediction(_published, of_size=True, needs="second_cumulant"),
+}

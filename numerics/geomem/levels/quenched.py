@@ -8,6 +8,7 @@ only in the sum over the nodes. Equations: `geomem_theory`, chapter `finite_n`.
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
@@ -18,10 +19,9 @@ from jaxtyping import Array, Float, Int8
 
 from geomem.core.arguments import Numbers, as_log_sizes, as_noise_variances
 from geomem.core.status import InputError, Status
-from geomem.laws.manifold import Manifold
+from geomem.laws.law import Law
 from geomem.laws.probe import Probe
-from geomem.levels.contours import Law, law_of
-from geomem.levels.criteria import Setting, setting
+from geomem.laws.setting import Energy, Setting
 from geomem.levels.saddles import Saddles, nodes_of, saddles_of, tilt_of_size
 from geomem.levels.single_sample import Averages, single_sample_averages
 from geomem.lowering import lower
@@ -39,16 +39,10 @@ _score_mean = lower("quenched_score_mean")
 _score_variance = lower("quenched_score_variance")
 _second_moment = lower("quenched_second_moment")
 _log_signal_to_noise = lower("quenched_log_signal_to_noise")
-
-
 # Noise variances, sizes and blocks are padded to multiples of these: few shapes are compiled.
 TIMES, SIZES, _BLOCKS = 16, 16, 4
-
-
 # The critical tilt below which the condensation is too deep for the table.
 _SMALLEST_TILT = 1e-3
-
-
 # A size is accepted if its weights sum to one to this, and if half of the nodes give the same to the root of it.
 _TOLERANCE = 1e-9
 
@@ -86,7 +80,7 @@ class _Table(NamedTuple):
 
 
 def quenched(
-    manifold: Manifold,
+    manifold: Law,
     block: int | np.integer,
     *,
     noise_variance: Numbers,
@@ -113,12 +107,11 @@ def quenched(
         NOT_CONVERGED.
 
     Raises:
-        InputError: for an unknown block, a normalized manifold, a planted weight that is
+        InputError: for an unknown block, a law that is not one Gaussian, a planted weight that is
             not in (0, 1], or a single noise variance or size that is not valid.
     """
-    if manifold.normalized:
-        raise InputError("theory 'finite_n' does not know normalized data; use a manifold with normalized=False")
-    at = setting(manifold, manifold.indicator(block), probe)
+    manifold.require("energy", "theory 'finite_n'")
+    at = manifold.setting(manifold.indicator(block), probe)
     log_sizes = as_log_sizes(num_samples, log_num_samples)
     times = as_noise_variances(noise_variance)
     if log_planted is not None and not -np.inf < log_planted <= 0:
@@ -126,31 +119,31 @@ def quenched(
     planted = -np.inf if log_planted is None else float(log_planted)
     flat = np.asarray(times, dtype=float).ravel()
     valid = np.isfinite(flat) & (flat > 0)
-    laws = laws_of(at, np.where(valid, flat, 1.0))
-    kernel = partial(quenched_law, log_sizes=np.ravel(np.asarray(log_sizes)), log_planted=planted)
-    rows = jax.tree.map(lambda *fields: np.stack(fields), *over_laws(kernel, laws))
+    energies = energies_of(at, np.where(valid, flat, 1.0))
+    kernel = partial(quenched_by_size, log_sizes=np.ravel(np.asarray(log_sizes)), log_planted=planted)
+    rows = jax.tree.map(lambda *fields: np.stack(fields), *in_threads(kernel, energies))
     status = np.where(valid[:, None], rows.status, np.int8(Status.INVALID))
     rows = jax.tree.map(lambda row: np.where(valid[:, None], row, np.nan), rows)._replace(status=status)
     return jax.tree.map(lambda field: jnp.asarray(field.reshape(times.shape + log_sizes.shape)), rows)
 
 
-def laws_of(at: Setting, times: Float[Array | np.ndarray, " times"]) -> list[Law]:
-    """The law at every noise variance."""
+def energies_of(at: Setting, times: Float[Array | np.ndarray, " times"]) -> list[Energy]:
+    """The energy at every noise variance."""
     shaped = filled(np.asarray(times), TIMES)
-    laws = jax.tree.map(np.asarray, _laws(padded(at), jnp.asarray(shaped)))
-    return [Law(*(leaf[index] for leaf in laws)) for index in range(len(times))]
+    energies = jax.tree.map(np.asarray, _energies(padded(at), jnp.asarray(shaped)))
+    return [Energy(*(leaf[index] for leaf in energies)) for index in range(len(times))]
 
 
 @jax.jit
-def _laws(at: Setting, times: Float[Array, " times"]) -> Law:
-    return jax.vmap(partial(law_of, at))(times)
+def _energies(at: Setting, times: Float[Array, " times"]) -> Energy:
+    return jax.vmap(at.energy)(times)
 
 
 def padded(at: Setting) -> Setting:
     """The setting with empty blocks added, so that few numbers of blocks are compiled."""
-    missing = -len(at.variances) % _BLOCKS
-    rows = (jnp.pad(row, (0, missing)) for row in (at.variances, at.multiplicities, at.indicator))
-    return Setting(*rows, at.probed_variance, at.probe)
+    missing = [(0, 0)] * (at.variances.ndim - 1) + [(0, -at.variances.shape[-1] % _BLOCKS)]
+    rows = {name: jnp.pad(getattr(at, name), missing) for name in ("variances", "multiplicities", "indicator")}
+    return replace(at, **rows)
 
 
 def filled(values: Float[np.ndarray, " values"], multiple: int) -> Float[np.ndarray, " filled"]:
@@ -161,31 +154,31 @@ def filled(values: Float[np.ndarray, " values"], multiple: int) -> Float[np.ndar
 Result = TypeVar("Result")
 
 
-def over_laws(kernel: Callable[[Any], Result], items: Sequence[Any]) -> list[Result]:
-    """The kernel at every item, in threads: a law is milliseconds of compiled work that holds no lock."""
+def in_threads(kernel: Callable[[Any], Result], items: Sequence[Any]) -> list[Result]:
+    """The kernel at every item, in threads: an energy is milliseconds of compiled work that holds no lock."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         return list(pool.map(kernel, items))
 
 
-def quenched_law(law: Law, log_sizes: Float[np.ndarray, " sizes"], log_planted: float = -np.inf) -> Quenched:
-    """`quenched` for one law and many sizes, as NumPy arrays."""
+def quenched_by_size(energy: Energy, log_sizes: Float[np.ndarray, " sizes"], log_planted: float = -np.inf) -> Quenched:
+    """`quenched` for one energy and many sizes, as NumPy arrays."""
     count = len(log_sizes)
     sizes = filled(log_sizes, SIZES)
-    return jax.tree.map(lambda field: np.asarray(field)[:count], quenched_of_law(law, sizes, np.float64(log_planted)))
+    return jax.tree.map(lambda field: np.asarray(field)[:count], quenched_at(energy, sizes, np.float64(log_planted)))
 
 
 @jax.jit
-def quenched_of_law(law: Law, log_sizes: Float[Array, " sizes"], log_planted: Float[Array, ""]) -> Quenched:
+def quenched_at(energy: Energy, log_sizes: Float[Array, " sizes"], log_planted: Float[Array, ""]) -> Quenched:
     """One table of single-sample averages, and the sums of every size over it; differentiable in forward mode."""
     usable = jnp.isfinite(log_sizes) & (log_sizes > 0)
     sizes = jnp.where(usable, log_sizes, np.log(2.0))
-    saddles = saddles_of(jax.lax.stop_gradient(law))
+    saddles = saddles_of(jax.lax.stop_gradient(energy))
     deep = tilt_of_size(saddles, sizes) < _SMALLEST_TILT
     # Sizes that condense too deeply do not stretch the table of the others.
     largest = jnp.max(sizes)
     smallest = jnp.min(jnp.where(deep, largest, sizes))
-    table = _table(law, saddles, jax.lax.stop_gradient(jnp.stack([smallest, largest])), log_planted)
-    averages = jax.lax.map(lambda size: _averages(law, table, size, log_planted), sizes)
+    table = _table(energy, saddles, jax.lax.stop_gradient(jnp.stack([smallest, largest])), log_planted)
+    averages = jax.lax.map(lambda size: _averages(energy, table, size, log_planted), sizes)
     solved = jnp.where(averages.error <= _TOLERANCE, Status.CONVERGED, Status.NOT_CONVERGED)
     status = jnp.where(usable, jnp.where(deep, Status.OUT_OF_VALIDITY, solved), Status.INVALID).astype(jnp.int8)
     known = status == Status.CONVERGED
@@ -199,21 +192,21 @@ def log_ratio(mean: Array, variance: Array) -> Array:
     return jnp.where(silent, -jnp.inf, jnp.where(quiet, jnp.inf, ratio))
 
 
-def _table(law: Law, saddles: Saddles, sizes: Float[Array, " ends"], log_planted: Float[Array, ""]) -> _Table:
+def _table(energy: Energy, saddles: Saddles, sizes: Float[Array, " ends"], log_planted: Float[Array, ""]) -> _Table:
     # The integrals do not depend on where their nodes are.
     points, weight = jax.lax.stop_gradient(
-        nodes_of(jax.lax.stop_gradient(law), saddles, sizes, jnp.stack([log_planted, log_planted]))
+        nodes_of(jax.lax.stop_gradient(energy), saddles, sizes, jnp.stack([log_planted, log_planted]))
     )
     # Where a planted sample outweighs the others, the Gibbs average of y_v is near its coordinate, else near m(1).
     dominates = log_planted > -jnp.interp(-sizes[1], saddles.log_psi, saddles.xi)
-    posterior = _tilted_mean(1.0, law.time, law.probed_variance, law.coordinate)
-    reference = jnp.where(dominates, law.coordinate, posterior)
-    return _Table(points, weight, reference, single_sample_averages(law, reference, points))
+    posterior = _tilted_mean(1.0, energy.time, energy.probed_variance, energy.coordinate)
+    reference = jnp.where(dominates, energy.coordinate, posterior)
+    return _Table(points, weight, reference, single_sample_averages(energy, reference, points))
 
 
-def _averages(law: Law, table: _Table, log_size: Float[Array, ""], log_planted: Float[Array, ""]) -> Quenched:
+def _averages(energy: Energy, table: _Table, log_size: Float[Array, ""], log_planted: Float[Array, ""]) -> Quenched:
     """The sums over the nodes for one size."""
-    time, coordinate, reference = law.time, law.coordinate, table.reference
+    time, coordinate, reference = energy.time, energy.coordinate, table.reference
     offset = _planted_offset(coordinate, reference)
     log_phi_, m1, m1g, m1gg, m2, m2gg = table.averages
     node = (table.xi, log_size, log_phi_, log_planted)

@@ -1,17 +1,208 @@
-"""The one door to the levels of the theory."""
+"""The one door to the levels of the theory: what a level answers, and what is asked of it.
 
+A level is one object, registered once under its name. Solvers, diagrams and the command ask it through `Question`
+and do not know which level it is.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from types import MappingProxyType
+from typing import ClassVar, Generic, TypeVar
+
+import jax
+import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Bool, Float
 
-from geomem.laws.manifold import Manifold
-from geomem.laws.mixture import GaussianMixture
+from geomem.core.status import InputError
+from geomem.laws.law import Law
 from geomem.laws.probe import Probe
-from geomem.levels.criteria import Criterion, Setting, find_criterion, setting
-from geomem.levels.mixture_criteria import MixtureCriterion, MixtureSetting, find_mixture_criterion, mixture_setting
+from geomem.laws.setting import Setting
+
+# The critical tilt that each criterion of the Gibbs measure asks for: Y2 = 1 - lambda_c.
+TILTS: Mapping[str, float] = MappingProxyType({"condensation": 1.0, "participation": 0.5})
 
 
-def rule_and_setting(
-    law: Manifold | GaussianMixture, block: int | np.integer, criterion: str, theory: str, probe: Probe
-) -> tuple[Criterion | MixtureCriterion, Setting | MixtureSetting]:
-    if isinstance(law, GaussianMixture):
-        return find_mixture_criterion(theory, criterion, probe), mixture_setting(law, block, probe)
-    return find_criterion(theory, criterion, law.normalized), setting(law, law.indicator(block), probe)
+class Level(ABC):
+    """A level of the theory.
+
+    It has a name; the criteria it knows, and of others, in `instead`, the reason why not; what a law must know to be
+    asked at this level (see `Law.knows`); and whether an answer costs next to nothing.
+    """
+
+    name: ClassVar[str]
+    criteria: ClassVar[tuple[str, ...]]
+    needs: ClassVar[str]
+    instead: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    cheap: ClassVar[bool] = True
+
+    @abstractmethod
+    def balances(
+        self,
+        criterion: str,
+        at: Setting,
+        times: Float[np.ndarray, " times"],
+        log_sizes: Float[np.ndarray, " sizes"] | Float[np.ndarray, "times sizes"],
+    ) -> Float[np.ndarray, "times sizes"]:
+        """The criterion's own equation: zero at the transition, positive where the direction is resolved.
+
+        It is the entropy at the criterion's tilt, ln R, or -ln(2 Y2); NaN where the level has no answer. Sizes are the
+        same at all noise variances, or a row for each.
+        """
+
+    def excess_entropy(
+        self, law: Law, times: Float[np.ndarray, " times"], log_size: float
+    ) -> tuple[Float[np.ndarray, " times"], Float[np.ndarray, " times"]]:
+        """Mean excess entropy in nats per dimension and its standard error; NaN where it is not known."""
+        raise InputError(f"theory {self.name!r} has no excess entropy; choose {_having('excess_entropy')}")
+
+
+class Explicit(Level):
+    """A level at which the critical size is explicit in the noise variance, and all of it is traceable by JAX."""
+
+    @abstractmethod
+    def log_size(self, criterion: str, at: Setting, time: Float[Array, ""]) -> Float[Array, ""]:
+        """ln N_c: the direction is resolved for larger N."""
+
+    def balance(
+        self, criterion: str, at: Setting, time: Float[Array, ""], log_size: Float[Array, ""]
+    ) -> Float[Array, ""]:
+        """`balances` at one noise variance and size."""
+        return log_size - self.log_size(criterion, at, time)
+
+    def valid(self, criterion: str, at: Setting, time: Float[Array, ""], log_size: Float[Array, ""]) -> Bool[Array, ""]:
+        """Whether the level's equation holds there."""
+        return jnp.array(True)
+
+    def balances(
+        self,
+        criterion: str,
+        at: Setting,
+        times: Float[np.ndarray, " times"],
+        log_sizes: Float[np.ndarray, " sizes"] | Float[np.ndarray, "times sizes"],
+    ) -> Float[np.ndarray, "times sizes"]:
+        rows = jnp.broadcast_to(jnp.asarray(log_sizes), (len(times), np.shape(log_sizes)[-1]))
+        return np.asarray(_grid(self, criterion, at, jnp.asarray(times), rows))
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _grid(level: Explicit, criterion: str, at: Setting, times: Array, log_sizes: Array) -> Array:
+    return jax.vmap(lambda time, row: jax.vmap(partial(level.balance, criterion, at, time))(row))(times, log_sizes)
+
+
+class Implicit(Level):
+    """A level whose balance is tabulated, a noise variance at a time for all sizes, by code that runs in Python."""
+
+    cheap: ClassVar[bool] = False
+    # The level that the search starts from, and where balances are supported, in units of the largest variance.
+    leading: ClassVar[Explicit]
+    supported: ClassVar[tuple[float, float]]
+
+    @abstractmethod
+    def balances_with_slopes(
+        self,
+        criterion: str,
+        at: Setting,
+        tangents: Setting,
+        times: Float[np.ndarray, " times"],
+        log_sizes: Float[np.ndarray, " sizes"],
+    ) -> tuple[Float[np.ndarray, "times sizes"], Float[np.ndarray, "tangents times sizes"]]:
+        """`balances`, and their derivatives along tangents to the setting, which are stacked on a leading axis."""
+
+
+_LevelType = TypeVar("_LevelType", bound=Level, covariant=True)
+
+_LEVELS: dict[str, Level] = {}
+_OTHER_NAMES: dict[str, str] = {}
+
+
+def register(level: _LevelType, *other_names: str) -> _LevelType:
+    """Make a level known under its name, and under others that it has had."""
+    _LEVELS[level.name] = level
+    _OTHER_NAMES.update(dict.fromkeys(other_names, level.name))
+    return level
+
+
+def level_names() -> tuple[str, ...]:
+    """Names of the levels that there are."""
+    return tuple(_LEVELS)
+
+
+def criteria_names() -> tuple[str, ...]:
+    """Names of the criteria that some level knows."""
+    return tuple(dict.fromkeys([*TILTS, *(name for level in _LEVELS.values() for name in level.criteria)]))
+
+
+def level_of(theory: str | Level) -> Level:
+    """The level of that name, or the level itself.
+
+    Raises:
+        InputError: if there is none.
+    """
+    if isinstance(theory, Level):
+        return theory
+    name = _OTHER_NAMES.get(theory, theory)
+    if name not in _LEVELS:
+        raise InputError(f"there is no theory {theory!r}; choose one of {', '.join(_LEVELS)}")
+    return _LEVELS[name]
+
+
+def _having(answer: str) -> str:
+    """The levels that override an answer."""
+    own = [name for name, level in _LEVELS.items() if getattr(type(level), answer) is not getattr(Level, answer)]
+    return " or ".join(own)
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Question(Generic[_LevelType]):
+    """What counts as the transition, at which level, and where the score is evaluated: asked of a law's direction."""
+
+    criterion: str = field(metadata={"static": True})
+    level: _LevelType = field(metadata={"static": True})
+    probe: Probe
+
+    @property
+    def title(self) -> str:
+        return f"{self.criterion.replace('_', ' ')}, level {self.level.name}"
+
+    def record(self) -> dict[str, object]:
+        """What the provenance of a result says of the question."""
+        return {"criterion": self.criterion, "theory": self.level.name, "probe": self.probe.record()}
+
+    def check(self, law: Law) -> None:
+        """Refuse a law of which the level knows too little.
+
+        Raises:
+            InputError: for such a law.
+        """
+        if self.level.needs not in law.knows:
+            others = [f"{name!r}" for name, level in _LEVELS.items() if level.needs in law.knows]
+            use = f"use theory {' or '.join(others)}, or " if others else ""
+            raise InputError(f"theory {self.level.name!r} does not know {law.called}; {use}{law.advice}")
+
+    def setting(self, law: Law, block: int | np.integer) -> Setting:
+        """A direction of a block of the law, seen from the probe.
+
+        Raises:
+            InputError: for an unknown block, or a law or a probe that the level does not know.
+        """
+        self.check(law)
+        return law.setting(law.indicator(block), self.probe)
+
+
+def question(criterion: str, theory: str | Level, probe: Probe) -> Question[Level]:
+    """The question of these names.
+
+    Raises:
+        InputError: for an unknown name, or a criterion that the level does not have.
+    """
+    level = level_of(theory)
+    if criterion not in level.criteria:
+        if criterion not in criteria_names():
+            raise InputError(f"there is no criterion {criterion!r}; choose one of {', '.join(criteria_names())}")
+        reason = level.instead.get(criterion, f"has no {criterion}; use {' or '.join(level.criteria)}")
+        raise InputError(f"theory {level.name!r} {reason}")
+    return Question(criterion, level, probe)

@@ -11,32 +11,30 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Complex, Float
 
-from geomem.levels.contours import COARSE, FINE, LINE_NODES, POLES, Law, Lines, exponent, lines_of
+from geomem.levels.contours import COARSE, FINE, LINE_NODES, POLES, Energy, Lines, exponent, lines_of
 from geomem.lowering import lower
 
 _rising_factorial = lower("rising_factorial")
 _mellin_residue = lower("mellin_residue")
 _centered_mean = lower("centered_mean")
 _centered_second_moment = lower("centered_second_moment")
+# A factor g: its mean under the energy tilted by an amount, given the reference that g is measured from.
+Factor = Callable[[Energy, Array, Array], Array]
 
 
-# A factor g: its mean under the law tilted by an amount, given the reference that g is measured from.
-Factor = Callable[[Law, Array, Array], Array]
-
-
-def one(law: Law, reference: Array, tilt: Array) -> Array:
+def one(energy: Energy, reference: Array, tilt: Array) -> Array:
     """The factor 1."""
     return jnp.ones_like(tilt)
 
 
-def centered(law: Law, reference: Array, tilt: Array) -> Array:
-    """Mean of g = y_v - reference under the tilted law."""
-    return _centered_mean(tilt, law.time, law.probed_variance, law.coordinate, reference)
+def centered(energy: Energy, reference: Array, tilt: Array) -> Array:
+    """Mean of g = y_v - reference under the tilted energy."""
+    return _centered_mean(tilt, energy.time, energy.probed_variance, energy.coordinate, reference)
 
 
-def centered_squared(law: Law, reference: Array, tilt: Array) -> Array:
-    """Mean of g^2 under the tilted law."""
-    return _centered_second_moment(tilt, law.time, law.probed_variance, law.coordinate, reference)
+def centered_squared(energy: Energy, reference: Array, tilt: Array) -> Array:
+    """Mean of g^2 under the tilted energy."""
+    return _centered_second_moment(tilt, energy.time, energy.probed_variance, energy.coordinate, reference)
 
 
 # What is averaged over one sample, as (power of u v, factor g). Powers 0 and 1, which come first, share a line.
@@ -56,9 +54,9 @@ class Averages(NamedTuple):
     m2gg: Float[Array, " points"]  # E g^2 (u v)^2 exp(-u v)
 
 
-def single_sample_averages(law: Law, reference: Float[Array, ""], points: Float[Array, " points"]) -> Averages:
+def single_sample_averages(energy: Energy, reference: Float[Array, ""], points: Float[Array, " points"]) -> Averages:
     """The averages at every xi of `points`."""
-    near_one, rows = _integrals(law, reference, points, _INTEGRANDS)
+    near_one, rows = _integrals(energy, reference, points, _INTEGRANDS)
     phi, *others = rows
     return Averages(_log_phi(near_one, phi), *others)
 
@@ -71,9 +69,9 @@ class WeightAverages(NamedTuple):
     m2: Float[Array, " points"]  # E (u v)^2 exp(-u v)
 
 
-def weight_averages(law: Law, points: Float[Array, " points"]) -> WeightAverages:
+def weight_averages(energy: Energy, points: Float[Array, " points"]) -> WeightAverages:
     """The averages of weights alone at every xi of `points`."""
-    near_one, (phi, m1, m2) = _integrals(law, jnp.array(0.0), points, _OF_WEIGHTS)
+    near_one, (phi, m1, m2) = _integrals(energy, jnp.array(0.0), points, _OF_WEIGHTS)
     return WeightAverages(jnp.where(near_one, -phi, 1.0 - phi), m1, m2)
 
 
@@ -87,16 +85,16 @@ def _log_phi(near_one: Bool[Array, " points"], phi: Float[Array, " points"]) -> 
 
 
 def _integrals(
-    law: Law, reference: Array, points: Array, integrands: Integrands
+    energy: Energy, reference: Array, points: Array, integrands: Integrands
 ) -> tuple[Bool[Array, " points"], Float[Array, "integrands points"]]:
     """The averages of the integrands at every xi, the first one less 1 where it is near that."""
-    lines = lines_of(law)
+    lines = lines_of(energy)
     first = sum(power < 2 for power, _ in integrands)
     # phi right of the pole at 0, phi - 1 left of it; on the same lines the first power, which has no pole there.
-    chosen, near_one = _choose(law, lines, points, 0)
-    chosen_2, _ = _choose(law, lines, points, 2)
+    chosen, near_one = _choose(energy, lines, points, 0)
+    chosen_2, _ = _choose(energy, lines, points, 2)
     used = jnp.zeros(len(lines.vertex), dtype=bool).at[chosen].set(True).at[chosen_2].set(True)
-    rows, scales = _integrands_on(law, reference, lines, used, integrands)
+    rows, scales = _integrands_on(energy, reference, lines, used, integrands)
 
     def at_point(at: tuple[Array, Array, Array]) -> Array:
         point, line, line_2 = at
@@ -106,15 +104,15 @@ def _integrals(
     # Loops, not batches: a batched sum would compute what is per line again for every point that picks the line.
     integrals = jax.lax.map(at_point, (points, chosen, chosen_2))
     residues = [
-        _passed_residues(law, reference, lines.vertex[chosen if power < 2 else chosen_2], points, power, factor)
+        _passed_residues(energy, reference, lines.vertex[chosen if power < 2 else chosen_2], points, power, factor)
         for power, factor in integrands
     ]
     return near_one, integrals.T + jnp.stack(residues)
 
 
-def _choose(law: Law, lines: Lines, points: Array, power: int) -> tuple[Array, Array]:
+def _choose(energy: Energy, lines: Lines, points: Array, power: int) -> tuple[Array, Array]:
     """For every point the line with the vertex nearest to the saddle point, and whether it is left of 0."""
-    height = jax.lax.stop_gradient(exponent(law, power, lines.vertex))
+    height = jax.lax.stop_gradient(exponent(energy, power, lines.vertex))
     usable = lines.resolved[:, power] & jnp.isfinite(height)
     served = usable[:, None] & (points[None, :] >= lines.lowest[:, None])
     # The integrand, followed along the axis, is least at the saddle point.
@@ -124,16 +122,16 @@ def _choose(law: Law, lines: Lines, points: Array, power: int) -> tuple[Array, A
 
 
 def _integrands_on(
-    law: Law, reference: Float[Array, ""], lines: Lines, used: Bool[Array, " lines"], integrands: Integrands
+    energy: Energy, reference: Float[Array, ""], lines: Lines, used: Bool[Array, " lines"], integrands: Integrands
 ) -> tuple[Complex[Array, "lines integrands nodes"], Float[Array, " lines"]]:
     """The integrands at xi = 0 on every line that is used, times the measure, and the logarithms of their scales."""
 
     def along(nodes: Array, weight: Array) -> tuple[Array, Array]:
-        transform = exponent(law, 0, nodes)
+        transform = exponent(energy, 0, nodes)
         scale = jax.lax.stop_gradient(transform[0].real)
         weighted = weight * jnp.exp(transform - scale.astype(complex))
         rows = [
-            weighted * _power(power, nodes) * jax.vmap(partial(factor, law, reference))(-nodes)
+            weighted * _power(power, nodes) * jax.vmap(partial(factor, energy, reference))(-nodes)
             for power, factor in integrands
         ]
         return jnp.stack(rows), scale
@@ -161,13 +159,15 @@ def _power(power: int, nodes: Array) -> Array:
     return jax.vmap(lambda node: _rising_factorial(node, float(power)))(nodes)
 
 
-def _passed_residues(law: Law, reference: Array, vertex: Array, points: Array, power: int, factor: Factor) -> Array:
+def _passed_residues(
+    energy: Energy, reference: Array, vertex: Array, points: Array, power: int, factor: Factor
+) -> Array:
     """Residues of the poles that lie right of each point's line, the one of phi = 1 at 0 left out."""
     total = jnp.zeros_like(points)
     for pole in range(max(power, 1), POLES):
         passed = vertex < -pole
         # Not evaluated where it is not passed: u^j overflows there.
         safe = jnp.where(passed, points, 0.0)
-        terms = jax.vmap(lambda point, pole=pole: _mellin_residue(float(pole), float(power), point, *law))(safe)
-        total = total + jnp.where(passed, terms * factor(law, reference, jnp.asarray(float(pole))), 0.0)
+        terms = jax.vmap(lambda point, pole=pole: _mellin_residue(float(pole), float(power), point, *energy))(safe)
+        total = total + jnp.where(passed, terms * factor(energy, reference, jnp.asarray(float(pole))), 0.0)
     return total

@@ -16,10 +16,10 @@ from jaxtyping import Array, Float
 from scipy.special import gammaincinv, logsumexp, ndtri
 from scipy.stats import qmc
 
-from geomem.laws.manifold import Manifold
-from geomem.laws.mixture import GaussianMixture, in_few_coordinates
-from geomem.levels.contours import Law
-from geomem.levels.quenched import over_laws
+from geomem.laws.law import Classes, Law
+from geomem.laws.mixture import in_few_coordinates
+from geomem.laws.setting import Energy
+from geomem.levels.quenched import in_threads
 from geomem.levels.saddles import nodes_of, saddles_of
 from geomem.levels.single_sample import weight_averages
 from geomem.lowering import lower
@@ -31,20 +31,11 @@ _log_partition_density = lower("log_partition_density")
 SCRAMBLES = 8
 _POINTS, _OWN_WEIGHTS, _ESTIMATES = 8, 1 << 10, 1 << 13  # of a scramble; own weights at every point
 _SMALL_TILT = 0.3  # of the condensed phase, about that of typical data sets at their generalization time
-_BLOCKS = 4  # laws are padded to a multiple of so many
+_BLOCKS = 4  # energies are padded to a multiple of so many
 _TOLERANCE = 1e-7
 _OUT_OF_REACH = 1e5  # squared noise units
-
-
 # Below so many nats all weight is on the own sample, and the estimate, an upper bound, is as good as exact.
 _NEGLIGIBLE = 1e-9
-
-
-def as_mixture(law: Manifold | GaussianMixture) -> GaussianMixture:
-    """A single Gaussian as a mixture of one class."""
-    if isinstance(law, GaussianMixture):
-        return law
-    return GaussianMixture([1.0], np.zeros((1, int(np.sum(np.asarray(law.multiplicities))))), law)
 
 
 class TypicalAverages(NamedTuple):
@@ -59,12 +50,16 @@ class TypicalAverages(NamedTuple):
 
 
 def typical_averages(
-    law: GaussianMixture, time: float, log_size: float, *, planted: bool, scrambles: int = SCRAMBLES
+    law: Law, time: float, log_size: float, *, planted: bool, scrambles: int = SCRAMBLES
 ) -> TypicalAverages:
-    """Averages for data sets of N samples at noised training points (`planted`) or at fresh points."""
-    space = _Space.of(law, time)
+    """Averages for data sets of N samples at noised training points (`planted`) or at fresh points.
+
+    The law is taken in its classes, one of a single Gaussian.
+    """
+    classes = law.classes()
+    space = _Space.of(classes, time)
     log_others = log_size + float(np.log1p(-np.exp(-log_size))) if planted else log_size
-    at = _Question(np.asarray(law.weights), time, log_others, planted)
+    at = _Asked(np.asarray(classes.weights), time, log_others, planted)
     counts = np.maximum(np.round(at.shares * _POINTS).astype(int), 4)
     items, controls, known = [], [], []
     for scramble in range(scrambles):
@@ -86,11 +81,11 @@ def typical_averages(
     of_all = np.tensordot(np.array(known).reshape(scrambles, len(counts), -1), at.shares, axes=(1, 0))
     if planted and of_all[:, 0].mean() < _NEGLIGIBLE:
         return TypicalAverages(of_all[:, 0], of_all[:, 1])
-    exact = np.array(over_laws(lambda item: _exact(space, at, *item), items)).reshape(scrambles, len(share), 2)
+    exact = np.array(in_threads(lambda item: _exact(space, at, *item), items)).reshape(scrambles, len(share), 2)
     return TypicalAverages(*(_controlled(exact[..., place], of_points, of_all, share) for place in range(2)))
 
 
-class _Question(NamedTuple):
+class _Asked(NamedTuple):
     shares: Float[np.ndarray, " classes"]
     time: float
     log_others: float  # ln of the number of samples that are not planted
@@ -106,12 +101,12 @@ class _Space(NamedTuple):
     frames: tuple[Float[np.ndarray, "classes coordinates"], ...]
 
     @staticmethod
-    def of(law: GaussianMixture, time: float) -> "_Space":
-        sizes = np.asarray(law.manifold.multiplicities)
-        inside = np.split(np.asarray(law.centers), np.cumsum(sizes.astype(int))[:-1], axis=1)
+    def of(classes: Classes, time: float) -> "_Space":
+        sizes = np.asarray(classes.multiplicities)
+        inside = np.split(np.asarray(classes.centers), np.cumsum(sizes.astype(int))[:-1], axis=1)
         # Without classes there is nothing to be seen from.
         frames = [in_few_coordinates(part - part[0]) if len(part) > 1 else part[:, :0] for part in inside]
-        return _Space(time, np.asarray(law.manifold.variances), sizes, tuple(frames))
+        return _Space(time, np.asarray(classes.variances), sizes, tuple(frames))
 
     @property
     def dims(self) -> int:
@@ -170,7 +165,7 @@ def _chi_squared(uniform: np.ndarray, degrees: np.ndarray | float) -> np.ndarray
 
 
 def _controls(
-    space: _Space, at: _Question, lengths: Float[np.ndarray, "points classes blocks"], own: np.ndarray
+    space: _Space, at: _Asked, lengths: Float[np.ndarray, "points classes blocks"], own: np.ndarray
 ) -> Float[np.ndarray, "points controls"]:
     """What is known of an average at every point: leading-order estimates, or K and powers of it."""
 
@@ -187,7 +182,7 @@ def _controls(
     return np.stack([exponent(1.0), scaled, scaled**2, scaled**3], axis=1)
 
 
-def _exact(space: _Space, at: _Question, own: int, lengths: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
+def _exact(space: _Space, at: _Asked, own: int, lengths: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
     """The averages over data sets at one point, over its own sample's weights too."""
     # A class much farther away than the own one has no weight; kept at its distance it would cost all digits.
     reach = np.sum(lengths / (space.variances + at.time), axis=1)
@@ -196,21 +191,24 @@ def _exact(space: _Space, at: _Question, own: int, lengths: np.ndarray, weights:
     missing = -len(space.variances) % _BLOCKS
     blocks = [np.pad(row, (0, missing)) for row in (space.variances, space.multiplicities)]
     order = np.append(own, np.delete(np.arange(len(at.shares)), own))
-    laws = [
-        Law(*map(np.asarray, (at.time, *blocks, np.pad(row, (0, missing)), space.variances[0], 0.0)))
+    energies = [
+        Energy(*map(np.asarray, (at.time, *blocks, np.pad(row, (0, missing)), space.variances[0], 0.0)))
         for row in lengths[order]
     ]
-    log_partition, participation = _averages(laws, at.shares[order], np.float64(at.log_others), weights)
+    log_partition, participation = _averages(energies, at.shares[order], np.float64(at.log_others), weights)
     return float(log_partition), float(participation)
 
 
 @jax.jit
 def _averages(
-    laws: list[Law], shares: Float[Array, " classes"], log_others: Float[Array, ""], own: Float[Array, " weights"]
+    energies: list[Energy],
+    shares: Float[Array, " classes"],
+    log_others: Float[Array, ""],
+    own: Float[Array, " weights"],
 ) -> tuple[Array, Array]:
     sizes = jnp.stack([log_others, log_others])
-    points, weight = nodes_of(laws[0], saddles_of(laws[0]), sizes, jnp.stack([jnp.min(own), jnp.max(own)]))
-    rows = [weight_averages(law, points) for law in laws]
+    points, weight = nodes_of(energies[0], saddles_of(energies[0]), sizes, jnp.stack([jnp.min(own), jnp.max(own)]))
+    rows = [weight_averages(energy, points) for energy in energies]
     psi, m1, m2 = (jnp.tensordot(shares, jnp.stack(column), axes=1) for column in zip(*rows, strict=True))
     log_phi_ = jnp.log1p(-jnp.minimum(psi, 1.0 - 1e-15))
 
@@ -244,3 +242,8 @@ def _controlled(
     residual = (values - (values @ share)[:, None]).ravel()
     coefficients, *_ = np.linalg.lstsq(deviations / scale, residual, rcond=1e-10)
     return values @ share + (known - mean) @ (coefficients / scale)
+
+
+def scramble_error(values: Float[np.ndarray, "times scrambles"]) -> Float[np.ndarray, " times"]:
+    """Standard error of a mean over scrambles."""
+    return values.std(axis=1, ddof=1) / np.sqrt(values.shape[1])

@@ -11,8 +11,6 @@ from geomem.core.status import InputError
 
 # Clocks that curves are given over; shifts are in their logarithm.
 TIMES = ("noise_variance", "time")
-
-
 # The shift is looked for within so much of the range of ln t, on so many points first: steps have many minima.
 _RANGE, _SCAN = 0.5, 401
 _ROUNDING = 1e-9

@@ -9,27 +9,23 @@ import xarray as xr
 from geomem.boundaries.clones import cloning_curve, expected_collapse_probability
 from geomem.boundaries.excess_entropy import expected_excess_entropy
 from geomem.boundaries.phases import resolved_dimension
-from geomem.core.observables import LEVELS_OF, OBSERVABLES
+from geomem.core.observables import OBSERVABLES
 from geomem.core.provenance import extended, provenance
+from geomem.core.resampling import DATA_RESAMPLES, HALF_INTERVAL, INTERVAL
 from geomem.core.results import SQUARED, described, status_attributes, with_status
 from geomem.core.status import InputError, Status
-from geomem.laws.manifold import Manifold
-from geomem.laws.mixture import GaussianMixture
+from geomem.laws.law import Law
 from geomem.laws.probe import Probe
 from geomem.levels.quenched import quenched
+from geomem.levels.question import level_of
 from geomem.lowering import lower
-from geomem.schedules.clock import schedule_of, schedule_record
+from geomem.schedules.clock import Clock
 from geomem.studies.comparison import compare
 from geomem.studies.spectrum import predicted_spectrum
 
 _bound = jnp.vectorize(lower("collapse_probability_bound"))
-
-
 # Numbers, and their ratios to errors, that can be squared, added and drawn.
 _MOST = 1e100
-_RESAMPLES, _INTERVAL, _NORMAL = 200, (2.5, 97.5), 1.96
-
-
 # Points of a predicted curve that costs next to nothing.
 _DENSE = 200
 
@@ -49,14 +45,14 @@ class Asked:
 
 
 # A law, or the measured excess entropy of a data set whose law is not known.
-Source = Manifold | GaussianMixture | xr.Dataset
+Source = Law | xr.Dataset
 
 
-def on_noise_variance(curve: xr.Dataset, schedule: str) -> xr.Dataset:
+def on_noise_variance(curve: xr.Dataset, clock: Clock) -> xr.Dataset:
     """A curve of `load_curve` over noise variances, its times on the schedule kept beside them.
 
     Raises:
-        InputError: if there is no such schedule, a time is not on it, or for numbers too large to be compared.
+        InputError: if a time is not on the schedule, or for numbers too large to be compared.
     """
     for time, value, error in zip(curve.time.values, curve.value.values, curve.error.values, strict=True):
         if not max(abs(value), error) <= _MOST or not max(abs(value), 1.0) <= _MOST * error:
@@ -64,10 +60,10 @@ def on_noise_variance(curve: xr.Dataset, schedule: str) -> xr.Dataset:
                 f"at time {time:g} the value is {value:g} and the error {error:g}; to be compared they, their ratio "
                 f"and the inverse of the error must be at most {_MOST:g}"
             )
-    variances = schedule_of(schedule).noise_variance(curve.time.values)
+    variances = clock.schedule.noise_variance(curve.time.values)
     coordinate = ("time", variances, described("noise variance", SQUARED))
     found = curve.assign_coords(noise_variance=coordinate).swap_dims(time="noise_variance")
-    return found.assign_attrs(schedule=schedule)
+    return found.assign_attrs(schedule=clock.name)
 
 
 def predict(observable: str, law: Source, noise_variance: np.ndarray, asked: Asked) -> xr.Dataset:
@@ -88,7 +84,7 @@ def predict(observable: str, law: Source, noise_variance: np.ndarray, asked: Ask
 
 def _level(observable: str, law: Source, theory: str | None) -> str:
     """The level of the theory that is asked for, or the first that there is; none is the empty text."""
-    levels = () if isinstance(law, xr.Dataset) else LEVELS_OF[observable]
+    levels = () if isinstance(law, xr.Dataset) else OBSERVABLES[observable].levels
     if theory is not None and theory not in levels:
         if not levels:
             raise InputError(f"this prediction of {observable} has no levels of the theory; leave {theory!r} out")
@@ -103,16 +99,13 @@ def _prediction(observable: str, law: Source, noise_variance: np.ndarray, asked:
         return _least_collapse_probability(law)
     size = asked.num_samples
     if observable == "excess-entropy":
-        # The asymptotic curve has a kink.
-        times = noise_variance if level == "finite_n" else _dense(noise_variance)
+        # The asymptotic curve, which is cheap, has a kink.
+        times = _dense(noise_variance) if level_of(level).cheap else noise_variance
         return expected_excess_entropy(law, noise_variance=times, num_samples=size, theory=level)
     if observable == "cloning":
-        if not isinstance(law, GaussianMixture):
-            raise InputError("clones end in classes, and this law has none; give --law two-classes")
         return cloning_curve(law, noise_variance=_dense(noise_variance))
     if observable == "singular-values":
-        if not isinstance(law, Manifold):
-            raise InputError("the spectrum of a mixture's Jacobian is not predicted; give a manifold")
+        law.require("one_gaussian", "the prediction of singular-values")
         count = int(np.sum(np.asarray(law.multiplicities)))
         if not 0 <= asked.index < count:
             raise InputError(f"there is no singular value {asked.index}; the spectrum has 0 to {count - 1}")
@@ -120,11 +113,10 @@ def _prediction(observable: str, law: Source, noise_variance: np.ndarray, asked:
         return spectrum[["singular_value"]].isel(index=asked.index, drop=True).rename(singular_value="value")
     if observable == "collapse-probability":
         return expected_collapse_probability(law, noise_variance=noise_variance, num_samples=size)
-    if not isinstance(law, Manifold):
-        raise InputError(f"{observable} of a mixture is not predicted at level finite_n; give a manifold")
+    law.require("one_gaussian", f"the prediction of {observable}")
     no_error = np.zeros(len(noise_variance))
     if observable == "dimension":
-        value = resolved_dimension(law, noise_variance=noise_variance, num_samples=size, theory="finite_n")
+        value = resolved_dimension(law, noise_variance=noise_variance, num_samples=size, theory=level)
         return _predicted(noise_variance, value, no_error, law.record())
     found = quenched(law, asked.block, noise_variance=noise_variance, num_samples=size, probe=asked.probe)
     record = law.record() | {"block": asked.block, "probe": asked.probe.record()}
@@ -162,24 +154,27 @@ def study_curve(measured: xr.Dataset, predicted: xr.Dataset, seed: int = 0) -> x
     if "replicates" in measured:
         rng, rows = np.random.default_rng(seed), measured.replicates.values
         shifts = []
-        for _ in range(_RESAMPLES):
+        for _ in range(DATA_RESAMPLES):
             chosen = rows[rng.integers(len(rows), size=len(rows))]
             again = measured.assign(value=(measured.value.dims, chosen.mean(axis=0)))
             shifts.append(compare(again, predicted).attrs["log_time_shift"])
-        lower, upper = (np.nan, np.nan) if np.isnan(shifts).all() else np.nanpercentile(shifts, _INTERVAL)
+        lower, upper = (np.nan, np.nan) if np.isnan(shifts).all() else np.nanpercentile(shifts, INTERVAL)
     else:
-        reach = _NORMAL * found.attrs["log_time_shift_error"]
+        reach = HALF_INTERVAL * found.attrs["log_time_shift_error"]
         lower, upper = found.attrs["log_time_shift"] - reach, found.attrs["log_time_shift"] + reach
     units = str(measured.value.attrs.get("units", "1"))
     expected = found.residual.copy(data=measured.value.values - found.residual.values)
     expected.attrs = described("predicted", units)
-    record = extended(str(predicted.attrs["provenance"]), schedule_record(str(measured.attrs["schedule"])))
     return found.assign(
         measured=measured.value,
         error=measured.error,
         predicted=expected,
         status=("noise_variance", status, status_attributes()),
-    ).assign_attrs(log_time_shift_lower=float(lower), log_time_shift_upper=float(upper), provenance=record)
+    ).assign_attrs(
+        log_time_shift_lower=float(lower),
+        log_time_shift_upper=float(upper),
+        provenance=predicted.attrs["provenance"],
+    )
 
 
 def in_words(status: np.ndarray) -> str:

@@ -1,6 +1,7 @@
 """The generalization time: at which noise a training set is closest to the law of its data."""
 
 from collections.abc import Callable
+from typing import cast
 
 import jax
 import jax.numpy as jnp
@@ -10,23 +11,18 @@ from jaxtyping import Array
 from numpy.polynomial import Polynomial
 
 from geomem.boundaries.trajectories import checked_log_sizes, trajectory_times
-from geomem.core.arguments import Numbers, check_data, checked_probes
+from geomem.core.arguments import Numbers, check_data, whole_number
 from geomem.core.progress import bar
 from geomem.core.provenance import digest, key_record, provenance
-from geomem.core.resampling import INTERVAL, resampled
+from geomem.core.resampling import HALF_INTERVAL, INTERVAL, resampled
 from geomem.core.results import SQUARED, described, status_attributes
 from geomem.core.status import InputError, Status
 from geomem.empirical.gibbs import gibbs
-from geomem.laws.manifold import Manifold
-from geomem.laws.mixture import GaussianMixture
-from geomem.laws.random_manifold import RandomManifold
-from geomem.laws.union import Law, dimension_of, law_record
-from geomem.levels.typical_points import SCRAMBLES, as_mixture, typical_averages
+from geomem.laws.law import Law, is_law
+from geomem.levels.typical_points import SCRAMBLES, typical_averages
 from geomem.lowering import lower
 
 _log_density = jnp.vectorize(lower("empirical_log_density"))
-
-
 # The maximum is looked for on a coarse grid in ln t, and then on a polynomial through Chebyshev nodes about it.
 _SPACING, _HALF_WIDTH, _NODES = 0.5, 0.75, 7
 _MOST_STEPS = 40
@@ -65,17 +61,20 @@ def generalization_time(
         InputError: for a method that the source does not have, a size that is not one number or too large, or
             as `trajectory_times`.
     """
-    of_law = isinstance(source, (Manifold, GaussianMixture, RandomManifold))
-    methods = ("finite_n", "asymptotic") if of_law else ("cross_validation",)
-    chosen = methods[0] if method is None else method
-    if chosen not in methods:
-        kind = "a law" if of_law else "data"
-        raise InputError(f"there is no method {chosen!r} for {kind}; choose {' or '.join(methods)}")
-    if not of_law:
-        if log_num_samples is not None:
-            raise InputError("of data the size is given as num_samples, a whole number")
-        return _cross_validated(check_data(source), num_samples, checked_probes(num_probes), key)
-    return _of_law(source, num_samples, log_num_samples, chosen)
+    if is_law(source):
+        return _of_law(source, num_samples, log_num_samples, _method(method, ("finite_n", "asymptotic"), "a law"))
+    _method(method, ("cross_validation",), "data")
+    if log_num_samples is not None:
+        raise InputError("of data the size is given as num_samples, a whole number")
+    rows = check_data(cast(Numbers, source))
+    return _cross_validated(rows, num_samples, whole_number(num_probes, "num_probes", 2), key)
+
+
+def _method(given: str | None, methods: tuple[str, ...], kind: str) -> str:
+    """The method that is asked for, the first one by default."""
+    if given is not None and given not in methods:
+        raise InputError(f"there is no method {given!r} for {kind}; choose {' or '.join(methods)}")
+    return given or methods[0]
 
 
 def _of_law(law: Law, num_samples: Numbers | None, log_num_samples: Numbers | None, method: str) -> xr.Dataset:
@@ -85,16 +84,15 @@ def _of_law(law: Law, num_samples: Numbers | None, log_num_samples: Numbers | No
     formula = trajectory_times(law, num_samples=num_samples, log_num_samples=log_num_samples)
     if method == "asymptotic":
         value, status = float(formula.generalization.value), int(formula.generalization.status)
-        return _result(np.array([value]), status, law_record(law) | {"method": method})
-    if isinstance(law, RandomManifold):
-        raise InputError("method 'finite_n' does not know random manifolds; use 'asymptotic'")
-    mixture, size, dimension = as_mixture(law), float(np.asarray(log_size)), float(dimension_of(law))
+        return _result(np.array([value]), status, law.record() | {"method": method})
+    law.require("classes", "method 'finite_n'")
+    size, dimension = float(np.asarray(log_size)), float(law.dimension)
 
     def likelihood(times: np.ndarray, scrambles: int = SCRAMBLES) -> np.ndarray:
         rows = []
         with bar("noise variances", len(times)) as report:
             for time in times:
-                found = typical_averages(mixture, float(time), size, planted=False, scrambles=scrambles)
+                found = typical_averages(law, float(time), size, planted=False, scrambles=scrambles)
                 rows.append(np.asarray(_log_density(found.log_partition, size, dimension, float(time))))
                 report(len(rows))
         return np.array(rows)
@@ -106,7 +104,7 @@ def _of_law(law: Law, num_samples: Numbers | None, log_num_samples: Numbers | No
     times = _nodes(top)
     curves = likelihood(times)
     estimates = np.array([_maximum(times, curve) for curve in curves.T])
-    half = 1.96 * estimates.std(ddof=1) / np.sqrt(len(estimates))
+    half = HALF_INTERVAL * estimates.std(ddof=1) / np.sqrt(len(estimates))
     value = _maximum(times, curves.mean(axis=1))
     return _result(np.array([value, value - half, value + half]), Status.CONVERGED, record)
 

@@ -13,8 +13,6 @@ from geomem.core.provenance import key_record, provenance
 from geomem.core.status import InputError
 from geomem.laws.manifold import Manifold
 from geomem.laws.probe import Probe
-from geomem.levels.contours import law_of
-from geomem.levels.criteria import setting
 from geomem.levels.quenched import quenched
 
 OBSERVABLES = ("log_partition", "participation", "score_mean", "score_variance")
@@ -104,13 +102,13 @@ def _probe_point(
     manifold: Manifold, block: int | np.integer, probe: Probe, noise_variance: float | int
 ) -> Float[np.ndarray, " dims"]:
     """A point with the probe's coordinate along the direction and its lengths in the blocks."""
-    law = law_of(setting(manifold, manifold.indicator(block), probe), jnp.asarray(float(noise_variance)))
+    energy = manifold.setting(manifold.indicator(block), probe).energy(jnp.asarray(float(noise_variance)))
     counts = np.asarray(manifold.multiplicities, dtype=int)
     point = np.zeros(counts.sum())
     for b, first in enumerate(np.append(0, np.cumsum(counts)[:-1])):
         # The last direction of a block is not the probed one where there is any length left for it.
-        point[first + counts[b] - 1] = np.sqrt(float(law.rest[b]))
-    point[_direction(manifold, block)] += float(law.coordinate)
+        point[first + counts[b] - 1] = np.sqrt(float(energy.rest[b]))
+    point[_direction(manifold, block)] += float(energy.coordinate)
     return point
 
 

@@ -15,8 +15,10 @@ from geomem.core.results import SQUARED, described, spectrum_coordinates, status
 from geomem.core.status import InputError
 from geomem.empirical.scores import Score
 from geomem.empirical.spectrum import measure_spectrum, with_gaps
-from geomem.laws.manifold import Manifold, block_coordinates, opening_time
-from geomem.levels.eigenvalues import finite_n_values, population_eigenvalue, published_values
+from geomem.laws.law import Law, block_coordinates
+from geomem.laws.manifold import Manifold
+from geomem.laws.setting import opening_time
+from geomem.levels.eigenvalues import PREDICTIONS
 
 
 def spectrum_study(
@@ -74,11 +76,8 @@ def spectrum_study(
     )
 
 
-PREDICTIONS = ("population", "finite_n", "published")
-
-
 def predicted_spectrum(
-    manifold: Manifold,
+    manifold: Law,
     *,
     noise_variance: Numbers,
     num_samples: Numbers | None = None,
@@ -96,25 +95,24 @@ def predicted_spectrum(
     `block_value`, the value of every block in the manifold's order.
 
     Raises:
-        InputError: for an unknown theory, or as `quenched`.
+        InputError: for an unknown prediction, or a law that it does not know.
     """
     times = listed_noise_variances(noise_variance)
     counts = np.asarray(manifold.multiplicities, dtype=int)
     if theory not in PREDICTIONS:
         raise InputError(f"there is no predicted spectrum {theory!r}; choose one of {', '.join(PREDICTIONS)}")
-    if theory == "population" and manifold.normalized:
-        raise InputError("theory 'population' does not know normalized data; use a manifold with normalized=False")
+    prediction = PREDICTIONS[theory]
+    manifold.require(prediction.needs, f"theory {theory!r}")
     inputs = manifold.record() | {"theory": theory}
-    if theory == "population":
-        values = population_eigenvalue(times[:, None], manifold.variances[None, :])
-    else:
+    sizes = []
+    if prediction.of_size:
         log_size = np.asarray(as_log_sizes(num_samples, log_num_samples), dtype=float)
         if log_size.ndim:
             raise InputError("a predicted spectrum is for one data-set size")
         inputs["log_num_samples"] = float(log_size)
-        by_theory = finite_n_values if theory == "finite_n" else published_values
-        values = by_theory(manifold, jnp.asarray(times), jnp.asarray(log_size))
-    spectra = -np.sort(-np.repeat(np.asarray(values), counts, axis=1), axis=1)
+        sizes = [jnp.asarray(log_size)]
+    values = prediction.values(manifold, jnp.asarray(times), *sizes)
+    spectra = -np.sort(-np.repeat(np.asarray(values, dtype=float), counts, axis=1), axis=1)
     text = described(f"value of -tJ, {theory}", "1")
     data = {
         "singular_value": (("noise_variance", "index"), spectra, text),

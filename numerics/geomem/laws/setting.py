@@ -1,0 +1,140 @@
+"""A direction of a law, seen from a probe: what a level of the theory is asked about."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from geomem.laws.probe import Probe
+from geomem.lowering import lower
+
+# Noise variance below which a direction of variance s is open.
+opening_time = lower("opening_time")
+_critical_log_size = lower("critical_log_size_of_slope")
+_kept_log_size = lower("mixture_signal_to_noise_log_size")
+_posterior_mean = lower("mixture_posterior_mean")
+
+
+class Components(NamedTuple):
+    """A law tilted by exp(-lambda E/t), as a mixture of components that are seen from the probe."""
+
+    weights: Float[Array, " components"]
+    reference: Float[Array, ""]  # the largest K
+    excess: Float[Array, " components"]  # K of the components less it
+    means: Float[Array, " components"]  # of y_v
+    variance: Float[Array, ""]  # of y_v, the same in all
+
+
+class Energy(NamedTuple):
+    """The energy of one Gaussian sample, at one noise variance and probe: all that its averages depend on."""
+
+    time: Float[Array, ""]
+    variances: Float[Array, " blocks"]
+    multiplicities: Float[Array, " blocks"]
+    rest: Float[Array, " blocks"]
+    probed_variance: Float[Array, ""]
+    squared_coordinate: Float[Array, ""]
+
+    @property
+    def coordinate(self) -> Float[Array, ""]:
+        """The probe's coordinate along the probed direction, taken positive."""
+        return root(self.squared_coordinate)
+
+    @property
+    def branch_point(self) -> Float[Array, ""]:
+        """t/s_max, the right end of the strip of convergence."""
+        largest = jnp.maximum(jnp.max(self.variances), self.probed_variance)
+        return self.time / jnp.maximum(largest, self.time / 1e9)
+
+
+def root(squared: Float[Array, ""]) -> Float[Array, ""]:
+    """The square root, also where it is zero with a derivative: nothing depends on it there."""
+    return jnp.where(squared > 0, jnp.sqrt(jnp.where(squared > 0, squared, 1.0)), 0.0)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A direction of a law, seen from a probe: what a level of the theory is asked about.
+
+    `probed_variance` is the direction's own local variance. It equals its block's in every published quantity;
+    sensitivities vary it alone. Everything is for one noise variance t; batches are `jax.vmap`'s. A law's setting gives
+    `generating_function` and `tilted_moments`; the rest follows, and is overridden where a closed form is known.
+    """
+
+    variances: Float[Array, "..."]
+    multiplicities: Float[Array, "..."]
+    indicator: Float[Array, "..."]
+    probed_variance: Float[Array, "..."]
+    probe: Probe
+
+    @property
+    def largest_variance(self) -> Float[Array, ""]:
+        """The scale of the search for critical times."""
+        return jnp.max(self.variances)
+
+    def coordinate(self, time: Float[Array, ""]) -> Float[Array, ""]:
+        """The probe's squared coordinate along the direction."""
+        return self.probe.coordinate(time, self.probed_variance, self.multiplicities)
+
+    def rest(self, time: Float[Array, ""]) -> Float[Array, " blocks"]:
+        """The probe's squared length in every block, the direction left out."""
+        return self.probe.rest(time, self.variances, self.multiplicities, self.indicator)
+
+    def generating_function(self, tilt: Float[Array, ""], time: Float[Array, ""]) -> Float[Array, ""]:
+        """K = ln E exp(-lambda E/t) at the tilt lambda."""
+        raise NotImplementedError
+
+    def tilted_moments(
+        self, tilt: Float[Array, ""], time: Float[Array, ""]
+    ) -> tuple[Float[Array, ""], Float[Array, ""]]:
+        """Mean and variance of y_v under the law tilted by exp(-lambda E/t)."""
+        raise NotImplementedError
+
+    def second_cumulant(self, time: Float[Array, ""]) -> Float[Array, ""]:
+        """Variance of the energy."""
+        raise NotImplementedError
+
+    def energy(self, time: Float[Array, ""]) -> Energy:
+        """The Gaussian energy of a sample."""
+        raise NotImplementedError
+
+    def components(self, tilt: float, time: Float[Array, ""]) -> Components:
+        """The tilted law; of one component, if it is no mixture."""
+        at = jnp.asarray(tilt)
+        mean, variance = self.tilted_moments(at, time)
+        return Components(jnp.ones(1), self.generating_function(at, time), jnp.zeros(1), mean[None], variance)
+
+    def critical_log_size(self, tilt: float, time: Float[Array, ""]) -> Float[Array, ""]:
+        """ln N at which the critical tilt is this."""
+        at = jnp.asarray(tilt)
+        value, slope = jax.jvp(lambda one: self.generating_function(one, time), (at,), (jnp.ones_like(at),))
+        return _critical_log_size(at, value, slope)
+
+    def entropy(self, log_size: Float[Array, ""], tilt: float, time: Float[Array, ""]) -> Float[Array, ""]:
+        """S at the tilt: ln N less the critical one."""
+        return log_size - self.critical_log_size(tilt, time)
+
+    def signal_to_noise_log_size(self, time: Float[Array, ""]) -> Float[Array, ""]:
+        """ln N at which R = 1 to leading order; infinite without a signal, minus infinite without noise."""
+        one, two = (self.components(tilt, time) for tilt in (1.0, 2.0))
+        mean, place = _posterior_mean(one.weights, one.excess, one.means), root(self.coordinate(time))
+        silent = mean == place
+        quiet = (two.variance == 0) & (two.means == mean).all()
+        size = _kept_log_size(
+            one.weights,
+            one.excess,
+            two.excess,
+            jnp.where(quiet, two.means + 1.0, two.means),
+            mean,
+            two.variance,
+            jnp.where(silent, place + 1.0, place),
+            one.reference,
+            two.reference,
+        )
+        return jnp.where(quiet, -jnp.inf, jnp.where(silent, jnp.inf, size))
+
+    def log_signal_to_noise(self, log_size: Float[Array, ""], time: Float[Array, ""]) -> Float[Array, ""]:
+        """ln R to leading order."""
+        return log_size - self.signal_to_noise_log_size(time)
