@@ -1,29 +1,21 @@
 """`geomem compare`: a measured curve against the theory."""
 
-import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from geomem.cli.options import (
-    ClockOption,
-    ManifoldInput,
-    OutputOptions,
-    Whole,
-    check_folder,
-    check_seed,
-    read_manifold,
-    read_probe,
-)
-from geomem.cli.tables import json_text, or_none, print_table
+from geomem.cli.options import ClockInput, ManifoldInput, OutputOptions, Whole, check_seed, read_probe
+from geomem.cli.tables import json_text, json_writer, print_table, write
 from geomem.core.status import InputError, Status
+from geomem.files.writing import or_none
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from geomem.laws.manifold import Manifold
     from geomem.laws.mixture import GaussianMixture
+    from geomem.schedules.clock import Clock
 
 
 def compare(
@@ -40,7 +32,7 @@ def compare(
     block: Whole | None = None,
     probe: str | None = None,
     index: Whole | None = None,
-    clock: ClockOption = ClockOption(),
+    clock: ClockInput = ClockInput(),
     output: OutputOptions = OutputOptions(),
 ) -> None:
     """A measured curve against the theory: residuals, chi-square, and how far apart they are in ln t.
@@ -73,47 +65,38 @@ def compare(
     """
     from dataclasses import replace
 
-    from geomem.core.provenance import extended
-    from geomem.files.writing import netcdf_writer, output_folder, write_whole
+    from geomem.core.provenance import document_of, extended
+    from geomem.figures.comparison import comparison_figure
+    from geomem.figures.style import figure_writers
+    from geomem.files.writing import netcdf_writer
     from geomem.studies.curve import Asked, in_words, predict, study_curve, with_both_errors
 
+    name = output.folder("compare.nc", "compare.json", "compare.png", "compare.pdf") / "compare"
+    check_seed(output.seed)
     said = {"observable": observable, "schedule": clock.schedule, "num_samples": manifold.num_samples}
-    measured = _read_curve(curve, said)
-    found, schedule = measured.attrs["observable"], measured.attrs["schedule"]
+    measured, schedule = _read_curve(curve, said)
+    found = measured.attrs["observable"]
     options = {"block": block, "probe": probe, "index": index}
-    for name, of in {"block": "participation", "probe": "participation", "index": "singular-values"}.items():
-        if options[name] is not None and found != of:
-            raise InputError(f"--{name} is for {of}; what was measured is {found}")
+    for option, of in {"block": "participation", "probe": "participation", "index": "singular-values"}.items():
+        if options[option] is not None and found != of:
+            raise InputError(f"--{option} is for {of}; what was measured is {found}")
     if "num_samples" in measured.attrs:
         manifold = replace(manifold, num_samples=float(measured.attrs["num_samples"]))
-    spectrum, num_samples, record, _ = read_manifold(manifold)
+    spectrum, num_samples, record, _ = manifold.read()
     source = _read_law(law, squared_center, spectrum, measured)
     asked = Asked(num_samples, theory, block or 0, read_probe(probe or "along"), index or 0)
-    check_seed(output.seed)
-    check_folder(output.out)
     predicted = predict(found, source, measured.noise_variance.values, asked)
     measured = with_both_errors(measured, predicted)
     study = study_curve(measured, predicted, output.seed)
-    inputs = record | {"curve": str(curve), "observable": found, "law": law, "seed": output.seed}
+    inputs = record | schedule.record | {"curve": str(curve), "observable": found, "law": law, "seed": output.seed}
     study.attrs["provenance"] = extended(study.attrs["provenance"], inputs)
     rows = [_curve_row(study.isel(noise_variance=place)) for place in range(study.sizes["noise_variance"])]
     names = ("reduced_chi_square", "max_abs_z", "log_time_shift", "log_time_shift_lower", "log_time_shift_upper")
-    summary = {name: or_none(float(study.attrs[name])) for name in names}
+    summary = {one: or_none(float(study.attrs[one])) for one in names}
     document = {"summary": summary, "rows": rows}
-    whole = document | {"provenance": json.loads(study.attrs["provenance"])}
-
-    from geomem.figures.comparison import comparison_figure
-    from geomem.figures.style import figure_writers
-
-    figure = comparison_figure(measured, predicted)
-    folder = output_folder(output.out)
-    write_whole(
-        {
-            folder / "compare.nc": netcdf_writer(study),
-            folder / "compare.json": lambda file: file.write_text(json.dumps(whole, indent=1) + "\n"),
-        }
-        | figure_writers(figure, folder / "compare")
-    )
+    whole = document | {"provenance": document_of(study.attrs["provenance"])}
+    writers = {name.with_suffix(".nc"): netcdf_writer(study), name.with_suffix(".json"): json_writer(whole)}
+    write(writers | figure_writers(comparison_figure(measured, predicted), name))
     missing = study.predicted.isnull()
     if missing.any():
         reasons = in_words(study.status.values[missing.values])
@@ -121,7 +104,7 @@ def compare(
             f"geomem: the prediction has no value at {int(missing.sum())} of {missing.size} times: {reasons}",
             file=sys.stderr,
         )
-    print_table(rows, f"{found.replace('-', ' ')}, {law}, schedule {schedule}", output.json)
+    print_table(rows, f"{found.replace('-', ' ')}, {law}, schedule {schedule.name}", output.json)
     print_table([dict(summary)], "measured less predicted", output.json)
     if output.json:
         print(json_text(document))
@@ -146,22 +129,20 @@ def _read_law(
     if Path(name).suffix not in (".csv", ".npz", ".nc"):
         raise InputError(f"there is no law {name!r}; choose manifold, two-classes or the file of an excess entropy")
     shared = {key: measured.attrs.get(key) for key in ("num_samples", "dimension")}
-    return _read_curve(Path(name), {"observable": "excess-entropy"} | shared)
+    return _read_curve(Path(name), {"observable": "excess-entropy"} | shared)[0]
 
 
-def _read_curve(file: Path, said: Mapping[str, object]) -> "xr.Dataset":
-    """A measured curve over noise variances, of which the observable and the schedule are known."""
-    from geomem.files.curves import load_curve
+def _read_curve(file: Path, said: Mapping[str, object]) -> "tuple[xr.Dataset, Clock]":
+    """A measured curve over noise variances, of which the observable is known, and its schedule."""
+    from geomem.files.curves import read_curve
     from geomem.studies.curve import on_noise_variance
 
-    curve = load_curve(file, said=said)
-    for what in ("observable", "schedule"):
-        if what not in curve.attrs:
-            raise InputError(
-                f"{file} does not say its {what}; give --{what}, or add a line '# {what}: ...' to the file"
-            )
+    curve, clock = read_curve(file, said)
+    if "observable" not in curve.attrs or clock is None:
+        what = "schedule" if "observable" in curve.attrs else "observable"
+        raise InputError(f"{file} does not say its {what}; give --{what}, or add a line '# {what}: ...' to the file")
     try:
-        return on_noise_variance(curve, curve.attrs["schedule"])
+        return on_noise_variance(curve, clock), clock
     except InputError as error:
         raise InputError(f"{file}: {error}") from error
 

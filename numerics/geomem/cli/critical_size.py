@@ -1,21 +1,15 @@
 """`geomem critical-size`: how many samples keep a direction."""
 
-import json
 import math
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-from geomem.cli.options import (
-    ClockOption,
-    ManifoldInput,
-    OutputOptions,
-    Question,
-    Several,
-    Whole,
-    read_manifold,
-    read_probe,
-)
-from geomem.cli.tables import block_row, or_none, print_rows, reading
+from geomem.cli.options import ClockInput, ManifoldInput, OutputOptions, QuestionInput, Several, Whole
+from geomem.cli.tables import block_row, json_writer, print_rows, reading, write
 from geomem.core.status import InputError, Status
+from geomem.files.writing import or_none
+
+if TYPE_CHECKING:
+    from geomem.schedules.clock import Clock
 
 
 def critical_size(
@@ -23,9 +17,9 @@ def critical_size(
     noise_variance: Annotated[tuple[float, ...] | None, Several] = None,
     time: Annotated[tuple[float, ...] | None, Several] = None,
     manifold: ManifoldInput = ManifoldInput(),
-    question: Question = Question(),
+    question: QuestionInput = QuestionInput(),
     block: Whole | None = None,
-    clock: ClockOption = ClockOption(),
+    clock: ClockInput = ClockInput(),
     output: OutputOptions = OutputOptions(),
 ) -> None:
     """How many samples keep a direction down to a noise variance.
@@ -41,25 +35,26 @@ def critical_size(
     block
         Block of the direction [default: every block].
     """
-    variances = _asked_variances(noise_variance, time, clock)
-    law, _, record, _ = read_manifold(manifold)
+    folder = output.folder("critical_size.json")
+    schedule = clock.read()
+    variances = _asked_variances(noise_variance, time, schedule)
+    law, _, record, _ = manifold.read()
+    asked = question.posed()
 
     from geomem.boundaries.critical import critical_size as compute
-    from geomem.core.provenance import provenance
-    from geomem.files.writing import output_folder, write_whole
-    from geomem.schedules.clock import clock_columns, schedule_record
+    from geomem.core.provenance import document_of, provenance
+    from geomem.schedules.clock import clock_columns
 
-    point = read_probe(question.probe)
-    readings = {} if clock.schedule is None else clock_columns(clock.schedule, variances)
+    readings = {} if schedule is None else clock_columns(schedule, variances)
     rows = []
     for index in range(law.num_blocks) if block is None else [block]:
         sizes = compute(
             law,
             index,
             noise_variance=variances,
-            criterion=question.criterion,
-            theory=question.theory,
-            probe=point,
+            criterion=asked.criterion,
+            theory=asked.level,
+            probe=asked.probe,
         )
         rows += [
             block_row(law, index)
@@ -75,38 +70,28 @@ def critical_size(
     inputs = (
         record
         | law.record()
-        | {
-            "block": block,
-            "noise_variance": list(variances),
-            "criterion": question.criterion,
-            "theory": question.theory,
-            "probe": point.record(),
-            "seed": output.seed,
-        }
-        | ({} if clock.schedule is None else schedule_record(clock.schedule))
+        | asked.record()
+        | {"block": block, "noise_variance": list(variances), "seed": output.seed}
+        | ({} if schedule is None else schedule.record)
     )
-    document = {"rows": rows, "provenance": json.loads(provenance(inputs))}
-    target = output_folder(output.out) / "critical_size.json"
-    write_whole({target: lambda file: file.write_text(json.dumps(document, indent=1) + "\n")})
-    print_rows(rows, question.title + clock.title, output.json)
+    document = {"rows": rows, "provenance": document_of(provenance(inputs))}
+    write({folder / "critical_size.json": json_writer(document)})
+    print_rows(rows, asked.title + clock.title, output.json)
 
 
 def _asked_variances(
-    noise_variance: tuple[float, ...] | None, time: tuple[float, ...] | None, clock: ClockOption
+    noise_variance: tuple[float, ...] | None, time: tuple[float, ...] | None, clock: "Clock | None"
 ) -> tuple[float, ...]:
     """The noise variances t that are asked for, given as such or as times of the schedule."""
     if (noise_variance is None) == (time is None):
         raise InputError("give either --noise-variance or --time, with --schedule, and not both")
     if time is not None:
-        if clock.schedule is None:
+        if clock is None:
             raise InputError("--time is on the clock of a --schedule; give it too")
         if not time:
             raise InputError("--time needs at least one value")
-        from geomem.schedules.clock import schedule_of
-
-        schedule = schedule_of(clock.schedule)
         try:
-            return tuple(schedule.noise_variance(time).tolist())
+            return tuple(clock.schedule.noise_variance(time).tolist())
         except InputError as error:
             raise InputError(f"--time: {error}") from error
     if not noise_variance:

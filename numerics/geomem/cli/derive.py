@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Literal
 
-from geomem.cli.options import Whole, check_folder
-from geomem.cli.tables import json_text
+from geomem.cli.options import Whole
+from geomem.cli.tables import json_text, write
 from geomem.core.status import InputError
 
 
@@ -33,15 +33,16 @@ def derive(
     seed
         Accepted by every command; nothing is drawn here.
     """
-    from geomem.files.writing import output_folder, write_whole
+    from geomem.files.writing import check_output
     from geomem_theory import CHAPTERS, notation
 
     book = (notation.CHAPTER, *CHAPTERS)
     names = [one.name for one in book]
     if chapter is not None and chapter not in names:
         raise InputError(f"there is no chapter {chapter!r}; choose one of {', '.join(names)}")
+    name = f"derivation.{'json' if json else {'markdown': 'md', 'latex': 'tex'}[format]}"
     if out is not None:
-        check_folder(out)
+        check_output(out, [name])
     chapters = [one for one in book if chapter in (None, one.name)]
     if json:
         text = json_text([row for one in chapters for row in one.to_rows()])
@@ -49,6 +50,5 @@ def derive(
         text = "\n".join(one.to_markdown() if format == "markdown" else one.to_latex() for one in chapters)
     if out is None:
         print(text)
-        return
-    suffix = "json" if json else {"markdown": "md", "latex": "tex"}[format]
-    write_whole({output_folder(out) / f"derivation.{suffix}": lambda file: file.write_text(text + "\n")})
+    else:
+        write({out / name: lambda file: file.write_text(text + "\n")})

@@ -1,11 +1,10 @@
 """The words of the command line, and the objects they stand for; heavy imports wait inside the functions."""
 
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from cyclopts import Parameter, Token
 
@@ -13,10 +12,11 @@ from geomem.core.status import InputError
 
 if TYPE_CHECKING:
     import numpy as np
-    import xarray as xr
 
     from geomem.laws.manifold import Manifold
     from geomem.laws.probe import Probe
+    from geomem.levels.question import Level, Question
+    from geomem.schedules.clock import Clock
 
 
 def _whole_number(_type: type, tokens: Sequence[Token]) -> int:
@@ -26,6 +26,19 @@ def _whole_number(_type: type, tokens: Sequence[Token]) -> int:
 
 Several = Parameter(consume_multiple=True)
 Whole = Annotated[int, Parameter(converter=_whole_number)]
+
+# The data that are meant where nothing is said of them: variances, directions, and how many samples.
+_DEFAULT_SPECTRUM = ((1.0, 0.09, 1e-4), (2, 5, 23))
+_DEFAULT_SIZE = 1000.0
+
+
+class GivenLaw(NamedTuple):
+    """What a command is given: a law, a data-set size, what the provenance says of them, and the data if there are."""
+
+    law: "Manifold"
+    num_samples: float
+    record: dict[str, object]
+    data: "np.ndarray | None"
 
 
 @Parameter(name="*")
@@ -48,10 +61,46 @@ class ManifoldInput:
     num_samples: float | None = None
     """Data-set size N [default: that of the data, else 1000]."""
 
+    def read(self) -> GivenLaw:
+        """The law and what belongs to it; data are read once, here.
+
+        Raises:
+            InputError: for words that do not go together, or as `load_data` and `Manifold`.
+        """
+        found = self._of_spectrum() if self.data is None else self._of_data(self.data)
+        size = found.num_samples if self.num_samples is None else self.num_samples
+        if not (math.isfinite(size) and size >= 2):
+            raise InputError(f"--num-samples is {size:g}; it must be finite and at least 2")
+        return found._replace(num_samples=size, record=found.record | {"num_samples": size})
+
+    def _of_data(self, source: str) -> GivenLaw:
+        if self.variances is not None or self.multiplicities is not None:
+            raise InputError("give either --data or --variances with --multiplicities, not both")
+        from geomem.core.provenance import digest
+        from geomem.files.data import load_data
+        from geomem.laws.manifold import Manifold
+
+        data = load_data(source)
+        law = Manifold.from_data(data, num_blocks=self.num_blocks)
+        record = {"data": source, "num_blocks": self.num_blocks, "data_sha256": digest(data)}
+        return GivenLaw(law, float(len(data)), record, data)
+
+    def _of_spectrum(self) -> GivenLaw:
+        if self.num_blocks is not None:
+            raise InputError("--num-blocks groups the spectrum of --data; a spectrum that is given has its blocks")
+        if self.variances is None and self.multiplicities is not None:
+            raise InputError("--multiplicities go with --variances; give both")
+        from geomem.laws.manifold import Manifold
+
+        variances, multiplicities = _DEFAULT_SPECTRUM
+        if self.variances is not None:
+            variances, multiplicities = self.variances, self.multiplicities or (1,) * len(self.variances)
+        return GivenLaw(Manifold(list(variances), list(multiplicities)), _DEFAULT_SIZE, {}, None)
+
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
-class Question:
+class QuestionInput:
     """What is asked of the theory."""
 
     theory: str = "finite_n"
@@ -63,14 +112,20 @@ class Question:
     probe: str = "along"
     """Where the score is evaluated: origin, along[:AMPLITUDE], random_direction[:AMPLITUDE], data_point or typical."""
 
-    @property
-    def title(self) -> str:
-        return f"{self.criterion.replace('_', ' ')}, level {self.theory}"
+    def posed(self) -> "Question[Level]":
+        """The question that the words stand for.
+
+        Raises:
+            InputError: as `question` and `read_probe`.
+        """
+        from geomem.levels.question import question
+
+        return question(self.criterion, self.theory, read_probe(self.probe))
 
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
-class ClockOption:
+class ClockInput:
     """The clock of a sampler."""
 
     schedule: str | None = None
@@ -80,6 +135,18 @@ class ClockOption:
     @property
     def title(self) -> str:
         return "" if self.schedule is None else f", schedule {self.schedule}"
+
+    def read(self) -> "Clock | None":
+        """The schedule, if one is asked for.
+
+        Raises:
+            InputError: if there is no such schedule.
+        """
+        if self.schedule is None:
+            return None
+        from geomem.schedules.clock import clock_of
+
+        return clock_of(self.schedule)
 
 
 @Parameter(name="*")
@@ -96,44 +163,24 @@ class OutputOptions:
     seed: Whole = 0
     """Seed of random draws, recorded with the results (spectrum and train draw, and compare replicates)."""
 
+    def folder(self, *names: str) -> Path:
+        """The folder, in which files of these names can be written; it is made when there are results.
 
-def read_manifold(given: ManifoldInput) -> "tuple[Manifold, float, dict[str, object], np.ndarray | None]":
-    """The law, the data-set size, what of the input goes into the provenance, and the data if there are any."""
-    from geomem.laws.manifold import Manifold
+        Raises:
+            InputError: if they cannot be written.
+        """
+        from geomem.files.writing import check_output
 
-    data = None
-    if given.data is not None:
-        if given.variances is not None or given.multiplicities is not None:
-            raise InputError("give either --data or --variances with --multiplicities, not both")
-        from geomem.core.provenance import digest
-        from geomem.files.data import load_data
-
-        data = load_data(given.data)
-        law = Manifold.from_data(data, num_blocks=given.num_blocks)
-        num_samples = float(len(data)) if given.num_samples is None else given.num_samples
-        record: dict[str, object] = {
-            "data": given.data,
-            "num_blocks": given.num_blocks,
-            "data_sha256": digest(data),
-        }
-    else:
-        if given.num_blocks is not None:
-            raise InputError("--num-blocks groups the spectrum of --data; a spectrum that is given has its blocks")
-        if given.variances is None and given.multiplicities is not None:
-            raise InputError("--multiplicities go with --variances; give both")
-        if given.variances is None:
-            law = Manifold([1.0, 0.09, 1e-4], [2, 5, 23])
-        else:
-            law = Manifold(list(given.variances), list(given.multiplicities or [1] * len(given.variances)))
-        num_samples = 1000.0 if given.num_samples is None else given.num_samples
-        record = {}
-    if not (math.isfinite(num_samples) and num_samples >= 2):
-        raise InputError(f"--num-samples is {num_samples:g}; it must be finite and at least 2")
-    return law, num_samples, record | {"num_samples": num_samples}, data
+        check_output(self.out, names)
+        return self.out
 
 
 def read_probe(text: str) -> "Probe":
-    """A probe from KIND or KIND:AMPLITUDE."""
+    """A probe from KIND or KIND:AMPLITUDE.
+
+    Raises:
+        InputError: if there is no such probe, or it has no such amplitude.
+    """
     from geomem.laws.probe import KINDS, Probe
 
     kind, colon, amplitude = text.partition(":")
@@ -150,41 +197,6 @@ def read_probe(text: str) -> "Probe":
     return getattr(Probe, kind)(value)
 
 
-def asked_log_sizes(sizes: tuple[float, float, float]) -> "np.ndarray":
-    import numpy as np
-
-    low, high, count = sizes
-    if not (2 <= low < high <= 1e300 and 2 <= count < math.inf and count == int(count)):
-        raise InputError(
-            f"--sizes {low:g} {high:g} {count:g} must be a size of at least 2, a larger one up to 1e300, "
-            "and a count of at least 2"
-        )
-    return np.linspace(math.log(low), math.log(high), int(count))
-
-
 def check_seed(seed: int) -> None:
     if not 0 <= seed < 2**63:
         raise InputError(f"--seed is {seed}; it must be a whole number from 0 to 2^63 - 1")
-
-
-def check_folder(path: Path) -> None:
-    """That the folder can be made and written, before anything is computed; it is made when there are results."""
-    there = next(one for one in (path.absolute(), *path.absolute().parents) if os.access(one, os.F_OK))
-    if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
-        raise InputError(f"the output folder {str(path)!r} cannot be written: {str(there)!r} is no folder to write in")
-
-
-def check_schedule(clock: ClockOption) -> None:
-    """That there is such a schedule, before anything is computed."""
-    if clock.schedule is not None:
-        from geomem.schedules.clock import schedule_of
-
-        schedule_of(clock.schedule)
-
-
-def on_schedule(results: "xr.Dataset", clock: ClockOption) -> "xr.Dataset":
-    if clock.schedule is None:
-        return results
-    from geomem.schedules.clock import on_schedule
-
-    return on_schedule(results, clock.schedule)

@@ -3,19 +3,9 @@
 import math
 from typing import TYPE_CHECKING
 
-from geomem.cli.options import (
-    ClockOption,
-    ManifoldInput,
-    OutputOptions,
-    Question,
-    Whole,
-    asked_log_sizes,
-    check_schedule,
-    on_schedule,
-    read_manifold,
-    read_probe,
-)
+from geomem.cli.options import ClockInput, ManifoldInput, OutputOptions, QuestionInput, Whole
 from geomem.cli.tables import block_row, print_rows, time_row, write
+from geomem.core.status import InputError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,10 +14,10 @@ if TYPE_CHECKING:
 def phase_diagram(
     *,
     manifold: ManifoldInput = ManifoldInput(),
-    question: Question = Question(),
+    question: QuestionInput = QuestionInput(),
     block: Whole = 0,
     sizes: tuple[float, float, float] = (10.0, 1e9, 60.0),
-    clock: ClockOption = ClockOption(),
+    clock: ClockInput = ClockInput(),
     output: OutputOptions = OutputOptions(),
 ) -> None:
     """Critical time of every block against data-set size and local variance.
@@ -42,40 +32,51 @@ def phase_diagram(
     sizes
         Smallest and largest data-set size of the diagram, and how many.
     """
-    law, num_samples, record, _ = read_manifold(manifold)
-    log_sizes = asked_log_sizes(sizes)
+    folder = output.folder("phase_diagram.nc", "phase_diagram.png", "phase_diagram.pdf")
+    law, num_samples, record, _ = manifold.read()
+    asked, log_sizes = question.posed(), _log_sizes(sizes)
+    schedule = clock.read()
 
     import numpy as np
 
     from geomem.boundaries.diagram import phase_diagram as compute
     from geomem.core.provenance import extended
     from geomem.figures.diagram import phase_diagram_figure
-    from geomem.files.writing import output_folder
-    from geomem.levels.criteria import find_criterion
-
-    # All input is looked at before the folder is made and anything is computed.
-    check_schedule(clock)
-    point = read_probe(question.probe)
-    find_criterion(question.theory, question.criterion, law.normalized)
-    law.indicator(block)
-    folder = output_folder(output.out)
+    from geomem.figures.style import figure_writers
+    from geomem.files.writing import netcdf_writer
+    from geomem.schedules.clock import on_schedule
 
     # N itself is solved along with the diagram's sizes and taken out again.
     solved = compute(
         law,
         log_num_samples=np.append(log_sizes, math.log(num_samples)),
-        local_variance=_swept_variances(np.asarray(law.variances), 12 if question.theory == "finite_n" else 60),
+        local_variance=_swept_variances(np.asarray(law.variances), 60 if asked.level.cheap else 12),
         block=block,
-        criterion=question.criterion,
-        theory=question.theory,
-        probe=point,
+        criterion=asked.criterion,
+        theory=asked.level,
+        probe=asked.probe,
     )
     solved.attrs["provenance"] = extended(solved.attrs["provenance"], record | {"seed": output.seed})
-    solved = on_schedule(solved, clock)
+    if schedule is not None:
+        solved = on_schedule(solved, schedule)
     diagram, at_size = solved.isel(num_samples=slice(None, -1)), solved.isel(num_samples=-1)
     rows = [block_row(law, index) | time_row(at_size.isel(block=index)) for index in range(law.num_blocks)]
-    write(diagram, phase_diagram_figure(diagram), folder / "phase_diagram")
-    print_rows(rows, f"{question.title}, N = {num_samples:.6g}{clock.title}", output.json)
+    name = folder / "phase_diagram"
+    write({name.with_suffix(".nc"): netcdf_writer(diagram)} | figure_writers(phase_diagram_figure(diagram), name))
+    print_rows(rows, f"{asked.title}, N = {num_samples:.6g}{clock.title}", output.json)
+
+
+def _log_sizes(sizes: tuple[float, float, float]) -> "np.ndarray":
+    """ln N of the diagram, from the smallest and the largest N and how many."""
+    import numpy as np
+
+    low, high, count = sizes
+    if not (2 <= low < high <= 1e300 and 2 <= count < math.inf and count == int(count)):
+        raise InputError(
+            f"--sizes {low:g} {high:g} {count:g} must be a size of at least 2, a larger one up to 1e300, "
+            "and a count of at least 2"
+        )
+    return np.linspace(math.log(low), math.log(high), int(count))
 
 
 def _swept_variances(variances: "np.ndarray", count: int) -> "np.ndarray":

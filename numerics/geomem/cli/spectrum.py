@@ -4,18 +4,10 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from geomem.cli.options import (
-    ClockOption,
-    ManifoldInput,
-    OutputOptions,
-    Whole,
-    check_schedule,
-    check_seed,
-    on_schedule,
-    read_manifold,
-)
-from geomem.cli.tables import block_row, json_text, or_none, print_table, readings, time_row, write
+from geomem.cli.options import ClockInput, ManifoldInput, OutputOptions, Whole, check_seed
+from geomem.cli.tables import block_row, json_text, print_table, readings, time_row, write
 from geomem.core.status import InputError
+from geomem.files.writing import or_none
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,7 +25,7 @@ def spectrum(
     num_replicates: Whole = 1,
     checkpoint: Path | None = None,
     distributed: bool = False,
-    clock: ClockOption = ClockOption(),
+    clock: ClockInput = ClockInput(),
     output: OutputOptions = OutputOptions(),
 ) -> None:
     """Spectrum of the empirical score's Jacobian at the mean of the data, beside the theory.
@@ -54,6 +46,8 @@ def spectrum(
     distributed
         Share the samples among the processes that srun started.
     """
+    folder = output.folder("spectrum.nc", "spectrum.png", "spectrum.pdf")
+
     from geomem.core.parallel import join_cluster, peers
 
     mesh = join_cluster() if distributed else None
@@ -66,11 +60,13 @@ def spectrum(
     from geomem.empirical.scores import EmpiricalScore
     from geomem.empirical.spectrum import check_protocol
     from geomem.figures.spectrum import spectrum_figure
-    from geomem.files.writing import output_folder
+    from geomem.figures.style import figure_writers
+    from geomem.files.writing import netcdf_writer
+    from geomem.schedules.clock import on_schedule
     from geomem.studies.spectrum import spectrum_study
 
     leads = jax.process_index() == 0
-    law, num_samples, record, data = read_manifold(manifold)
+    law, num_samples, record, data = manifold.read()
     if num_samples != int(num_samples):
         raise InputError(f"--num-samples is {num_samples:g}; samples are whole")
     check_seed(output.seed)
@@ -78,9 +74,8 @@ def spectrum(
     samples = _samples(law, data, int(num_samples), of_data)
     times = _noise_variances(noise_variances, np.asarray(law.variances))
     check_protocol(protocol, num_replicates)
-    check_schedule(clock)
+    schedule = clock.read()
     score = EmpiricalScore(samples, checkpoint=checkpoint, mesh=mesh)
-    folder = output_folder(output.out)
 
     with peers(), progress(leads):
         study = spectrum_study(
@@ -96,8 +91,10 @@ def spectrum(
     if not leads:
         return
     study.attrs["provenance"] = extended(study.attrs["provenance"], record | {"seed": output.seed})
-    study = on_schedule(study, clock)
-    write(study, spectrum_figure(study), folder / "spectrum")
+    if schedule is not None:
+        study = on_schedule(study, schedule)
+    name = folder / "spectrum"
+    write({name.with_suffix(".nc"): netcdf_writer(study)} | figure_writers(spectrum_figure(study), name))
     dimensions = [_dimension_row(study.isel(noise_variance=place)) for place in range(len(times))]
     blocks = [block_row(law, index) | time_row(study.isel(block=index)) for index in range(law.num_blocks)]
     print_table(dimensions, f"{protocol.replace('_', ' ')}, N = {num_samples:.6g}{clock.title}", output.json)

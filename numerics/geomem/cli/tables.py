@@ -2,19 +2,21 @@
 
 import json
 import math
+import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from geomem.cli.options import ClockOption
 from geomem.core.status import Status
+from geomem.files.writing import or_none
 
 if TYPE_CHECKING:
     import xarray as xr
-    from matplotlib.figure import Figure
 
     from geomem.laws.manifold import Manifold
+    from geomem.schedules.clock import Clock
 
-
+# What stands above the columns of a table, where it is not the name of the value.
 _HEADINGS = {
     "local_variance": "variance",
     "multiplicity": "directions",
@@ -54,15 +56,28 @@ _HEADINGS = {
 }
 
 
-def write(results: "xr.Dataset", figure: "Figure", name: Path) -> None:
-    """Results as NetCDF and their figure, all under one name, or nothing."""
-    from geomem.figures.style import figure_writers
-    from geomem.files.writing import netcdf_writer, write_whole
+def write(writers: Mapping[Path, Callable[[Path], object]]) -> None:
+    """Write the files of a command into one folder, all or none, and say on stderr which of another run they replaced.
 
-    write_whole({name.with_suffix(".nc"): netcdf_writer(results)} | figure_writers(figure, name))
+    A run with the same inputs writes the same bytes: what held others is of another run.
+    """
+    from geomem.files.writing import output_folder, write_whole
+
+    output_folder(next(iter(writers)).parent)
+    before = {path: path.read_bytes() for path in writers if path.is_file()}
+    write_whole(writers)
+    replaced = [str(path) for path, content in before.items() if path.read_bytes() != content]
+    if replaced:
+        print(f"geomem: replaced {', '.join(replaced)} of another run", file=sys.stderr)
+
+
+def json_writer(document: object) -> Callable[[Path], object]:
+    """What writes a document as JSON, for `write`."""
+    return lambda file: file.write_text(json.dumps(document, indent=1) + "\n")
 
 
 def block_row(law: "Manifold", index: int) -> dict[str, object]:
+    """Which block it is, the beginning of its row."""
     law.indicator(index)  # names the blocks there are, if this is none of them
     return {
         "block": index,
@@ -88,16 +103,16 @@ def readings(at: "xr.Dataset", *names: str) -> dict[str, float | int | None]:
     return {name: reading(name, at[name].item()) for name in names if name in at.variables}
 
 
-def with_readings(rows: list[dict[str, object]], clock: ClockOption) -> list[dict[str, object]]:
-    """The rows of what was lost, with what the clock says of it."""
-    if clock.schedule is None:
+def with_readings(rows: list[dict[str, object]], clock: "Clock | None") -> list[dict[str, object]]:
+    """The rows of what was lost, with what the clock says of it, if there is one."""
+    if clock is None:
         return rows
     from geomem.schedules.clock import clock_columns
 
     for name in ("critical_time", "empirical_loss_time", "loss_time"):
         if name in rows[0]:
             times = [time if isinstance(time := row[name], float) else math.nan for row in rows]
-            for column, values in clock_columns(clock.schedule, times, name).items():
+            for column, values in clock_columns(clock, times, name).items():
                 read = [reading(column, value) for value in values.tolist()]
                 rows = [row | {column: value} for row, value in zip(rows, read, strict=True)]
     return rows
@@ -106,11 +121,6 @@ def with_readings(rows: list[dict[str, object]], clock: ClockOption) -> list[dic
 def reading(name: str, value: float) -> float | int | None:
     """Steps are whole."""
     return int(value) if "step" in name and math.isfinite(value) else or_none(float(value))
-
-
-def or_none(value: float) -> float | None:
-    """JSON has neither NaN nor infinity."""
-    return value if math.isfinite(value) else None
 
 
 def json_text(document: object) -> str:

@@ -1,10 +1,10 @@
 """`geomem train`: networks, trained and measured."""
 
-from geomem.cli.options import ClockOption, OutputOptions, check_schedule, on_schedule
-from geomem.cli.tables import json_text, print_table, with_readings
+from geomem.cli.options import ClockInput, OutputOptions
+from geomem.cli.tables import json_text, print_table, with_readings, write
 
 
-def train(*, config: str, clock: ClockOption = ClockOption(), output: OutputOptions = OutputOptions()) -> None:
+def train(*, config: str, clock: ClockInput = ClockInput(), output: OutputOptions = OutputOptions()) -> None:
     """Train networks on data sets of several sizes, and measure them beside the empirical score and the theory.
 
     Writes train.nc, figures (spectra, dimension, sizes, losses, memorization, training) and what the next run goes
@@ -18,23 +18,26 @@ def train(*, config: str, clock: ClockOption = ClockOption(), output: OutputOpti
     """
     from dataclasses import replace
 
-    from geomem.figures.networks import study_figures
+    from geomem.figures.networks import FIGURES, study_figures
     from geomem.figures.style import figure_writers
-    from geomem.files.writing import netcdf_writer, output_folder, write_whole
+    from geomem.files.writing import netcdf_writer
     from geomem.networks.experiment import read_experiment
     from geomem.networks.fates import loss_rows, memorization_rows
     from geomem.networks.sweep import train_study
+    from geomem.schedules.clock import on_schedule
 
-    check_schedule(clock)
+    folder = output.folder("train.nc", *(f"{name}.{suffix}" for name in FIGURES for suffix in ("png", "pdf")))
+    schedule = clock.read()
     experiment = read_experiment(config)
     experiment = replace(experiment, seeds=tuple(seed + output.seed for seed in experiment.seeds))
-    folder = output_folder(output.out)
-    study = on_schedule(train_study(experiment, folder / "parts"), clock)
+    study = train_study(experiment, folder / "parts")
+    if schedule is not None:
+        study = on_schedule(study, schedule)
     writers = {folder / "train.nc": netcdf_writer(study)}
     for name, figure in study_figures(study).items():
         writers |= figure_writers(figure, folder / name)
-    write_whole(writers)
-    losses = with_readings(loss_rows(study), clock)
+    write(writers)
+    losses = with_readings(loss_rows(study), schedule)
     memorized = memorization_rows(study)
     seeds = f"{len(experiment.seeds)} seeds, {experiment.training.num_steps} steps"
     print_table(losses, f"noise variances at which blocks are lost, {seeds}{clock.title}", output.json)

@@ -1,9 +1,10 @@
 """Output files that are either complete or not there."""
 
 import io
+import math
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,42 @@ from geomem.core.status import InputError
 
 if TYPE_CHECKING:
     import xarray as xr
+
+
+def check_output(folder: Path, names: Iterable[str]) -> None:
+    """That files of these names can be written in the folder, which need not be there and is not made.
+
+    Raises:
+        InputError: if they cannot.
+    """
+    above = (folder.absolute(), *folder.absolute().parents)
+    try:
+        there = next(one for one in above if _is_there(one))
+        with tempfile.TemporaryDirectory(dir=there):  # whose name no other process has
+            pass
+    except OSError as error:
+        raise InputError(f"the output folder {str(folder)!r} cannot be written: {error.strerror}") from error
+    for name in names:
+        if (folder / name).is_dir():
+            raise InputError(f"{str(folder / name)!r} cannot be written: it is a folder")
+
+
+def _is_there(path: Path) -> bool:
+    """Whether there is such a file or folder, or a link that leads nowhere.
+
+    Raises:
+        OSError: if there cannot be one, for instance because its name is too long.
+    """
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
+def or_none(value: float) -> float | None:
+    """A number as JSON has it, which knows neither NaN nor infinity."""
+    return value if math.isfinite(value) else None
 
 
 def output_folder(path: str | Path) -> Path:
