@@ -14,7 +14,6 @@ import pytest
 from geomem import MLP, Manifold, TrainConfig
 from geomem.core.parallel import shared_mesh
 from geomem.networks import steps
-from geomem.networks.config import static
 
 STEPS, ROUNDS, TORCH_STEPS = 50, 5, 20
 DATA = Manifold([1.0, 0.09, 1e-4], [2, 5, 23])
@@ -22,9 +21,9 @@ DATA = Manifold([1.0, 0.09, 1e-4], [2, 5, 23])
 
 def prepared(members, **changed):
     """A function that takes `STEPS` more steps of so many networks, and returns the mean loss of each in them."""
-    config = static(TrainConfig(network=MLP(), num_steps=1, **changed))
+    config = TrainConfig(network=MLP(), num_steps=1, **changed)
     tables = [np.asarray(DATA.sample(jax.random.key(n), 20_000), np.float32) for n in range(members)]
-    data, keys = steps.padded(tables), jax.random.split(jax.random.key(100), members)
+    data, keys = steps.pad_sets(tables), jax.random.split(jax.random.key(100), members)
     reached = [0, steps.initial_states(config, 30, keys)]
 
     def advance():

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from typing import TypeGuard
 
 import jax
 import jax.numpy as jnp
@@ -11,8 +12,9 @@ from jaxtyping import Array, Float
 
 from geomem.core.status import InputError
 
-SMALLEST_LOG_SIZE = math.log(2) * (1 - 1e-15)
-
+SMALLEST_LOG_SIZE = math.log(2) * (1 - 1e-15)  # what rounding may leave of ln 2
+_LARGEST_WHOLE = 10**12
+_PART = 1 << 22  # numbers of a data set that are worked on at once
 
 # What may be passed for an array of numbers: an array, a list, one number.
 Numbers = Array | np.ndarray | np.number | Sequence | float | int
@@ -56,9 +58,7 @@ def positive_noise_variances(values: Numbers) -> Float[np.ndarray, "..."]:
         InputError: if any of them is not positive and finite.
     """
     times = np.asarray(as_noise_variances(values), dtype=float)
-    bad = np.flatnonzero(~(np.isfinite(times.ravel()) & (times.ravel() > 0)))
-    if len(bad):
-        raise InputError(f"noise variance {bad[0]} is {times.ravel()[bad[0]]:g}; they must be positive, finite numbers")
+    refuse_unless(times, np.isfinite(times) & (times > 0), "noise variance", "they must be positive, finite numbers")
     return times
 
 
@@ -74,6 +74,20 @@ def listed_noise_variances(values: Numbers) -> Float[np.ndarray, " times"]:
     return times
 
 
+def refuse_unless(values: np.ndarray, allowed: np.ndarray | np.bool, name: str, requirement: str) -> None:
+    """Name the first value that is not allowed; `name` is that of one value.
+
+    Raises:
+        InputError: if there is such a value, or none at all.
+    """
+    if values.size == 0:
+        raise InputError(f"{name} is empty; give at least one value")
+    bad = np.flatnonzero(~np.atleast_1d(allowed).ravel())
+    if len(bad):
+        place = f"{name} {bad[0]}" if values.ndim else f"the {name}"
+        raise InputError(f"{place} is {values.ravel()[bad[0]]:g}; {requirement}")
+
+
 def _single_or_batch(
     values: Numbers, allowed: Callable[[float], bool], name: str, requirement: str
 ) -> Float[Array | np.ndarray, "..."]:
@@ -86,19 +100,10 @@ def _single_or_batch(
     return array
 
 
-def checked_probes(num_probes: int) -> int:
-    if isinstance(num_probes, bool) or not isinstance(num_probes, (int, np.integer)) or num_probes < 2:
-        raise InputError(f"num_probes is {num_probes!r}; it must be a whole number, at least 2")
-    return int(num_probes)
-
-
 def refuse_shares(shares: Float[np.ndarray, " shares"]) -> None:
     """Refuse weights that are not positive or do not add to one."""
     if not (np.isfinite(shares) & (shares > 0)).all() or not np.isclose(shares.sum(), 1, rtol=1e-12):
         raise InputError(f"the weights {shares.tolist()} must be positive and add to one")
-
-
-_PART = 1 << 22  # numbers of a data set that are worked on at once
 
 
 def check_data(data: Numbers) -> Float[np.ndarray, "samples dims"]:
@@ -132,12 +137,12 @@ def check_points(values: Numbers, shape: tuple[int | None, int | None], name: st
 
 
 def parts(table: np.ndarray) -> Iterator[Float[np.ndarray, "rows dims"]]:
-    """The table in float64, so many rows at a time that their copies stay small."""
+    """The table in float64, so many rows at a time that copies of them stay small."""
     dims = table.shape[1]
     # At least as many rows as columns: fewer would make every factorization mostly of what is known.
     rows = max(dims, _PART // dims)
     for first in range(0, len(table), rows):
-        yield table[first : first + rows].astype(float)
+        yield table[first : first + rows].astype(float, copy=False)
 
 
 def as_table(data: Numbers) -> np.ndarray:
@@ -173,7 +178,20 @@ def float_array(values: Numbers, name: str) -> Array | np.ndarray:
         raise InputError(f"{name}: {values!r} is not a number or a list of numbers") from error
 
 
-_LARGEST_WHOLE = 10**12
+def is_whole(value: object) -> TypeGuard[int | np.integer]:
+    """Whether it is a whole number: 2.0 and True are none."""
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
+def whole_number(value: object, name: str, least: int) -> int:
+    """A whole number that is not too small.
+
+    Raises:
+        InputError: if it is none.
+    """
+    if not is_whole(value) or value < least:
+        raise InputError(f"{name} is {value!r}; it must be a whole number from {least}")
+    return int(value)
 
 
 def whole_numbers(values: Numbers, name: str, least: int) -> np.ndarray:
@@ -185,3 +203,13 @@ def whole_numbers(values: Numbers, name: str, least: int) -> np.ndarray:
             f"{name} is {values}; it must be a whole number from {least} to {_LARGEST_WHOLE}, or a list of such"
         )
     return numbers.astype(int)
+
+
+def check_columns(x: Array, dims: int) -> None:
+    """Refuse points that are no table of so many dimensions.
+
+    Raises:
+        InputError: if they are none.
+    """
+    if x.ndim != 2 or x.shape[1] != dims:
+        raise InputError(f"the points have shape {x.shape}; for this score they must be a table of {dims} columns")

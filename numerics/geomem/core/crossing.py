@@ -1,6 +1,6 @@
-"""Where a function of one variable first crosses a value, for many values at once.
+"""Where a curve crosses a level: one that is known at points, and a function of one variable, at many levels at once.
 
-The function is tabulated once, with its slope, and the table serves every value:
+The function is tabulated once, with its slope, and the table serves every level:
 running extremes from the upper end find the first crossing's cell in logarithmic
 time, extrema between grid points included, and a few secant steps from the cell's
 cubic finish it. Derivatives are those of the implicit function.
@@ -12,11 +12,53 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 ScalarFunction = Callable[[Float[Array, ""]], Float[Array, ""]]
 _MAX_ITERATIONS = 60
 _TOLERANCE = 1e-13
+
+
+def level_crossing(
+    points: Float[np.ndarray, " points"],
+    values: Float[np.ndarray, " points"],
+    level: float,
+    *,
+    falling: bool = False,
+    last: bool = False,
+    smooth: bool = False,
+) -> float:
+    """Where a curve known at some points first rises to a level, or `falling`, first falls below it.
+
+    Args:
+        points: the points, rising or falling; rising for a `smooth` curve.
+        values: the curve there.
+        level: the level. At it a curve counts as above.
+        falling: whether it falls.
+        last: whether the last such place is asked for: from there on the curve stays beyond the level.
+        smooth: whether the curve is the monotone cubic through its points (F. N. Fritsch and J. Butland, SIAM J. Sci.
+            Stat. Comput. 5, 300, 1984), else linear between them.
+
+    Returns:
+        The place; minus infinity where the curve is beyond the level from its first point on, and infinity where it
+        never is.
+    """
+    beyond = values < level if falling else values >= level
+    if last:
+        beyond = np.logical_and.accumulate(beyond[::-1])[::-1]
+    if not beyond.any():
+        return np.inf
+    first = int(np.argmax(beyond))
+    if first == 0:
+        return -np.inf
+    if smooth:
+        from scipy.interpolate import PchipInterpolator  # slow to import, and rarely needed
+
+        roots = PchipInterpolator(points, values - level).roots(extrapolate=False)
+        return float(roots[roots > points[first - 1]][0])
+    sign, pair = -1.0 if falling else 1.0, slice(first - 1, first + 1)
+    return float(np.interp(sign * level, sign * values[pair], points[pair]))
 
 
 class Crossing(NamedTuple):

@@ -1,30 +1,26 @@
-"""Observables that are measured and predicted: names, units, axis labels, and the levels that predict them."""
+"""Observables that are measured and predicted."""
 
-# Levels of the theory that predict an observable, the first by default. What clones of the population's process do,
-# and what a measured entropy says, is of no level.
-LEVELS_OF = {
-    "participation": ("finite_n",),
-    "dimension": ("finite_n",),
-    "excess-entropy": ("finite_n", "rem", "asymptotic"),
-    "collapse-probability": ("finite_n",),
-    "cloning": (),
-    "singular-values": ("finite_n", "population", "published"),
-}
+from typing import NamedTuple
 
 
-# Observables that geomem predicts, and their units.
+class Observable(NamedTuple):
+    """Its units, what an axis calls it, and the levels of the theory that predict it, the first by default.
+
+    What clones of the population's process do, and what a measured entropy says, is of no level.
+    """
+
+    units: str
+    axis: str
+    levels: tuple[str, ...]
+
+
 OBSERVABLES = {
-    "participation": "1",
-    "dimension": "1",
-    "excess-entropy": "nats per dimension",
-    "collapse-probability": "1",
-    "cloning": "1",
-    "singular-values": "1",
-}
-AXIS_LABELS = {
-    "participation": "participation $Y_2$",
-    "excess-entropy": "excess entropy $f$ [nats/dimension]",
-    "collapse-probability": "probability of the same sample",
-    "cloning": "probability of the same class",
-    "singular-values": "singular value times $t$",
+    "participation": Observable("1", "participation $Y_2$", ("finite_n",)),
+    "dimension": Observable("1", "dimension", ("finite_n",)),
+    "excess-entropy": Observable(
+        "nats per dimension", "excess entropy $f$ [nats/dimension]", ("finite_n", "rem", "asymptotic")
+    ),
+    "collapse-probability": Observable("1", "probability of the same sample", ("finite_n",)),
+    "cloning": Observable("1", "probability of the same class", ()),
+    "singular-values": Observable("1", "singular value times $t$", ("finite_n", "population", "published")),
 }

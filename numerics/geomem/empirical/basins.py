@@ -13,18 +13,17 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array, Bool, Float, Int
 
-from geomem.core.arguments import Numbers, check_data, float_array, listed_noise_variances
+from geomem.core.arguments import Numbers, check_data, float_array, listed_noise_variances, whole_number
+from geomem.core.crossing import level_crossing
 from geomem.core.provenance import digest, key_record, provenance
 from geomem.core.results import SQUARED, described
 from geomem.core.status import InputError
-from geomem.empirical.scores import TILE_WEIGHTS, Averager
-from geomem.lowering import lower
+from geomem.empirical.sampling import flow_step
+from geomem.empirical.scores import Averager
+from geomem.empirical.sums import TILE_WEIGHTS
 
-_flow_step = jnp.vectorize(lower("flow_step"))
 _STEP = 0.1  # in ln t; a half or a quarter of it changed none of 700 ends at d = 60, N = 20 000
 _LOWEST = 1e-12  # of the first noise variance: where the flow is stopped at the latest, between equal samples
-
-
 # The samples' relative distances grow once one of them has all the weight: the flow ends there.
 _DECIDED = 1 - 1e-9
 
@@ -57,8 +56,7 @@ def measure_basin(
     samples = check_data(data)
     times = listed_noise_variances(noise_variance)
     radii = _radii(radius)
-    if isinstance(num_probes, bool) or not isinstance(num_probes, int) or num_probes < 1:
-        raise InputError(f"num_probes is {num_probes}; it must be a whole number from 1")
+    num_probes = whole_number(num_probes, "num_probes", 1)
     choice, draw = jax.random.split(key)
     own = jax.random.randint(choice, (num_probes,), 0, len(samples))
     omega = jax.random.normal(draw, (num_probes, samples.shape[1]))
@@ -122,7 +120,7 @@ def _returns(
         def advance(state: tuple) -> tuple:
             at, x, before, *_ = state
             weights, total, now = averager(x, at)
-            moved = _flow_step(at, at * ratio, now + 0.5 * (now - before), x)
+            moved = flow_step(at, at * ratio, x, now, before, 0.5)
             return at * ratio, moved, now, 1 / total, weights[index]
 
         start = samples[index] + jnp.sqrt(radius * time) * direction
@@ -135,9 +133,6 @@ def _returns(
 
 
 def _falls_to_half(radii: np.ndarray, fractions: np.ndarray) -> float:
-    """Where a curve first falls to one half, by linear interpolation; NaN if it does not between the ends."""
-    below = np.flatnonzero(fractions < 0.5)
-    if not len(below) or below[0] == 0:
-        return np.nan
-    first = slice(below[0] - 1, below[0] + 1)
-    return float(np.interp(-0.5, -fractions[first], radii[first]))
+    """Where a curve first falls to one half; NaN if it does not between the ends."""
+    radius = level_crossing(radii, fractions, 0.5, falling=True)
+    return radius if np.isfinite(radius) else np.nan

@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 from jaxtyping import Array, Float
-from scipy.interpolate import PchipInterpolator
 
-from geomem.core.arguments import Numbers, check_data, checked_probes, listed_noise_variances
+from geomem.core.arguments import Numbers, check_data, listed_noise_variances, whole_number
+from geomem.core.crossing import level_crossing
 from geomem.core.progress import bar
 from geomem.core.provenance import digest, key_record, provenance
 from geomem.core.resampling import INTERVAL, resampled
@@ -18,8 +18,6 @@ from geomem.lowering import lower
 
 excess = jnp.vectorize(lower("excess_entropy"))
 _BATCH = 512  # probes of one pass over the samples
-
-
 # The search for the collapse: noise variances in units of the mean variance, then finer ones where it is.
 _RANGE, _COARSE, _FINE, _FEW = (1e-9, 1e4), 32, 11, 256
 
@@ -52,7 +50,7 @@ def excess_entropy(
     """
     rows = check_data(data)
     times = listed_noise_variances(noise_variance)
-    values = _own_excesses(rows, times, checked_probes(num_probes), key)
+    values = _own_excesses(rows, times, whole_number(num_probes, "num_probes", 2), key)
     error = values.std(axis=1, ddof=1) / np.sqrt(values.shape[1])
     record = {"data_sha256": digest(rows), "num_probes": values.shape[1], "key": key_record(key)}
     return entropy_curve(times, values.mean(axis=1), error, float(len(rows)), float(rows.shape[1]), record)
@@ -80,7 +78,7 @@ def collapse_time(data: Numbers, *, key: Array, level: float = 0.05, num_probes:
     if not 0 < level < 1:
         raise InputError(f"the level is {level:g}; it must be between 0 and 1")
     rows = check_data(data)
-    count = checked_probes(num_probes)
+    count = whole_number(num_probes, "num_probes", 2)
     wanted = level * np.log(len(rows)) / rows.shape[1]
     scale = float(np.mean(rows.var(axis=0, dtype=float)))
     if scale == 0:
@@ -94,7 +92,8 @@ def collapse_time(data: Numbers, *, key: Array, level: float = 0.05, num_probes:
         times = np.geomspace(times[max(first - 2, 0)], times[min(first + 1, len(times) - 1)], _FINE)
         values = _own_excesses(rows, times, count, key)
         curves = [values.mean(axis=1), *resampled(values)]
-        estimates = np.array([_crossing(np.log(times), curve, wanted) for curve in curves])
+        places = np.array([level_crossing(np.log(times), curve, wanted, smooth=True) for curve in curves])
+        estimates = np.where(np.isfinite(places), np.exp(places), np.nan)
     status = Status.CONVERGED if np.isfinite(estimates[0]) else Status.NO_TRANSITION
     lower, upper = np.nanpercentile(estimates[1:], INTERVAL) if status == Status.CONVERGED else (np.nan, np.nan)
     record = {"data_sha256": digest(rows), "level": level, "num_probes": count, "key": key_record(key)}
@@ -107,15 +106,6 @@ def collapse_time(data: Numbers, *, key: Array, level: float = 0.05, num_probes:
         },
         attrs={"observable": "collapse time", "provenance": provenance(record)},
     )
-
-
-def _crossing(log_times: np.ndarray, curve: np.ndarray, wanted: float) -> float:
-    """Noise variance at which a curve, rising in ln t, passes a value; NaN where it does not."""
-    above = np.flatnonzero(curve > wanted)
-    if not above.size or above[0] == 0:
-        return np.nan
-    roots = PchipInterpolator(log_times, curve - wanted).roots(extrapolate=False)
-    return float(np.exp(roots[roots > log_times[above[0] - 1]][0]))
 
 
 def _own_excesses(

@@ -14,6 +14,7 @@ import xarray as xr
 from jaxtyping import Array, Float, Int
 
 from geomem.core.arguments import Numbers, check_data, check_points, float_array, listed_noise_variances
+from geomem.core.crossing import level_crossing
 from geomem.core.progress import bar
 from geomem.core.provenance import digest, provenance
 from geomem.core.results import SQUARED, Transition, described
@@ -22,8 +23,6 @@ from geomem.empirical.scores import Averager, over_tiles
 
 # A sample is a copy if its nearest training point is nearer than this share of the distance of the next.
 _NEARER = 1 / 3
-
-
 # The share of copies up to which a model memorizes its training set, and that from which it has begun to.
 _MEMORIZED = 0.9
 _BEGUN = 0.1
@@ -80,7 +79,8 @@ def effective_memorization(num_samples: Numbers, ratio: Numbers, standard_error:
         InputError: for lists that are none, or differ in length.
     """
     sizes, ratios, errors = _checked_curve("num_samples", num_samples, ratio, standard_error)
-    return _transition(sizes, *(_last_fall(np.log(sizes), ratios + sign * errors) for sign in (0, -1, 1)))
+    fall = partial(level_crossing, np.log(sizes), level=_MEMORIZED, falling=True, last=True)
+    return _transition(sizes, *(fall(ratios + sign * errors) for sign in (0, -1, 1)))
 
 
 def memorization_start(step: Numbers, ratio: Numbers, standard_error: Numbers) -> Transition:
@@ -101,7 +101,8 @@ def memorization_start(step: Numbers, ratio: Numbers, standard_error: Numbers) -
         InputError: for lists that are none, or differ in length.
     """
     steps, ratios, errors = _checked_curve("step", step, ratio, standard_error)
-    return _transition(steps, *(_first_rise(np.log(steps), ratios + sign * errors) for sign in (0, 1, -1)))
+    rise = partial(level_crossing, np.log(steps), level=_BEGUN)
+    return _transition(steps, *(rise(ratios + sign * errors) for sign in (0, 1, -1)))
 
 
 def score_distance(
@@ -259,26 +260,3 @@ def _transition(
     status = jnp.asarray(Status.CONVERGED if found else Status.NO_TRANSITION, dtype=jnp.int8)
     value, log_value_, residual, low, high = (jnp.asarray(float(each)) for each in (*values, *ends))
     return Transition(value, log_value_, status, residual, low, high, jnp.asarray(0))
-
-
-def _first_rise(log_steps: Float[np.ndarray, " steps"], ratios: Float[np.ndarray, " steps"]) -> float:
-    """ln of the step at which a curve first rises to the ratio; infinite where that is not between the steps."""
-    above = np.flatnonzero(ratios >= _BEGUN)
-    if not len(above):
-        return np.inf
-    if above[0] == 0:
-        return -np.inf
-    pair = slice(above[0] - 1, above[0] + 1)
-    return float(np.interp(_BEGUN, ratios[pair], log_steps[pair]))
-
-
-def _last_fall(log_sizes: Float[np.ndarray, " sizes"], ratios: Float[np.ndarray, " sizes"]) -> float:
-    """ln N where a curve last falls to the ratio, linear between the sizes; infinite where that is not between them."""
-    above = np.flatnonzero(ratios >= _MEMORIZED)
-    if not len(above):
-        return -np.inf
-    last = above[-1]
-    if last == len(ratios) - 1:
-        return np.inf
-    pair = slice(last, last + 2)
-    return float(np.interp(-_MEMORIZED, -ratios[pair], log_sizes[pair]))

@@ -16,7 +16,13 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array, Float
 
-from geomem.core.arguments import Numbers, check_points, listed_noise_variances, positive_noise_variances
+from geomem.core.arguments import (
+    Numbers,
+    check_points,
+    listed_noise_variances,
+    positive_noise_variances,
+    whole_number,
+)
 from geomem.core.progress import bar
 from geomem.core.provenance import digest, key_record, provenance
 from geomem.core.results import SQUARED, described
@@ -76,8 +82,7 @@ def generate(
         raise InputError(f"there is no method {method!r}; choose one of {', '.join(METHODS)}")
     sizes = {"num_samples": num_samples, "dims": dims, "batch_size": batch_size}
     for name, size in (sizes if keep_every is None else sizes | {"keep_every": keep_every}).items():
-        if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 1:
-            raise InputError(f"{name} is {size!r}; it must be a whole number from 1")
+        whole_number(size, name, 1)
     if isinstance(score, EmpiricalScore):
         raise InputError("an EmpiricalScore works on the host, not inside a sampler; use score_of(data)")
     starts = None if start is None else check_points(start, (num_samples, dims), "start")
@@ -147,9 +152,8 @@ def sampling_grid(
     discrete = isinstance(schedule, Discrete)
     if not discrete and (highest is None or lowest is None or num_steps is None):
         raise InputError("a continuous schedule has no ends and no steps of its own; give num_steps, highest, lowest")
-    whole = isinstance(num_steps, (int, np.integer)) and not isinstance(num_steps, bool)
-    if num_steps is not None and not (whole and num_steps >= 1):
-        raise InputError(f"num_steps is {num_steps!r}; it must be a whole number from 1")
+    if num_steps is not None:
+        num_steps = whole_number(num_steps, "num_steps", 1)
     if discrete:
         ends = schedule.noise_variance([schedule.num_steps - 1, 0])
         highest, lowest = (ends[0] if highest is None else highest), (ends[1] if lowest is None else lowest)
@@ -164,6 +168,27 @@ def sampling_grid(
         times = np.linspace(start, end, num_steps + 1)
     # The ends are those that were asked for, to the last digit.
     return np.concatenate([[first], schedule.noise_variance(times[1:-1]) if len(times) > 2 else [], [last]])
+
+
+def flow_step(
+    time: Float[Array, ""],
+    later: Float[Array, ""],
+    x: Float[Array, "*points dims"],
+    mean: Float[Array, "*points dims"],
+    before: Float[Array, "*points dims"],
+    weight: Float[Array, ""] | float,
+) -> Float[Array, "*points dims"]:
+    """One step of the probability flow from `time` to `later`, second-order.
+
+    `mean` is the posterior mean at x, `before` that of the step before, and `weight` half the step's length in ln t
+    over the length of the one before.
+    """
+    return _flow_step(time, later, _ahead(mean, before, weight), x)
+
+
+def _ahead(mean: Array, before: Array, weight: Array | float) -> Array:
+    """The posterior mean half a step on."""
+    return mean + weight * (mean - before)
 
 
 def _falling(values: Numbers) -> Float[np.ndarray, " grid"]:
@@ -205,11 +230,11 @@ def _follow(
     def advance(state: tuple[Array, Array], step: tuple[Array, ...]) -> tuple[tuple[Array, Array], None]:
         (x, before), (number, time, later, weight) = state, step
         mean = _posterior_mean(time, x, jnp.asarray(score(x, time), dtype=float))
-        ahead = mean + weight * (mean - before)
         if method == "ode":
-            return (_flow_step(time, later, ahead, x), mean), None
+            return (flow_step(time, later, x, mean, before, weight), mean), None
         noise = _normal(jax.random.fold_in(key, number), index, x.shape[1])
-        moved = _reverse_mean(time, later, ahead, x) + jnp.sqrt(_reverse_variance(time, later)) * noise
+        moved = _reverse_mean(time, later, _ahead(mean, before, weight), x)
+        moved = moved + jnp.sqrt(_reverse_variance(time, later)) * noise
         return (moved, mean), None
 
     return jax.lax.scan(advance, state, steps)[0]

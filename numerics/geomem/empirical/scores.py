@@ -7,7 +7,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -16,12 +16,12 @@ from jax.sharding import Mesh
 from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
-from geomem.core.arguments import Numbers, check_data
-from geomem.core.status import InputError
+from geomem.core.arguments import Numbers, check_columns, check_data
 from geomem.empirical.gibbs import gibbs_and_score
-from geomem.empirical.streaming import Options, Samples, checkpoint_path
-from geomem.laws.manifold import Manifold
-from geomem.laws.mixture import GaussianMixture
+from geomem.empirical.streaming import Options, Samples
+from geomem.empirical.sums import TILE_WEIGHTS
+from geomem.files.checkpoint import checkpoint_path
+from geomem.laws.law import Law, is_law
 from geomem.lowering import lower
 
 _relative_log_weight = jnp.vectorize(lower("relative_log_weight"))
@@ -29,7 +29,6 @@ _empirical_score = jnp.vectorize(lower("empirical_score"))
 _population_score = jnp.vectorize(lower("population_score"))
 _generating_function = lower("generating_function")
 _over_classes = lower("mixture_posterior_mean")
-TILE_WEIGHTS = 1 << 19  # weights at once, which should stay in the processor's cache
 
 
 class Averager(NamedTuple):
@@ -80,7 +79,7 @@ def over_tiles(function: Callable[[Array], Array], x: Float[Array, "points dims"
     return values.reshape(-1, *values.shape[2:])[:num_points]
 
 
-def score_of(source: Numbers | Manifold | GaussianMixture) -> Callable[..., Float[Array, "points dims"]]:
+def score_of(source: Numbers | Law) -> Callable[..., Float[Array, "points dims"]]:
     """The score of data in memory (the empirical score), or of a law (the population's), as a function (x, t) -> score.
 
     Args:
@@ -93,11 +92,11 @@ def score_of(source: Numbers | Manifold | GaussianMixture) -> Callable[..., Floa
         `geomem_theory`, equations `empirical_score` and `population_score`.
 
     Raises:
-        InputError: for data that are no finite table of two samples or more, or a normalized manifold.
+        InputError: for data that are no finite table of two samples or more, or a law whose score is not known.
     """
-    if isinstance(source, (Manifold, GaussianMixture)):
-        return _score_of_law(source)
-    return Partial(_score_of_data, Averager.of(check_data(source)))
+    if is_law(source):
+        return source.score()
+    return Partial(_score_of_data, Averager.of(check_data(cast(Numbers, source))))
 
 
 def _score_of_data(
@@ -105,61 +104,13 @@ def _score_of_data(
 ) -> Float[Array, "points dims"]:
     x = jnp.asarray(x)
     time = jnp.asarray(noise_variance, dtype=float)
-    _checked(x, len(averager.center))
+    check_columns(x, len(averager.center))
 
     def tile(points: Array) -> Array:
         relative = points - averager.center[None, :]
         return _empirical_score(time, averager(relative, time)[2], relative)
 
     return over_tiles(tile, x, len(averager.sums))
-
-
-class _Law(NamedTuple):
-    """A mixture of Gaussians of one covariance; a manifold is one of a single class."""
-
-    variances: Float[Array, " blocks"]
-    multiplicities: Float[Array, " blocks"]
-    along_axes: Float[Array, "dims blocks"]  # 1 for the block of the axis, else 0
-    weights: Float[Array, " classes"]
-    centers: Float[Array, "classes dims"]
-
-
-def _score_of_law(law: Manifold | GaussianMixture) -> Callable[..., Float[Array, "points dims"]]:
-    manifold = law if isinstance(law, Manifold) else law.manifold
-    if manifold.normalized:
-        raise InputError("the score of normalized data is not known; use a manifold with normalized=False")
-    blocks = np.repeat(np.eye(manifold.num_blocks), np.asarray(manifold.multiplicities, dtype=int), axis=0)
-    weights, centers = jnp.ones(1), jnp.zeros((1, len(blocks)))
-    if isinstance(law, GaussianMixture):
-        weights, centers = law.weights, law.centers
-    parts = _Law(manifold.variances, manifold.multiplicities, jnp.asarray(blocks), weights, centers)
-    return Partial(_population, parts)
-
-
-def _population(law: _Law, x: Array | np.ndarray, noise_variance: Array | float) -> Float[Array, "points dims"]:
-    x = jnp.asarray(x)
-    time = jnp.asarray(noise_variance, dtype=float)
-    _checked(x, law.centers.shape[1])
-    variances = law.along_axes @ law.variances
-    if len(law.weights) == 1:
-        return _population_score(time, variances[None, :], x - law.centers)
-
-    def at(point: Array) -> Array:
-        offsets = point[None, :] - law.centers
-        lengths = offsets**2 @ law.along_axes
-        logs = jax.vmap(lambda own: _generating_function(1.0, time, law.variances, law.multiplicities, own))(lengths)
-        # A class's score is affine in its posterior mean, so the mixture's is the average of the classes' too.
-        scores = _population_score(time, variances[None, :], offsets)
-        average = jax.vmap(lambda column: _over_classes(law.weights, logs - jnp.max(logs), column), in_axes=1)
-        return average(scores)
-
-    return jax.vmap(at)(x)
-
-
-def _checked(x: Array, dims: int) -> None:
-    """Refuse points that are no table of so many dimensions."""
-    if x.ndim != 2 or x.shape[1] != dims:
-        raise InputError(f"the points have shape {x.shape}; for this score they must be a table of {dims} columns")
 
 
 Score = Callable[..., Array | np.ndarray]

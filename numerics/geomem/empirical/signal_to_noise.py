@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -14,21 +14,20 @@ from scipy.special import ndtr
 from geomem.core.arguments import Numbers, check_data, listed_noise_variances, whole_numbers
 from geomem.core.progress import bar
 from geomem.core.provenance import digest, key_record, provenance
+from geomem.core.resampling import DATA_RESAMPLES
 from geomem.core.results import SQUARED, described
 from geomem.core.status import InputError
 from geomem.empirical.gibbs import score
-from geomem.laws.manifold import Manifold, opening_time
+from geomem.laws.law import Law, is_law
+from geomem.laws.setting import opening_time
 
-_RESAMPLES = 200  # of the bootstrap
 _PARTS = 10  # of the jackknife
-
-
 # Data sets in groups; the members of a group are independent of each other.
 Scores = Float[np.ndarray, "groups members times directions"]
 
 
 def measure_resolved_dimension(
-    source: Manifold | Numbers,
+    source: Law | Numbers,
     *,
     noise_variance: Numbers,
     num_samples: Numbers,
@@ -62,40 +61,40 @@ def measure_resolved_dimension(
         InputError: for a data set, noise variances, sizes or numbers of replicates that are none.
     """
     times = listed_noise_variances(noise_variance)
-    law = _law_of(source)
+    given = _source_of(source)
     sizes, repeats = whole_numbers(num_samples, "num_samples", 2), whole_numbers(num_replicates, "num_replicates", 8)
     if repeats.size not in (1, sizes.size):
         raise InputError(f"there are {sizes.size} sizes but {repeats.size} num_replicates; give one, or one per size")
-    if sizes.max() > law.largest:
-        raise InputError(f"num_samples is {sizes.max()}; subsets that share nothing have at most {law.largest:.0f}")
-    opens = times[:, None] < np.asarray(jax.vmap(opening_time)(jnp.asarray(law.variances)))
+    if sizes.max() > given.largest:
+        raise InputError(f"num_samples is {sizes.max()}; subsets that share nothing have at most {given.largest:.0f}")
+    opens = times[:, None] < np.asarray(jax.vmap(opening_time)(jnp.asarray(given.variances)))
     # Where none opens there is still a curve, of zeros.
-    kept = opens.any(axis=0) | (np.arange(len(law.variances)) == 0)
-    directions, variances, opens = law.directions[kept], law.variances[kept], opens[:, kept]
+    kept = opens.any(axis=0) | (np.arange(len(given.variances)) == 0)
+    directions, variances, opens = given.directions[kept], given.variances[kept], opens[:, kept]
     counts = np.broadcast_to(repeats, sizes.shape)
-    total = int(counts.sum()) * law.num_estimates
+    total = int(counts.sum()) * given.num_estimates
     columns, done = [], 0
     with bar("data sets", total) as report:
 
         def along(data: Array | np.ndarray) -> Float[np.ndarray, "times directions"]:
             """Component along every direction of the score on its ray."""
             nonlocal done
-            scores = np.asarray(score(law.center, data, times, directions=directions))
+            scores = np.asarray(score(given.center, data, times, directions=directions))
             done += 1
             report(min(done, total))
             return np.einsum("tvd,vd->tv", scores, directions)
 
         for place, (size, count) in enumerate(zip(sizes.tolist(), counts.tolist(), strict=True)):
-            ratio, error = law.estimate(along, jax.random.fold_in(key, place), size, count)
+            ratio, error = given.estimate(along, jax.random.fold_in(key, place), size, count)
             resolved = np.sum(opens & (ratio > 1), axis=1)
             # Resamples so few in number leave every chance above one half of one of them.
             with np.errstate(divide="ignore", invalid="ignore"):  # what does not vary is certain
-                chance = ndtr((ratio - 1) / error).clip(0.5 / _RESAMPLES, 1 - 0.5 / _RESAMPLES)
+                chance = ndtr((ratio - 1) / error).clip(0.5 / DATA_RESAMPLES, 1 - 0.5 / DATA_RESAMPLES)
             spread = np.sqrt(np.sum(opens * chance * (1 - chance), axis=1))
             columns.append((resolved.astype(float), spread, ratio, error))
     value, error, ratio, ratio_error = (np.stack(column, axis=1) for column in zip(*columns, strict=True))
     over = ("noise_variance", "num_samples")
-    record = law.record | {
+    record = given.record | {
         "num_samples": sizes.tolist(),
         "num_replicates": counts.tolist(),
         "key": key_record(key),
@@ -120,7 +119,7 @@ def measure_resolved_dimension(
 Along = Callable[[Array | np.ndarray], np.ndarray]
 
 
-class _Law(NamedTuple):
+class _Source(NamedTuple):
     """Where the score is evaluated, rays from the center along principal directions, and where data sets come from."""
 
     center: Float[np.ndarray, " dims"]
@@ -133,27 +132,28 @@ class _Law(NamedTuple):
     record: dict[str, object]
 
 
-def _law_of(source: Manifold | Numbers) -> _Law:
-    if isinstance(source, Manifold):
-        if source.normalized:
-            raise InputError("the resolved dimension of normalized data is not defined; use normalized=False")
+def _source_of(source: Law | Numbers) -> _Source:
+    if is_law(source):
+        source.require("one_gaussian", "the measured resolved dimension")
         variances = np.repeat(np.asarray(source.variances), np.asarray(source.multiplicities, dtype=int))
         estimate = partial(_of_draws, source)
-        return _Law(np.zeros(len(variances)), np.eye(len(variances)), variances, estimate, 1, np.inf, source.record())
-    pool = check_data(source)
+        return _Source(
+            np.zeros(len(variances)), np.eye(len(variances)), variances, estimate, 1, np.inf, source.record()
+        )
+    pool = check_data(cast(Numbers, source))
     center = pool.mean(axis=0, dtype=float)
     _, singular, directions = np.linalg.svd(pool - center, full_matrices=False)
     record: dict[str, object] = {"data_sha256": digest(pool)}
     largest = (len(pool) - -(-len(pool) // _PARTS)) // 2
     estimate = partial(_of_subsets, pool)
-    return _Law(center, directions, singular**2 / len(pool), estimate, 1 + _PARTS, largest, record)
+    return _Source(center, directions, singular**2 / len(pool), estimate, 1 + _PARTS, largest, record)
 
 
-def _of_draws(manifold: Manifold, along: Along, key: Array, size: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+def _of_draws(manifold: Law, along: Along, key: Array, size: int, count: int) -> tuple[np.ndarray, np.ndarray]:
     """By drawing from a manifold, with the error of the bootstrap."""
     scores = np.array([[along(manifold.sample(each, size)) for each in jax.random.split(key, count)]])
     rng = np.random.default_rng(0)
-    again = [_signal_to_noise(scores[:, rng.integers(count, size=count)]) for _ in range(_RESAMPLES)]
+    again = [_signal_to_noise(scores[:, rng.integers(count, size=count)]) for _ in range(DATA_RESAMPLES)]
     return _signal_to_noise(scores), np.std(again, axis=0, ddof=1)
 
 

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
-from jaxtyping import Array
+from jaxtyping import Array, Float
 
 from geomem.core.arguments import Numbers, listed_noise_variances
 from geomem.core.provenance import key_record, provenance
@@ -14,8 +14,6 @@ from geomem.empirical.gibbs import Gibbs, gibbs_and_jacobian, gibbs_and_score
 from geomem.empirical.scores import EmpiricalScore, Score
 
 PROTOCOLS = ("jacobian", "orthogonal_frame", "central_difference")
-
-
 # The least distance of neighbouring values of -tJ that counts as a gap; without memorization they lie in 0 to 1.
 GAP_THRESHOLD = 0.1
 
@@ -81,6 +79,20 @@ def measure_spectrum(
     return with_gaps(data.assign_attrs(provenance=provenance(inputs)))
 
 
+def jacobian_of(
+    score: Score, point: Float[Array, " dims"], time: Float[Array, ""], columns_at_once: int | None = None
+) -> Float[Array, "dims dims"]:
+    """Jacobian at a point, by JAX, of a score that it can trace; so many columns at once, by default all."""
+
+    def along(tangent: Array) -> Array:
+        return jax.jvp(lambda x: jnp.asarray(score(x[None, :], time))[0], (point,), (tangent,))[1]
+
+    axes = jnp.eye(len(point))
+    if columns_at_once is None:
+        return jax.vmap(along)(axes).T
+    return jax.lax.map(along, axes, batch_size=min(len(point), columns_at_once)).T
+
+
 def check_protocol(protocol: str, num_replicates: int) -> None:
     """Refuse what is no protocol, or replicates of one that draws nothing.
 
@@ -108,8 +120,8 @@ def _jacobians(score: Score, point: np.ndarray, times: np.ndarray) -> tuple[np.n
     if isinstance(score, EmpiricalScore):
         weights, matrices = gibbs_and_jacobian(point, score.data, times, score.options)
         return np.asarray(matrices), weights
-    derivative = jax.jacfwd(lambda x, time: jnp.asarray(score(x[None, :], time))[0])
-    return np.stack([np.asarray(derivative(jnp.asarray(point), jnp.asarray(time))) for time in times]), None
+    matrices = [np.asarray(jacobian_of(score, jnp.asarray(point), jnp.asarray(time))) for time in times]
+    return np.stack(matrices), None
 
 
 def _frame_values(

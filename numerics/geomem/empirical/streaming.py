@@ -4,7 +4,6 @@ A chunk is handed to the devices, which fold their shares of it tile by tile; wh
 is merged once, at the end. The fold's state is all there is to save and to go on from.
 """
 
-import io
 import time
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -17,18 +16,16 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array
 
-from geomem.core.arguments import as_table
+from geomem.core.arguments import as_table, whole_number
 from geomem.core.parallel import shared_mesh
 from geomem.core.progress import bar
 from geomem.core.status import InputError
-from geomem.files.data import UNREADABLE
-from geomem.files.writing import write_whole
+from geomem.files.checkpoint import Checkpoint, checkpoint_path
+from geomem.files.data import read_npy, reading
 
 # An array, the path of a .npy file, or chunks of samples.
 Samples = Array | np.ndarray | str | Path | Iterable
 State = TypeVar("State")
-
-
 # step(context, state, samples of a tile, their rows) and merge(context, state, state); a row of -1 is no sample.
 Step = Callable[..., State]
 Merge = Callable[..., State]
@@ -75,9 +72,9 @@ def fold(
         lambda leaf: jax.make_array_from_callback((shares, *leaf.shape), everywhere, lambda _: np.asarray(leaf)[None]),
         zero,
     )
-    saved = None if options.checkpoint is None else _Checkpoint(options.checkpoint, context, source, rows)
-    reached = (0, state)
-    if saved is not None:
+    saved, reached = None, (0, state)
+    if options.checkpoint is not None:
+        saved = _Kept(options.checkpoint, _identity(context, source, rows, state))
         reached = saved.load(state, everywhere)
     try:
         with bar("samples", len(source) if _sized(source) else None) as report:
@@ -143,9 +140,7 @@ def _merged(merge: Merge, mesh: Mesh, context: object, state: State) -> State:
 
 
 def _rows_of_a_chunk(chunk_size: int | None, dims: int, num_samples: int | None) -> int:
-    if chunk_size is not None and not chunk_size >= 1:
-        raise InputError(f"chunk_size is {chunk_size}; it must be at least 1")
-    rows = max(1, _CHUNK_BYTES // (8 * dims)) if chunk_size is None else chunk_size
+    rows = max(1, _CHUNK_BYTES // (8 * dims)) if chunk_size is None else whole_number(chunk_size, "chunk_size", 1)
     return rows if num_samples is None else min(rows, num_samples)
 
 
@@ -156,14 +151,8 @@ def _sized(source: object) -> TypeGuard[np.ndarray]:
 def _open(data: Samples) -> np.ndarray | Iterable[np.ndarray]:
     """The samples as one array, in memory or mapped, or as chunks to come."""
     if isinstance(data, (str, Path)):
-        try:
-            array = np.load(data, mmap_mode="r", allow_pickle=False)
-        except UNREADABLE as error:
-            raise InputError(f"{str(data)!r} cannot be read as a .npy array of numbers: {error}") from error
-        if not isinstance(array, np.ndarray):
-            array.close()
-            raise InputError(f"{str(data)!r} is an archive of several arrays; samples are read from a .npy file")
-        return as_table(array)
+        with reading(data, "a .npy array of numbers"):
+            return as_table(read_npy(Path(data)))
     if isinstance(data, (np.ndarray, jax.Array, list, tuple)):
         return as_table(data)
     if not isinstance(data, Iterable):
@@ -203,34 +192,19 @@ def _finite(samples: np.ndarray, first: int) -> np.ndarray:
     return samples
 
 
-def checkpoint_path(path: str | Path) -> Path:
-    """The path of a checkpoint.
-
-    Raises:
-        InputError: if it does not name a .npz file.
-    """
-    if Path(path).suffix != ".npz":
-        raise InputError(f"the checkpoint {str(path)!r} must be a .npz file")
-    return Path(path)
-
-
-class _Checkpoint:
-    """The state of an unfinished pass, in a file that is either whole or not there.
+class _Kept:
+    """The state of an unfinished pass, in a checkpoint.
 
     Of several processes each has a file of its own, with its part of the state.
     """
 
-    def __init__(self, path: str | Path, context: object, source: object, rows: int) -> None:
-        self.path = checkpoint_path(path)
-        processes = jax.process_count()
-        if processes > 1:
-            self.path = self.path.with_suffix(f".{jax.process_index()}.npz")
-        digest = sha256(str((rows, processes, source.shape if _sized(source) else "chunks")).encode())
-        for leaf in jax.tree.leaves(context):
-            digest.update(np.asarray(leaf).tobytes())
-        if _sized(source):
-            digest.update(np.ascontiguousarray(source[:1]).tobytes() + np.ascontiguousarray(source[-1:]).tobytes())
-        self.fingerprint = digest.hexdigest()
+    def __init__(self, path: str | Path, identity: dict[str, object]) -> None:
+        path = checkpoint_path(path)
+        if jax.process_count() > 1:
+            path = path.with_suffix(f".{jax.process_index()}.npz")
+        self.checkpoint = Checkpoint(
+            path, identity, "remove it to start anew", "belongs to another pass; remove it or name another"
+        )
         self.saved_at = time.monotonic()
 
     def load(self, state: State, sharding: NamedSharding) -> tuple[int, State]:
@@ -239,19 +213,10 @@ class _Checkpoint:
         Raises:
             InputError: if the file is damaged or belongs to another pass.
         """
-        if not self.path.exists():
+        if not self.checkpoint.path.exists():
             return 0, state
         leaves, tree = jax.tree.flatten(state)
-        try:
-            with np.load(io.BytesIO(self.path.read_bytes()), allow_pickle=False) as saved:
-                fingerprint, done = str(saved["fingerprint"]), int(saved["done"])
-                values = [saved[f"leaf_{place}"] for place in range(len(leaves))]
-        except (KeyError, *UNREADABLE) as error:
-            raise InputError(f"the checkpoint {str(self.path)!r} is damaged; remove it to start anew") from error
-        if fingerprint != self.fingerprint or any(
-            value.shape != _own_part(leaf).shape for value, leaf in zip(values, leaves, strict=True)
-        ):
-            raise InputError(f"the checkpoint {str(self.path)!r} belongs to another pass; remove it or name another")
+        done, values, _ = self.checkpoint.load([_own_part(leaf) for leaf in leaves])
         parts = (
             jax.make_array_from_process_local_data(sharding, value, leaf.shape)
             for value, leaf in zip(values, leaves, strict=True)
@@ -260,17 +225,23 @@ class _Checkpoint:
 
     def keep(self, done: int, state: object, now: bool = False) -> None:
         """Save, if it is time."""
-        if not now and time.monotonic() - self.saved_at < _SAVE_EVERY:
-            return
-        fields = {f"leaf_{place}": _own_part(leaf) for place, leaf in enumerate(jax.tree.leaves(state))}
-        fields |= {"fingerprint": np.array(self.fingerprint), "done": np.array(done)}
-        buffer = io.BytesIO()
-        np.savez(buffer, allow_pickle=False, **fields)
-        write_whole({self.path: lambda file: file.write_bytes(buffer.getvalue())})
-        self.saved_at = time.monotonic()
+        if now or time.monotonic() - self.saved_at >= _SAVE_EVERY:
+            self.checkpoint.save(done, [_own_part(leaf) for leaf in jax.tree.leaves(state)])
+            self.saved_at = time.monotonic()
 
     def remove(self) -> None:
-        self.path.unlink(missing_ok=True)
+        self.checkpoint.path.unlink(missing_ok=True)
+
+
+def _identity(context: object, source: object, rows: int, state: object) -> dict[str, object]:
+    """What tells a pass from others: its inputs, how samples are shared, and what is summed."""
+    shapes = [leaf.shape for leaf in jax.tree.leaves(state)]
+    digest = sha256(str((rows, jax.process_count(), source.shape if _sized(source) else "chunks", shapes)).encode())
+    for leaf in jax.tree.leaves(context):
+        digest.update(np.asarray(leaf).tobytes())
+    if _sized(source):
+        digest.update(np.ascontiguousarray(source[:1]).tobytes() + np.ascontiguousarray(source[-1:]).tobytes())
+    return {"pass": digest.hexdigest()}
 
 
 def _own_part(leaf: Array) -> np.ndarray:

@@ -19,10 +19,7 @@ from geomem.lowering import lower
 
 _distance_on_ray = jnp.vectorize(lower("distance_on_ray"))
 _relative_log_weight = jnp.vectorize(lower("relative_log_weight"))
-
-
-# Weights of one tile of samples, which should stay in the processor's cache.
-_TILE_WEIGHTS = 1 << 19
+TILE_WEIGHTS = 1 << 19  # computed at once, which should stay in the processor's cache
 
 
 class Probes(NamedTuple):
@@ -59,7 +56,7 @@ class Given(NamedTuple):
     @property
     def tile(self) -> int:
         """Samples whose weights are computed at once."""
-        return int(np.clip(_TILE_WEIGHTS // int(np.prod(self.flat_shape)), 8, 4096))
+        return int(np.clip(TILE_WEIGHTS // int(np.prod(self.flat_shape)), 8, 4096))
 
     @staticmethod
     def of(x: Numbers, noise_variance: Numbers, directions: Numbers | None) -> "Given":

@@ -1,66 +1,84 @@
-"""The file that an interrupted training goes on from: whole or not there, the same bytes for the same training."""
+"""The .npz file that interrupted work goes on from: whole or not there, the same bytes for the same work."""
 
 import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple
 
-import jax
 import numpy as np
+from jaxtyping import Array
 
 from geomem.core.status import InputError
 from geomem.files.data import UNREADABLE
 from geomem.files.writing import write_whole
 
-State = TypeVar("State")
 
-
-def save_checkpoint(
-    path: Path, identity: dict[str, object], step: int, state: object, steps: Sequence[int], rows: Sequence[np.ndarray]
-) -> None:
-    """Write a training's state after `step` steps and the history's `rows` at `steps`; of several processes the first.
+def checkpoint_path(path: str | Path) -> Path:
+    """The path of a checkpoint.
 
     Raises:
-        InputError: if the file cannot be written; the one that is there is left alone.
+        InputError: if it does not name a .npz file.
     """
-    if jax.process_index() > 0:
-        return
-    leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(state)]
-    fields = {f"leaf_{place}": leaf for place, leaf in enumerate(leaves)}
-    header = json.dumps(identity, sort_keys=True)
-    fields |= {"header": np.array(header), "step": np.array(step), "steps": np.array(steps, dtype=int)}
-    fields["rows"] = np.array(rows, dtype=float)
-    buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **fields)
-    write_whole({path: lambda file: file.write_bytes(buffer.getvalue())})
+    if Path(path).suffix != ".npz":
+        raise InputError(f"the checkpoint {str(path)!r} must be a .npz file")
+    return Path(path)
 
 
-def load_checkpoint(
-    path: Path, identity: dict[str, object], state: State
-) -> tuple[int, State, tuple[int, ...], tuple[np.ndarray, ...]]:
-    """Number of steps, state of the same form as the given one, and the history's steps and rows.
+class Checkpoint(NamedTuple):
+    """A file with the arrays of a state, and what a call must share with the one that wrote it to go on from it.
 
-    Raises:
-        InputError: if the file is damaged or of another training.
+    `identity` is written as JSON. The other two are what to do about a damaged file, and what is said of one with
+    another identity, where {difference} stands for the first input that differs.
     """
-    leaves, tree = jax.tree.flatten(state)
-    try:
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as saved:
-            found = json.loads(str(saved["header"]))
-            step, steps, rows = int(saved["step"]), tuple(saved["steps"].tolist()), tuple(saved["rows"])
-            values = [saved[f"leaf_{place}"] for place in range(len(saved.files) - 4)]
-    except (KeyError, *UNREADABLE) as error:
-        raise InputError(f"the checkpoint {str(path)!r} is damaged; remove it or name another directory") from error
-    if found != identity:
-        different = first_difference(found, identity)
-        raise InputError(
-            f"the checkpoint {str(path)!r} is of another training, with another {different}; name another directory"
-        )
-    form = [(leaf.shape, leaf.dtype) for leaf in leaves]
-    if [(value.shape, value.dtype) for value in values] != form or len(rows) != len(steps):
-        raise InputError(f"the checkpoint {str(path)!r} is damaged; remove it or name another directory")
-    return step, jax.tree.unflatten(tree, values), steps, rows
+
+    path: Path
+    identity: dict[str, object]
+    if_damaged: str
+    if_foreign: str
+
+    def save(self, step: int, leaves: Sequence[np.ndarray], **histories: np.ndarray) -> None:
+        """Write the state after `step` steps, and arrays that grow with them, by name.
+
+        Raises:
+            InputError: if the file cannot be written; the one that is there is left alone.
+        """
+        fields = {f"leaf_{place}": leaf for place, leaf in enumerate(leaves)}
+        fields |= {"header": np.array(self._header), "step": np.array(step)} | histories
+        buffer = io.BytesIO()
+        np.savez(buffer, allow_pickle=False, **fields)
+        write_whole({self.path: lambda file: file.write_bytes(buffer.getvalue())})
+
+    def load(
+        self, form: Sequence[Array | np.ndarray], histories: Sequence[str] = ()
+    ) -> tuple[int, list[np.ndarray], list[np.ndarray]]:
+        """Number of steps, arrays of the state, of the same form as the given ones, and those of the histories.
+
+        Raises:
+            InputError: if the file is damaged or of another identity.
+        """
+        try:
+            with np.load(io.BytesIO(self.path.read_bytes()), allow_pickle=False) as saved:
+                found, step = json.loads(str(saved["header"])), int(saved["step"])
+                grown = [saved[name] for name in histories]
+                leaves = [saved[f"leaf_{place}"] for place in range(len(saved.files) - 2 - len(histories))]
+        except (KeyError, *UNREADABLE) as error:
+            raise self._damaged() from error
+        asked = json.loads(self._header)
+        if found != asked:
+            said = self.if_foreign.format(difference=first_difference(found, asked))
+            raise InputError(f"the checkpoint {str(self.path)!r} {said}")
+        like = [(leaf.shape, leaf.dtype) for leaf in form]
+        if [(leaf.shape, leaf.dtype) for leaf in leaves] != like or len({len(one) for one in grown}) > 1:
+            raise self._damaged()
+        return step, leaves, grown
+
+    @property
+    def _header(self) -> str:
+        return json.dumps(self.identity, sort_keys=True)
+
+    def _damaged(self) -> InputError:
+        return InputError(f"the checkpoint {str(self.path)!r} is damaged; {self.if_damaged}")
 
 
 def first_difference(found: object, identity: dict[str, object]) -> str:

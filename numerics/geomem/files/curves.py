@@ -12,7 +12,7 @@ from geomem.core.observables import OBSERVABLES
 from geomem.core.results import described
 from geomem.core.status import InputError
 from geomem.files.curve_tables import TEXTS, Table, read_csv, read_netcdf, read_npz, refuse_bytes
-from geomem.schedules.clock import schedule_of
+from geomem.schedules.clock import Clock, clock_of
 
 _UNITS = ("1", "nats", "nats per dimension")
 _COUNTS = ("num_samples", "dimension")
@@ -46,6 +46,15 @@ def load_curve(path: str | Path, *, said: Mapping[str, object] | None = None) ->
         InputError: if the file cannot be read or does not hold such a curve; by line in a CSV
             file, else by row, counted from 0, one replicate after the other.
     """
+    return read_curve(path, said or {})[0]
+
+
+def read_curve(path: str | Path, said: Mapping[str, object]) -> tuple[xr.Dataset, Clock | None]:
+    """The curve of `load_curve`, and its schedule if there is one.
+
+    Raises:
+        InputError: as there.
+    """
     readers = {".csv": read_csv, ".npz": read_npz, ".nc": read_netcdf}
     file = Path(path)
     if file.suffix not in readers:
@@ -54,13 +63,13 @@ def load_curve(path: str | Path, *, said: Mapping[str, object] | None = None) ->
         raise InputError(f"there is no curve file {str(path)!r}")
     try:
         refuse_bytes(file.stat().st_size)
-        return _curve(readers[file.suffix](file), file.parent, said or {})
+        return _curve(readers[file.suffix](file), file.parent, said)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
 
 
-def _curve(table: Table, folder: Path, said: Mapping[str, object]) -> xr.Dataset:
-    """The checked curve; `folder` is where relative paths start."""
+def _curve(table: Table, folder: Path, said: Mapping[str, object]) -> tuple[xr.Dataset, Clock | None]:
+    """The checked curve and its schedule; `folder` is where relative paths start."""
     columns = {name: column for name, column in table.columns.items() if name != "replicate"}
     for name, column in columns.items():
         _check_numbers(name, column, table.place)
@@ -68,10 +77,11 @@ def _curve(table: Table, folder: Path, said: Mapping[str, object]) -> xr.Dataset
     time = columns["time"][rows[0]]
     _check_times(columns["time"], rows, table.place)
     metadata = _checked_metadata(table.metadata, folder, said)
-    if "schedule" in metadata:
-        _check_on_schedule(str(metadata["schedule"]), time, [table.place(rows[0, end]) for end in (0, -1)])
-    units = str(metadata.pop("units", OBSERVABLES.get(str(metadata.get("observable")), "1")))
+    clock = clock_of(str(metadata["schedule"])) if "schedule" in metadata else None
+    if clock is not None:
+        _check_on_schedule(clock, time, [table.place(rows[0, end]) for end in (0, -1)])
     text = str(metadata.get("observable", "value"))
+    units = str(metadata.pop("units", OBSERVABLES[text].units if text in OBSERVABLES else "1"))
     over = ("replicate", "time")
     coordinates = {"time": ("time", time, {"long_name": "time on the schedule"})}
     if "replicate" not in table.columns:
@@ -82,15 +92,11 @@ def _curve(table: Table, folder: Path, said: Mapping[str, object]) -> xr.Dataset
         value, error = _mean(values, errors, time)
         replicates = {"replicates": (over, values, described(f"{text} of each replicate", units))}
         coordinates["replicate"] = ("replicate", table.columns["replicate"][rows[:, 0]], {"long_name": "replicate"})
-    return xr.Dataset(
-        {
-            "value": ("time", value, described(text, units)),
-            "error": ("time", error, described(f"standard error of {text}", units)),
-        }
-        | replicates,
-        coordinates,
-        metadata,
-    )
+    variables = {
+        "value": ("time", value, described(text, units)),
+        "error": ("time", error, described(f"standard error of {text}", units)),
+    }
+    return xr.Dataset(variables | replicates, coordinates, metadata), clock
 
 
 def _rows_of_replicates(table: Table) -> np.ndarray:
@@ -139,12 +145,11 @@ def _check_times(times: np.ndarray, rows: np.ndarray, place: Callable[[int], str
         )
 
 
-def _check_on_schedule(name: str, times: np.ndarray, places: list[str]) -> None:
+def _check_on_schedule(clock: Clock, times: np.ndarray, places: list[str]) -> None:
     """The times of a schedule are an interval: if the first and the last time are on it, all are."""
-    schedule = schedule_of(name)
     for time, place in zip((times[0], times[-1]), places, strict=True):
         try:
-            schedule.noise_variance(time)
+            clock.schedule.noise_variance(time)
         except InputError as error:
             raise InputError(f"{place}: {error}") from error
 
@@ -184,7 +189,7 @@ def _checked_metadata(metadata: dict[str, object], folder: Path, said: Mapping[s
         if value is not None and metadata.setdefault(key, value) != value:
             raise InputError(f"the {key} is {shown(metadata[key])}, not {shown(value)}")
     observable = metadata.get("observable")
-    known = [OBSERVABLES[observable]] if isinstance(observable, str) and observable in OBSERVABLES else _UNITS
+    known = [OBSERVABLES[observable].units] if isinstance(observable, str) and observable in OBSERVABLES else _UNITS
     units = metadata.get("units", known[0])
     if units not in known:
         of = "" if known is _UNITS else f" of {observable}"

@@ -38,14 +38,15 @@ def load_data(source: str) -> Float[np.ndarray, "samples dims"]:
         pixels = digits().reshape(-1, 64)
         return pixels[:, np.ptp(pixels, axis=0) > 0]
     path, key = file_and_key(source)
-    readers = {".npy": _read_npy, ".npz": read_npz, ".csv": _read_csv}
     file = Path(path)
-    if file.suffix not in readers:
+    if file.suffix not in (".npy", ".npz", ".csv"):
         raise InputError(f"the data {source!r} are neither 'digits' nor a .npy, .npz or .csv file")
     if not file.is_file():
         raise InputError(f"there is no data file {path!r}")
     with reading(source, "an array of numbers"):
-        return check_data(readers[file.suffix](file, key))
+        if file.suffix == ".npz":
+            return check_data(read_npz(file, key))
+        return check_data(read_npy(file) if file.suffix == ".npy" else _read_csv(file))
 
 
 @contextmanager
@@ -84,13 +85,18 @@ def digits() -> Float[np.ndarray, "samples height width"]:
     return load_digits().images
 
 
-def _read_npy(file: Path, key: str | None) -> np.ndarray:
+def read_npy(file: Path) -> np.ndarray:
+    """The array of a file, mapped.
+
+    Raises:
+        InputError: if it is an archive. A damaged file raises one of `UNREADABLE`.
+    """
     with file.open("rb") as opened:
         _check_start(opened)
     array = np.load(file, mmap_mode="r", allow_pickle=False)
     if not isinstance(array, np.ndarray):
         array.close()
-        raise InputError("the file is an archive of several arrays; name it .npz")
+        raise InputError("the file is an archive of several arrays; name it .npz, or save one of them as .npy")
     return array
 
 
@@ -104,7 +110,7 @@ def _check_start(opened: BinaryIO) -> None:
 
 @contextmanager
 def opened_archive(file: Path) -> Generator[Any]:
-    """What `np.load` gives of a .npz file: an NpzFile, or an array.
+    """What NumPy finds in a .npz file: an archive, or one array.
 
     Raises:
         BadZipFile: if the file is neither, or others of `UNREADABLE`.
@@ -133,7 +139,7 @@ def read_npz(file: Path, key: str | None) -> np.ndarray:
         return np.asarray(archive[key])  # of a member that is no array NumPy gives the bytes
 
 
-def _read_csv(file: Path, key: str | None) -> np.ndarray:
+def _read_csv(file: Path) -> np.ndarray:
     lines = file.read_text(encoding="utf-8-sig").splitlines()
     first = next((number for number, line in enumerate(lines) if line.strip()), 0)
     # A line of names has no number in it and nothing missing; a broken row of data is for loadtxt to name.

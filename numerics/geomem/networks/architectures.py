@@ -22,11 +22,8 @@ try:
 except ImportError as error:
     raise InputError("networks need equinox and optax; install 'geomem[train]'") from error
 
-
 # x less its predicted noise is the mean of the data that x may have come from.
 _score_of_mean = jnp.vectorize(lower("empirical_score"))
-
-
 # The longest and shortest wave of the embedding, in ln sigma: sigma from 0.003 to 50 is an interval of 9.7. Shorter
 # waves than 1/2 would let the network change faster with sigma than the score of data does.
 _WAVES = (40.0, 0.5)
@@ -164,7 +161,7 @@ class _MLP(eqx.Module):
 
     def __call__(self, x: Float32[Array, "n d"], sigma: Float32[Array, " rows"]) -> Float32[Array, "n d"]:
         """The noise predicted in points, of which the first n/rows share the first sigma, and so on."""
-        shifts = jnp.split(shared(self.shifts(self.embedding(sigma)), x), len(self.blocks), axis=1)
+        shifts = jnp.split(_shared(self.shifts(self.embedding(sigma)), x), len(self.blocks), axis=1)
         hidden = self.first(_scaled(x, sigma) if self.scale_inputs else x)
         for block, shift in zip(self.blocks, shifts, strict=True):
             hidden = block(hidden, shift)
@@ -235,7 +232,7 @@ class _UNet(eqx.Module):
 
     def __call__(self, x: Float32[Array, "n d"], sigma: Float32[Array, " rows"]) -> Float32[Array, "n d"]:
         """The noise predicted in images, of which the first n/rows share the first sigma, and so on."""
-        embedded = shared(self.embedding(sigma), x)
+        embedded = _shared(self.embedding(sigma), x)
         hidden = self.first(_scaled(x, sigma).reshape(-1, *self.image_shape))
         held = []
         for level, block in enumerate(self.down):
@@ -251,13 +248,13 @@ class _UNet(eqx.Module):
 Network = _MLP | _UNet
 
 
-def shared(of_levels: Array, x: Array) -> Array:
+def _shared(of_levels: Array, x: Array) -> Array:
     """What belongs to every noise level, given to each of its points."""
     return jnp.repeat(of_levels, len(x) // len(of_levels), axis=0)
 
 
 def _scaled(x: Array, sigma: Array) -> Array:
-    return x / shared(jnp.sqrt(1 + sigma**2), x)[:, None]
+    return x / _shared(jnp.sqrt(1 + sigma**2), x)[:, None]
 
 
 def _halved(x: Array) -> Array:

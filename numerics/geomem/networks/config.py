@@ -1,7 +1,7 @@
 """What is trained, and how: architectures and recipes."""
 
 import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from geomem.core.status import InputError
@@ -57,7 +57,7 @@ class UNet:
         _check_sizes(self, ("channels", "num_levels", "embedding", "embedding_width"))
         shape = tuple(self.image_shape)
         object.__setattr__(self, "image_shape", shape)
-        if len(shape) != 3 or not all(_is_size(size) for size in shape):
+        if len(shape) != 3 or not all(_is_count(size, _LARGEST) for size in shape):
             raise InputError(f"image_shape is {shape}; it must be three positive integers: height, width and colours")
         if self.channels % GROUPS:
             raise InputError(f"channels is {self.channels}; it must be a multiple of {GROUPS}")
@@ -68,13 +68,13 @@ class UNet:
             )
 
 
-def _is_size(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _LARGEST
+def _is_count(value: object, most: float = math.inf) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= most
 
 
 def _check_sizes(config: MLP | UNet, names: tuple[str, ...]) -> None:
     for name in names:
-        if not _is_size(getattr(config, name)):
+        if not _is_count(getattr(config, name), _LARGEST):
             raise InputError(f"{name} is {getattr(config, name)!r}; it must be a positive integer up to {_LARGEST}")
     if config.embedding % 2:
         raise InputError(f"embedding is {config.embedding}; it must be even: sines and cosines")
@@ -110,8 +110,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         for name in ("num_steps", "batch_size", "points_per_level"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            if not _is_count(value := getattr(self, name)):
                 raise InputError(f"{name} is {value!r}; it must be a positive integer")
         if self.batch_size % self.points_per_level:
             raise InputError(
@@ -131,8 +130,3 @@ class TrainConfig:
 def config_record(config: TrainConfig) -> dict[str, Any]:
     """What a record says of a training's configuration."""
     return asdict(config) | {"network": {"kind": type(config.network).__name__} | asdict(config.network)}
-
-
-def static(config: TrainConfig) -> TrainConfig:
-    """The configuration for compiled functions, which do not depend on the number of steps."""
-    return replace(config, num_steps=1)

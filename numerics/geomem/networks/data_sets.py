@@ -8,9 +8,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float
 
-from geomem.core.arguments import check_data
 from geomem.core.status import InputError
-from geomem.files.images import load_images
 from geomem.laws.embedding import on_sphere, tanh_features
 from geomem.laws.manifold import Manifold
 from geomem.networks.experiment import Data
@@ -43,8 +41,7 @@ def training_sets(data: Data, seeds: tuple[int, ...], num_blocks: int) -> Traini
         if data.embedding == "none":
             return TrainingSets(draws, held_out, law, np.eye(held_out.shape[1]), not data.normalized)
         return TrainingSets(draws, held_out, *_principal(held_out, num_blocks), False)
-    images = load_images(data.source)
-    rows = check_data(images.reshape(len(images), -1)).astype(float)
+    rows = data.images.reshape(len(data.images), -1).astype(float)
     if largest + data.num_held_out > len(rows):
         raise InputError(
             f"{data.source} has {len(rows)} images; data.num_samples and num_held_out ask for "

@@ -23,11 +23,12 @@ For instance, the fields being those of `Data`, `MLP` or `UNet`, `TrainConfig` a
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Float32
 
 from geomem.core.status import InputError
 from geomem.empirical.spectrum import check_protocol
@@ -68,6 +69,15 @@ class Data:
             raise InputError(f"data.embedding is {self.embedding!r}; choose one of {', '.join(_EMBEDDINGS)}")
         if self.source != "manifold" and self.embedding != "none":
             raise InputError("data.embedding is for the source 'manifold'; leave it out for images")
+
+    @cached_property
+    def images(self) -> Float32[np.ndarray, "samples height width channels"]:
+        """The images of the source, which are read once.
+
+        Raises:
+            InputError: as `load_images`.
+        """
+        return load_images(self.source)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,7 +182,7 @@ def _experiment(table: Mapping[str, Any]) -> Experiment:
         if data.source == "manifold":
             raise InputError("network.kind is 'unet', a network for images; set data.source")
         # The data know the images' shape.
-        own["image_shape"] = load_images(data.source).shape[1:]
+        own["image_shape"] = data.images.shape[1:]
     built = _section(_NETWORKS[kind], "network", network, own, ("kind",))
     seeds = {"seeds": training.pop("seeds")} if "seeds" in training else {}
     trained = _section(TrainConfig, "training", training, {"network": built}, ("seeds",))

@@ -6,12 +6,14 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Float
 
+from geomem.core.crossing import level_crossing
 from geomem.core.results import SQUARED, described
+from geomem.files.writing import or_none
 
 OPEN = 0.5  # values of -tJ below which a direction counts as resolved; the population's pass it at t = s
 
 
-class Loss(IntEnum):
+class Fate(IntEnum):
     """What became of a block as t fell."""
 
     LOST = 0
@@ -23,7 +25,7 @@ class Loss(IntEnum):
 def loss_times(
     noise_variance: Float[np.ndarray, " times"], block_mean: xr.DataArray, block_variance: xr.DataArray
 ) -> tuple[xr.DataArray, xr.DataArray]:
-    """Noise variances at which blocks are lost, and what became of them (`Loss`).
+    """Noise variances at which blocks are lost, and what became of them (`Fate`).
 
     As t falls a block opens where its mean value of -tJ passes one half from above, for the population at t = s,
     and is lost where it passes one half again, from below: near a sample that has all the weight the value is one.
@@ -35,27 +37,24 @@ def loss_times(
         block_variance: local variances over `block`, in the same units.
     """
     order = block_mean.transpose(..., "block", "noise_variance")
-    found = np.apply_along_axis(_loss, -1, order.values[..., ::-1], np.log(noise_variance[::-1]))
-    found[..., (block_variance <= noise_variance[0]).values, :] = np.nan, Loss.OUT_OF_RANGE
+    found = np.apply_along_axis(_fate, -1, order.values[..., ::-1], np.log(noise_variance[::-1]))
+    found[..., (block_variance <= noise_variance[0]).values, :] = np.nan, Fate.OUT_OF_RANGE
     over = order.dims[:-1]
-    flags = {"flag_values": np.array([*Loss], dtype=np.int8), "flag_meanings": " ".join(one.name for one in Loss)}
+    flags = {"flag_values": np.array([*Fate], dtype=np.int8), "flag_meanings": " ".join(one.name for one in Fate)}
     return (
         xr.DataArray(found[..., 0], dims=over, attrs=described("noise variance at which a block is lost", SQUARED)),
         xr.DataArray(found[..., 1].astype(np.int8), dims=over, attrs={"long_name": "fate of a block"} | flags),
     )
 
 
-def _loss(values: Float[np.ndarray, " times"], log_times: Float[np.ndarray, " times"]) -> np.ndarray:
+def _fate(values: Float[np.ndarray, " times"], log_times: Float[np.ndarray, " times"]) -> np.ndarray:
+    """When a block is lost, and what became of it; the times fall."""
     below = values < OPEN
     if not below.any():
-        return np.array([np.nan, Loss.NEVER_OPEN])
+        return np.array([np.nan, Fate.NEVER_OPEN])
     opened = int(np.argmax(below))
-    again = np.flatnonzero(~below[opened:])
-    if not len(again):
-        return np.array([np.nan, Loss.KEPT])
-    last = opened + again[0]
-    share = (OPEN - values[last - 1]) / (values[last] - values[last - 1])
-    return np.array([np.exp(log_times[last - 1] + share * (log_times[last] - log_times[last - 1])), Loss.LOST])
+    log_time = level_crossing(log_times[opened:], values[opened:], OPEN)
+    return np.array([np.exp(log_time), Fate.LOST] if np.isfinite(log_time) else [np.nan, Fate.KEPT])
 
 
 def loss_rows(study: xr.Dataset) -> list[dict[str, object]]:
@@ -71,13 +70,13 @@ def loss_rows(study: xr.Dataset) -> list[dict[str, object]]:
             at = last.sel(num_samples=size).isel(block=block)
             row: dict[str, object] = {"num_samples": int(size), "local_variance": float(at.block_variance)}
             if "critical_time" in study:
-                row |= {name: number_or_none(at[name]) for name in ("critical_time", "typical_collapse_time")}
+                row |= {name: or_none(float(at[name])) for name in ("critical_time", "typical_collapse_time")}
             for prefix in ("empirical_", ""):
                 mean, error = over_seeds(at[f"{prefix}loss_time"])
-                row |= {f"{prefix}loss_time": number_or_none(mean), f"{prefix}loss_error": number_or_none(error)}
+                row |= {f"{prefix}loss_time": or_none(float(mean)), f"{prefix}loss_error": or_none(float(error))}
                 row |= {
                     f"{prefix}seeds_{one.name.lower()}": int((at[f"{prefix}loss_status"] == one).sum())
-                    for one in (Loss.LOST, Loss.KEPT, Loss.NEVER_OPEN)
+                    for one in (Fate.LOST, Fate.KEPT, Fate.NEVER_OPEN)
                 }
             rows.append(row)
     return rows
@@ -89,10 +88,10 @@ def memorization_rows(study: xr.Dataset) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
     for size in study.num_samples.values:
         row: dict[str, object] = {"num_samples": int(size)}
-        row |= {"memorized": number_or_none(mean.sel(num_samples=size))}
-        row |= {"memorized_error": number_or_none(error.sel(num_samples=size))}
+        row |= {"memorized": or_none(float(mean.sel(num_samples=size)))}
+        row |= {"memorized_error": or_none(float(error.sel(num_samples=size)))}
         if "memorization_start" in study:
-            row |= {"memorization_start": number_or_none(study.memorization_start.sel(num_samples=size))}
+            row |= {"memorization_start": or_none(float(study.memorization_start.sel(num_samples=size)))}
         rows.append(row)
     return rows
 
@@ -108,7 +107,3 @@ def memorized_over_seeds(study: xr.Dataset) -> tuple[xr.DataArray, xr.DataArray]
     mean, scatter = over_seeds(study.memorization_ratio)
     counted = ((study.memorization_ratio_error**2).mean("seed") / study.sizes["seed"]) ** 0.5
     return mean, counted.where(~(scatter > counted), scatter)
-
-
-def number_or_none(value: xr.DataArray) -> float | None:
-    return float(value) if np.isfinite(value) else None

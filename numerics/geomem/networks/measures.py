@@ -14,7 +14,7 @@ from geomem.core.status import InputError
 from geomem.empirical.memorization import collapse_of_trajectories, memorization_ratio, score_distance
 from geomem.empirical.sampling import generate
 from geomem.empirical.scores import score_of
-from geomem.empirical.spectrum import measure_spectrum, with_gaps
+from geomem.empirical.spectrum import jacobian_of, measure_spectrum, with_gaps
 from geomem.networks.data_sets import TrainingSets
 from geomem.networks.experiment import Experiment, Measures
 from geomem.networks.fates import OPEN
@@ -24,7 +24,7 @@ _FLOW_POINTS = 20  # of the flow, at which scores are compared
 _TANGENTS_AT_ONCE = 128  # of a network, whose hidden layers they fill memory with
 
 
-def spectra_of(
+def measure_spectra(
     score: Traceable, rows: Float[np.ndarray, "samples dims"], sets: TrainingSets, measures: Measures, key: Array
 ) -> xr.Dataset:
     """Of a score at training points of its own: values of -tJ along blocks, spectra and dimensions."""
@@ -72,10 +72,7 @@ def _eigenvalues(
     together = min(num_points, max(1, _TANGENTS_AT_ONCE // dims))
 
     def at(time: Array, point: Array) -> tuple[Array, Array]:
-        def along(tangent: Array) -> Array:
-            return jax.jvp(lambda x: score(x[None, :], time)[0], (point,), (tangent,))[1]
-
-        matrix = -time * jax.lax.map(along, jnp.eye(dims), batch_size=min(dims, _TANGENTS_AT_ONCE)).T
+        matrix = -time * jacobian_of(score, point, time, _TANGENTS_AT_ONCE)
         values = jnp.linalg.eigvalsh(0.5 * (matrix + matrix.T))[::-1]
         return values, jnp.sum(axes * (matrix @ axes), axis=0)
 
@@ -84,7 +81,7 @@ def _eigenvalues(
     )
 
 
-def flow_of(
+def measure_flow(
     score: Traceable, reference: Traceable, rows: Float[np.ndarray, "samples dims"], sets: TrainingSets,
     experiment: Experiment, key: Array,
 ) -> xr.Dataset:  # fmt: skip

@@ -19,12 +19,12 @@ try:
 except ImportError as error:
     raise InputError("training needs equinox and optax; install 'geomem[train]'") from error
 
-
-DRAWN_NUMBERS = 1 << 22  # that are drawn at once, at most
+_DRAWN = 50  # steps at most whose draws are made at once; step by step they would add half to the time
+_DRAWN_NUMBERS = 1 << 22  # that are drawn at once, at most
 _HELD_OUT = 4096  # noised points of the held-out loss, the same ones every time
 
 
-class State(NamedTuple):
+class TrainingState(NamedTuple):
     """Everything that a step changes; every leaf has a first axis over the trainings."""
 
     network: Network
@@ -35,7 +35,7 @@ class State(NamedTuple):
     failed: Array  # the first step whose loss or weights are not finite, -1 for none
 
 
-class Padded(NamedTuple):
+class PaddedSets(NamedTuple):
     """Data sets of several trainings, padded to the largest."""
 
     samples: Array
@@ -43,11 +43,11 @@ class Padded(NamedTuple):
 
 
 @partial(jax.jit, static_argnums=(0, 1))
-def initial_states(config: TrainConfig, dims: int, keys: Array) -> State:
-    def of_one(key: Array) -> State:
+def initial_states(config: TrainConfig, dims: int, keys: Array) -> TrainingState:
+    def of_one(key: Array) -> TrainingState:
         network = initial_weights(config.network, dims, key)
         optimizer = _optimizer(config).init(jax.tree.leaves(network))
-        return State(network, network, optimizer, jnp.zeros(()), jnp.zeros(()), jnp.full((), -1))
+        return TrainingState(network, network, optimizer, jnp.zeros(()), jnp.zeros(()), jnp.full((), -1))
 
     return jax.vmap(of_one)(keys)
 
@@ -56,13 +56,13 @@ def _optimizer(config: TrainConfig) -> optax.GradientTransformation:
     return optax.radam(config.learning_rate)
 
 
-def padded(tables: list[np.ndarray]) -> Padded:
+def pad_sets(tables: list[np.ndarray]) -> PaddedSets:
     longest = max(map(len, tables))
     samples = np.stack([np.pad(table, ((0, longest - len(table)), (0, 0))) for table in tables])
-    return Padded(jnp.asarray(samples), jnp.asarray([len(table) for table in tables]))
+    return PaddedSets(jnp.asarray(samples), jnp.asarray([len(table) for table in tables]))
 
 
-def _draw(config: TrainConfig, data: Padded, key: Array, step: Array) -> tuple[Array, Array, Array]:
+def _draw(config: TrainConfig, data: PaddedSets, key: Array, step: Array) -> tuple[Array, Array, Array]:
     """A step's samples (batch, dims), noise standard deviations (levels,) and noise (batch, dims)."""
     row, level, noise = jax.random.split(jax.random.fold_in(key, step), 3)
     rows = jax.random.randint(row, (config.batch_size,), 0, data.sizes)
@@ -81,10 +81,22 @@ def _losses(network: Network, samples: Array, sigma: Array, omega: Array) -> Arr
     return jnp.mean((network(samples + noise, sigma) - omega) ** 2, axis=1)
 
 
+def steps_of_a_block(config: TrainConfig, num_trainings: int, dims: int) -> int:
+    """Steps whose draws are made together."""
+    return max(1, min(_DRAWN, _DRAWN_NUMBERS // (num_trainings * config.batch_size * dims)))
+
+
 @partial(jax.jit, static_argnums=(0, 1, 2))
 def advance(
-    config: TrainConfig, mesh: Mesh, block: int, state: State, data: Padded, keys: Array, first: Array, last: Array
-) -> State:
+    config: TrainConfig,
+    mesh: Mesh,
+    block: int,
+    state: TrainingState,
+    data: PaddedSets,
+    keys: Array,
+    first: Array,
+    last: Array,
+) -> TrainingState:
     """Steps `first` to `last`, which lie in one block of the steps whose draws are made together.
 
     A step's draws are in the same place of its block wherever a call starts, so that they are equal to the bit. The
@@ -93,7 +105,7 @@ def advance(
     axis = mesh.axis_names[0]
     optimizer = _optimizer(config)
 
-    def step(state: State, batch: tuple[Array, Array, Array], number: Array) -> State:
+    def step(state: TrainingState, batch: tuple[Array, Array, Array], number: Array) -> TrainingState:
         def mean_loss(network: Network) -> Array:
             return jnp.mean(_losses(network, *batch))
 
@@ -105,23 +117,23 @@ def advance(
         average = jax.tree.map(lambda old, new: old + (1 - config.ema_decay) * (new - old), state.average, network)
         failed = jnp.where((state.failed < 0) & ~jnp.isfinite(value), number + 1, state.failed)
         value = value.astype(float)
-        return State(network, average, optimizer_state, state.sum + value, state.squares + value**2, failed)
+        return TrainingState(network, average, optimizer_state, state.sum + value, state.squares + value**2, failed)
 
     @partial(jax.shard_map, mesh=mesh, in_specs=(PartitionSpec(),) * 5, out_specs=PartitionSpec(), check_vma=False)
-    def share(state: State, data: Padded, keys: Array, first: Array, last: Array) -> State:
+    def share(state: TrainingState, data: PaddedSets, keys: Array, first: Array, last: Array) -> TrainingState:
         start = first // block * block
 
         def own_part(drawn: Array) -> Array:
             size = drawn.shape[1] // mesh.size
             return jax.lax.dynamic_slice_in_dim(drawn, jax.lax.axis_index(axis) * size, size, axis=1)
 
-        def draws(data: Padded, key: Array) -> tuple[Array, Array, Array]:
+        def draws(data: PaddedSets, key: Array) -> tuple[Array, Array, Array]:
             drawn = jax.vmap(lambda number: _draw(config, data, key, number))(start + jnp.arange(block))
             return jax.tree.map(own_part, drawn)
 
         drawn = jax.tree.map(lambda part: jnp.swapaxes(part, 0, 1), jax.vmap(draws)(data, keys))
 
-        def one(number: Array, state: State) -> State:
+        def one(number: Array, state: TrainingState) -> TrainingState:
             batch = jax.tree.map(lambda part: part[number - start], drawn)
             return jax.vmap(step, in_axes=(0, 0, None))(state, batch, number)
 
@@ -134,10 +146,10 @@ def advance(
 
 
 @partial(jax.jit, static_argnums=0)
-def held_out_loss(config: TrainConfig, average: Network, data: Padded, keys: Array) -> Array:
+def held_out_loss(config: TrainConfig, average: Network, data: PaddedSets, keys: Array) -> Array:
     """Mean and standard error (2, trainings) over the same noised points at every call."""
 
-    def of_one(average: Network, data: Padded, key: Array) -> Array:
+    def of_one(average: Network, data: PaddedSets, key: Array) -> Array:
         def batch(number: Array) -> Array:
             return jnp.mean(_losses(average, *_draw(config, data, key, number)))
 
@@ -146,11 +158,3 @@ def held_out_loss(config: TrainConfig, average: Network, data: Padded, keys: Arr
         return jnp.stack([jnp.mean(means), jnp.std(means, ddof=1) / math.sqrt(len(means))])
 
     return jax.vmap(of_one, out_axes=1)(average, data, keys)
-
-
-def history_row(state: State, num_steps: int, held_out: np.ndarray) -> np.ndarray:
-    """A row of the history, (trainings, 4), of the losses of so many steps."""
-    mean = np.asarray(state.sum) / num_steps
-    spread = np.maximum(np.asarray(state.squares) / num_steps - mean**2, 0)
-    error = np.sqrt(spread / (num_steps - 1)) if num_steps > 1 else np.full_like(mean, np.nan)
-    return np.stack([mean, error, *held_out], axis=1)

@@ -1,6 +1,5 @@
 """Trained scores against theory: a sweep over data-set sizes and seeds, measured as the empirical score is."""
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from functools import partial
@@ -15,19 +14,20 @@ from geomem.boundaries.phases import resolved_dimension
 from geomem.boundaries.trajectories import trajectory_times
 from geomem.core.progress import bar
 from geomem.core.progress import progress as showing
-from geomem.core.provenance import digest, provenance
+from geomem.core.provenance import digest, extended, inputs_of, provenance
 from geomem.core.results import SQUARED, Transition, described, status_attributes
 from geomem.core.status import InputError
 from geomem.empirical.memorization import effective_memorization, memorization_start
 from geomem.empirical.scores import score_of
 from geomem.files.checkpoint import first_difference
 from geomem.files.writing import netcdf_writer, output_folder, write_whole
-from geomem.laws.manifold import block_coordinates, opening_time
+from geomem.laws.law import block_coordinates
+from geomem.laws.setting import opening_time
 from geomem.networks.config import config_record
 from geomem.networks.data_sets import TrainingSets, training_sets
 from geomem.networks.experiment import Experiment
 from geomem.networks.fates import loss_times, memorized_over_seeds
-from geomem.networks.measures import flow_of, spectra_of
+from geomem.networks.measures import measure_flow, measure_spectra
 from geomem.networks.training import train_group
 from geomem.studies.spectrum import predicted_spectrum
 
@@ -57,8 +57,8 @@ def train_study(experiment: Experiment, directory: str | Path, *, progress: bool
     Raises:
         InputError: if the directory holds another experiment, or as `training_sets` and `train_group`.
     """
-    folder = output_folder(directory)
     sets = training_sets(experiment.data, experiment.seeds, experiment.measures.num_blocks)
+    folder = output_folder(directory)
     members = [(size, place) for size in experiment.data.num_samples for place in range(len(experiment.seeds))]
     data = [sets.of_seed[place][:size] for size, place in members]
     keys = [jax.random.split(jax.random.key(experiment.seeds[place]), 3)[1:] for _, place in members]
@@ -75,7 +75,7 @@ def train_study(experiment: Experiment, directory: str | Path, *, progress: bool
         return _gathered(parts, experiment)
 
     def of_data(member: int) -> xr.Dataset:
-        return spectra_of(references[member], data[member], sets, experiment.measures, keys[member][1])
+        return measure_spectra(references[member], data[member], sets, experiment.measures, keys[member][1])
 
     def of_networks(step: int) -> xr.Dataset:
         trained = train_group(
@@ -86,8 +86,8 @@ def train_study(experiment: Experiment, directory: str | Path, *, progress: bool
 
         def measure(member: int) -> xr.Dataset:
             score, key = trained[member].score, keys[member][1]
-            spectra = spectra_of(score, data[member], sets, experiment.measures, key)
-            return spectra.merge(flow_of(score, references[member], data[member], sets, experiment, key))
+            spectra = measure_spectra(score, data[member], sets, experiment.measures, key)
+            return spectra.merge(measure_flow(score, references[member], data[member], sets, experiment, key))
 
         history = _gathered([one.history[["loss", "held_out_loss"]] for one in trained], experiment)
         return measured(f"step {step}", measure).merge(history.rename(step="history_step"))
@@ -115,8 +115,7 @@ def train_study(experiment: Experiment, directory: str | Path, *, progress: bool
         study = study.merge(_where_memorized(effective_memorization, mean, error, "num_samples", _EFFECTIVE))
     if study.sizes["step"] > 1:
         study = study.merge(_where_memorized(memorization_start, mean, error, "step", _START))
-    inputs = json.loads(record)["inputs"] | {"experiment": _inputs(experiment)}
-    return study.assign_attrs(provenance=provenance(inputs))
+    return study.assign_attrs(provenance=extended(record, {"experiment": _inputs(experiment)}))
 
 
 _EFFECTIVE = ("effective_memorization", "data-set size up to which nine in ten samples are memorized")
@@ -217,11 +216,11 @@ def _kept(file: Path, record: str, make: Callable[[], xr.Dataset]) -> xr.Dataset
     if file.is_file():
         try:
             part = xr.load_dataset(file, engine="h5netcdf")
+            found = inputs_of(part.attrs["provenance"])
         except (OSError, ValueError, KeyError) as error:
             raise InputError(f"{str(file)!r} cannot be read; remove it to have it made again") from error
         # Made by other versions of packages it is the same experiment.
-        found, asked = (json.loads(one)["inputs"] for one in (part.attrs.get("provenance", '{"inputs": {}}'), record))
-        if found != asked:
+        if found != (asked := inputs_of(record)):
             raise InputError(
                 f"{str(file.parent)!r} holds the results of another experiment, with another "
                 f"{first_difference(found, asked)}; choose another folder"

@@ -5,9 +5,9 @@ noise by RAdam; the score is that of an exponential moving average of the weight
 run together. What step k does depends on the weights before it, the key and k alone.
 """
 
-import json
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,14 +26,20 @@ from geomem.core.progress import progress as showing
 from geomem.core.provenance import digest, key_record, provenance
 from geomem.core.results import described
 from geomem.core.status import InputError
-from geomem.files.checkpoint import load_checkpoint, save_checkpoint
+from geomem.files.checkpoint import Checkpoint
 from geomem.files.writing import output_folder
 from geomem.networks.architectures import network_score
-from geomem.networks.config import TrainConfig, config_record, static
-from geomem.networks.steps import DRAWN_NUMBERS, State, advance, held_out_loss, history_row, initial_states, padded
+from geomem.networks.config import TrainConfig, config_record
+from geomem.networks.steps import (
+    TrainingState,
+    advance,
+    held_out_loss,
+    initial_states,
+    pad_sets,
+    steps_of_a_block,
+)
 
 _ROW = 1000  # steps that one row of the history averages over
-_DRAWN = 50  # steps at most whose draws are made at once; step by step they would add half to the time
 _SAVE_EVERY = 30.0  # seconds
 
 
@@ -55,7 +61,7 @@ class _Reached(NamedTuple):
     """How far the trainings are; rows of the history are (trainings, 4) numbers."""
 
     step: int
-    state: State
+    state: TrainingState
     steps: tuple[int, ...]
     rows: tuple[np.ndarray, ...]
 
@@ -113,18 +119,25 @@ def train_group(
     Raises:
         InputError: as `train`, or if the numbers of data sets, keys or held-out sets differ.
     """
-    tables = [_table(data, f"data set {number}") for number, data in enumerate(datasets)]
-    others = (
-        None if held_out is None else [_table(data, f"held-out set {number}") for number, data in enumerate(held_out)]
+    tables, others = (
+        _checked_sets(datasets, "data set"),
+        None if held_out is None else _checked_sets(held_out, "held-out set"),
     )
     keys = list(keys)
     _check_group(config, tables, others, keys, mesh := shared_mesh(mesh))
     identity = _identity(config, tables, others, keys)
     file = output_folder(directory) / "training.npz"
+    saved = Checkpoint(
+        file,
+        identity,
+        "remove it or name another directory",
+        "is of another training, with another {difference}; name another directory",
+    )
     initial, steps_key, held_out_key = jnp.stack([jax.random.split(key, 3) for key in keys], axis=1)
     everywhere = NamedSharding(mesh, PartitionSpec())
-    state = initial_states(static(config), tables[0].shape[1], initial)
-    reached = _Reached(*load_checkpoint(file, identity, state)) if file.exists() else _Reached(0, state, (), ())
+    recipe = replace(config, num_steps=1)  # of compiled functions, which do not depend on the number of steps
+    state = initial_states(recipe, tables[0].shape[1], initial)
+    reached = _resumed(saved, state) if file.exists() else _Reached(0, state, (), ())
     if reached.step > config.num_steps:
         raise InputError(
             f"the checkpoint {str(file)!r} has {reached.step} steps and num_steps is {config.num_steps}; ask for more, "
@@ -132,15 +145,15 @@ def train_group(
         )
     reached = reached._replace(state=jax.device_put(reached.state, everywhere))
     place = partial(jax.device_put, device=everywhere)
-    samples, draw_keys = place(padded(tables)), place(steps_key)
-    block = max(1, min(_DRAWN, DRAWN_NUMBERS // (len(keys) * config.batch_size * tables[0].shape[1])))
+    samples, draw_keys = place(pad_sets(tables)), place(steps_key)
+    padded_others = None if others is None else pad_sets(others)
+    block = steps_of_a_block(config, len(keys), tables[0].shape[1])
 
-    def loss_held_out(state: State) -> np.ndarray:
-        if others is None:
+    def loss_held_out(state: TrainingState) -> np.ndarray:
+        if padded_others is None:
             return np.full((2, len(keys)), np.nan)
-        return np.asarray(held_out_loss(static(config), state.average, padded_others, held_out_key))
+        return np.asarray(held_out_loss(recipe, state.average, padded_others, held_out_key))
 
-    padded_others = None if others is None else padded(others)
     saved_at = time.monotonic()
     try:
         with showing(progress), bar("steps", config.num_steps) as report:
@@ -148,24 +161,24 @@ def train_group(
             while (first := reached.step) < config.num_steps:
                 ends = (first // block + 1) * block, (first // _ROW + 1) * _ROW, config.num_steps
                 last = min(ends)
-                state = advance(static(config), mesh, block, reached.state, samples, draw_keys, first, last)
+                state = advance(recipe, mesh, block, reached.state, samples, draw_keys, first, last)
                 _refuse_failed(np.asarray(state.failed), file, names)
                 steps, rows = reached.steps, reached.rows
                 if last % _ROW == 0:
-                    steps, rows = (*steps, last), (*rows, history_row(state, _ROW, loss_held_out(state)))
+                    steps, rows = (*steps, last), (*rows, _history_row(state, _ROW, loss_held_out(state)))
                     state = state._replace(sum=jnp.zeros_like(state.sum), squares=jnp.zeros_like(state.squares))
                 # One assignment, so that an interruption finds a state with its number of steps.
                 reached = _Reached(last, state, steps, rows)
                 report(last)
                 if time.monotonic() - saved_at > _SAVE_EVERY or last == config.num_steps:
-                    save_checkpoint(file, identity, *reached)
+                    _save(saved, reached)
                     saved_at = time.monotonic()
     except KeyboardInterrupt:
-        save_checkpoint(file, identity, *reached)
+        _save(saved, reached)
         raise
     steps, rows = reached.steps, reached.rows
     if rest := reached.step % _ROW:
-        steps, rows = (*steps, reached.step), (*rows, history_row(reached.state, rest, loss_held_out(reached.state)))
+        steps, rows = (*steps, reached.step), (*rows, _history_row(reached.state, rest, loss_held_out(reached.state)))
     history = np.stack(rows)
     return tuple(
         Trained(
@@ -177,11 +190,30 @@ def train_group(
     )
 
 
-def _table(data: Numbers, name: str) -> np.ndarray:
-    try:
-        return np.asarray(check_data(data), dtype=np.float32)
-    except InputError as error:
-        raise InputError(f"{name}: {error}") from error
+def _save(saved: Checkpoint, reached: _Reached) -> None:
+    """Write how far the trainings are; of several processes the first one writes."""
+    if jax.process_index() == 0:
+        leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(reached.state)]
+        rows = np.array(reached.rows, dtype=float)
+        saved.save(reached.step, leaves, steps=np.array(reached.steps, dtype=int), rows=rows)
+
+
+def _resumed(saved: Checkpoint, state: TrainingState) -> _Reached:
+    """How far they were; their state is of the form of this one."""
+    leaves, tree = jax.tree.flatten(state)
+    step, values, (steps, rows) = saved.load(leaves, ("steps", "rows"))
+    return _Reached(step, jax.tree.unflatten(tree, values), tuple(steps.tolist()), tuple(rows))
+
+
+def _checked_sets(datasets: Sequence[Numbers], kind: str) -> list[np.ndarray]:
+    """The data sets in float32; an error says which one is wrong."""
+    tables = []
+    for number, data in enumerate(datasets):
+        try:
+            tables.append(np.asarray(check_data(data), dtype=np.float32))
+        except InputError as error:
+            raise InputError(f"{kind} {number}: {error}") from error
+    return tables
 
 
 def _check_group(
@@ -216,13 +248,12 @@ def _identity(
     """What a checkpoint must share with the call that goes on from it: all but the number of steps."""
     named = config_record(config)
     del named["num_steps"]
-    identity = {
+    return {
         "config": named,
         "data_sha256": [digest(table) for table in tables],
         "key": [key_record(key) for key in keys],
         "held_out_sha256": [None if others is None else digest(others[place]) for place in range(len(tables))],
     }
-    return json.loads(json.dumps(identity))
 
 
 def _refuse_failed(failed: np.ndarray, file: Path, names: Sequence[str] | None) -> None:
@@ -234,6 +265,14 @@ def _refuse_failed(failed: np.ndarray, file: Path, names: Sequence[str] | None) 
             f"{name} is no longer finite at step {failed[member]}; lower the learning rate or scale the "
             f"data to order one{kept}"
         )
+
+
+def _history_row(state: TrainingState, num_steps: int, held_out: np.ndarray) -> np.ndarray:
+    """A row of the history, (trainings, 4), of the losses of so many steps."""
+    mean = np.asarray(state.sum) / num_steps
+    spread = np.maximum(np.asarray(state.squares) / num_steps - mean**2, 0)
+    error = np.sqrt(spread / (num_steps - 1)) if num_steps > 1 else np.full_like(mean, np.nan)
+    return np.stack([mean, error, *held_out], axis=1)
 
 
 def _history(steps: tuple[int, ...], rows: np.ndarray, record: str, held_out: bool) -> xr.Dataset:

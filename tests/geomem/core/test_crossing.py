@@ -1,13 +1,46 @@
-"""First crossings of functions whose crossings are known."""
+"""Crossings of curves and functions whose crossings are known."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from geomem.core.crossing import first_crossing
+from geomem.core.crossing import first_crossing, level_crossing
 
+POINTS = np.array([1.0, 2.0, 4.0, 8.0])
 LOW, HIGH = jnp.array(-10.0), jnp.array(10.0)
+
+
+@pytest.mark.parametrize(
+    ("values", "asked", "place"),
+    [
+        ([0.0, 0.4, 0.8, 0.1], {}, 2.5),
+        ([0.0, 0.5, 0.8, 0.1], {}, 2.0),  # at the level it counts as above
+        ([0.5, 0.1, 0.8, 0.1], {}, -np.inf),
+        ([0.0, 0.4, 0.4, 0.1], {}, np.inf),
+        ([0.9, 0.6, 0.2, 0.9], {"falling": True}, 2.5),
+        ([0.9, 0.5, 0.2, 0.9], {"falling": True}, 2.0),
+        ([0.4, 0.9, 0.2, 0.1], {"falling": True}, -np.inf),
+        ([0.9, 0.9, 0.5, 0.6], {"falling": True}, np.inf),
+        ([0.9, 0.2, 0.6, 0.2], {"falling": True, "last": True}, 5.0),
+        ([0.4, 0.9, 0.2, 0.9], {"falling": True, "last": True}, np.inf),
+        ([0.4, 0.3, 0.2, 0.1], {"falling": True, "last": True}, -np.inf),
+        ([0.9, 0.2, 0.8, 0.9], {"last": True}, 3.0),
+    ],
+)
+def test_a_sampled_curve(values, asked, place):
+    assert level_crossing(POINTS, np.array(values), 0.5, **asked) == pytest.approx(place)
+
+
+def test_a_curve_over_falling_points():
+    assert level_crossing(POINTS[::-1], np.array([0.0, 0.4, 0.8, 0.1]), 0.5) == pytest.approx(3.5)
+
+
+def test_a_smooth_curve_meets_its_points_and_the_first_crossing():
+    points = np.linspace(0.0, 3.0, 31)
+    assert level_crossing(points, np.sin(points), 0.7, smooth=True) == pytest.approx(np.arcsin(0.7), abs=1e-4)
+    assert level_crossing(points, np.sin(points), np.sin(1.2), smooth=True) == pytest.approx(1.2, rel=1e-12)
+    assert level_crossing(points, np.sin(points), 2.0, smooth=True) == np.inf
 
 
 def crossing(function, targets, num_cells=128):

@@ -62,7 +62,7 @@ def test_a_killed_process_is_named_and_both_go_on_from_where_they_were(tmp_path)
     assert "another of the 2 processes is gone" in out
     saved = sorted(file.name for file in tmp_path.iterdir())
     assert saved == ["sums.0.npz", "sums.1.npz"]
-    done = [int(np.load(tmp_path / name)["done"]) for name in saved]
+    done = [int(np.load(tmp_path / name)["step"]) for name in saved]
     assert done == [1000, 500]
     data = np.random.default_rng(0).normal(size=(1000, 5))
     expected = gibbs(data[:3] + 0.1, data, [0.1]).log_partition

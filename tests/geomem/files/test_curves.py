@@ -365,7 +365,7 @@ def test_what_is_larger_than_a_curve(tmp_path):
     assert "a curve has at most 100000000" in refusal(tmp_path / "huge.nc")
 
 
-PUBLISHED = sorted((Path(__file__).parent.parent / "data" / "dynamical_regimes").glob("*.csv"))
+PUBLISHED = sorted((Path(__file__).parents[2] / "data" / "dynamical_regimes").glob("*.csv"))
 
 
 def test_there_are_published_curves():

@@ -6,7 +6,7 @@ import pytest
 import xarray as xr
 
 from geomem import InputError
-from geomem.files.writing import netcdf_writer, output_folder, write_whole
+from geomem.files.writing import check_output, netcdf_writer, output_folder, write_whole
 
 
 def test_write(tmp_path):
@@ -68,3 +68,17 @@ def test_output_folder(tmp_path):
     for path in (tmp_path / "file", tmp_path / "file" / "under"):
         with pytest.raises(InputError, match=r"the output folder .* cannot be written"):
             output_folder(path)
+
+
+def test_what_cannot_be_written_is_refused_and_nothing_is_made(tmp_path):
+    check_output(tmp_path / "new" / "deep", ["a.txt"])
+    check_output(tmp_path, ["a.txt"])
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to("nowhere")
+    for path in (tmp_path / "file", tmp_path / "file" / "under", tmp_path / "link", tmp_path / ("a" * 300) / "under"):
+        with pytest.raises(InputError, match=r"the output folder .* cannot be written"):
+            check_output(path, ["a.txt"])
+    (tmp_path / "a.txt").mkdir()
+    with pytest.raises(InputError, match=r"a\.txt' cannot be written: it is a folder"):
+        check_output(tmp_path, ["b.txt", "a.txt"])
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["a.txt", "file", "link"]

@@ -16,7 +16,7 @@ from geomem.figures.networks import study_figures
 from geomem.networks import measures, sweep
 from geomem.networks.data_sets import TrainingSets, training_sets
 from geomem.networks.experiment import Data, Experiment, Measures
-from geomem.networks.fates import Loss, loss_rows, loss_times, memorization_rows, memorized_over_seeds
+from geomem.networks.fates import Fate, loss_rows, loss_times, memorization_rows, memorized_over_seeds
 from geomem.networks.sweep import train_study
 
 SPECTRUM = {"variances": (1.0, 0.01), "multiplicities": (2.0, 2.0)}
@@ -182,7 +182,7 @@ def test_a_score_that_is_not_finite_is_named():
     rows = np.asarray(Manifold([1.0], [4]).sample(jax.random.key(0), 8))
     sets = TrainingSets((rows,), rows, Manifold([1.0], [4]), np.eye(4), True)
     with pytest.raises(InputError, match="a score is not finite at noise variance"):
-        measures.spectra_of(Partial(lambda x, t: x * jnp.nan), rows, sets, TINY.measures, jax.random.key(0))
+        measures.measure_spectra(Partial(lambda x, t: x * jnp.nan), rows, sets, TINY.measures, jax.random.key(0))
 
 
 def test_a_part_of_other_versions_is_read_and_of_other_data_is_not(tmp_path):
@@ -232,10 +232,10 @@ TIMES = np.array([0.01, 0.1, 1.0, 10.0])
 @pytest.mark.parametrize(
     ("values", "time", "fate"),
     [
-        ([1.0, 0.0, 0.0, 1.0], 0.1**1.5, Loss.LOST),  # halfway in ln t
-        ([0.0, 0.0, 0.0, 1.0], np.nan, Loss.KEPT),
-        ([1.0, 0.9, 0.6, 1.0], np.nan, Loss.NEVER_OPEN),
-        ([0.2, 1.0, 0.4, 0.9], 10 ** (-1 / 6), Loss.LOST),  # lost where it is first lost
+        ([1.0, 0.0, 0.0, 1.0], 0.1**1.5, Fate.LOST),  # halfway in ln t
+        ([0.0, 0.0, 0.0, 1.0], np.nan, Fate.KEPT),
+        ([1.0, 0.9, 0.6, 1.0], np.nan, Fate.NEVER_OPEN),
+        ([0.2, 1.0, 0.4, 0.9], 10 ** (-1 / 6), Fate.LOST),  # lost where it is first lost
     ],
 )
 def test_loss_times(values, time, fate):
@@ -243,4 +243,4 @@ def test_loss_times(values, time, fate):
     found, status = loss_times(TIMES, means, xr.DataArray([1.0, 0.01], dims="block"))
     # The second block would open at the smallest noise variance.
     np.testing.assert_allclose(found, [time, np.nan])
-    assert status.values.tolist() == [fate, Loss.OUT_OF_RANGE]
+    assert status.values.tolist() == [fate, Fate.OUT_OF_RANGE]

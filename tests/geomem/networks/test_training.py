@@ -68,9 +68,9 @@ def test_a_member_of_a_group_is_the_one_trained_alone(tmp_path):
 
 
 def test_only_own_rows_are_drawn():
-    data = steps.padded([np.ones((3, 2), np.float32), np.full((90, 2), 2.0, np.float32)])
+    data = steps.pad_sets([np.ones((3, 2), np.float32), np.full((90, 2), 2.0, np.float32)])
     drawn = [
-        steps._draw(config(1), steps.Padded(data.samples[member], data.sizes[member]), KEY, jnp.array(5))
+        steps._draw(config(1), steps.PaddedSets(data.samples[member], data.sizes[member]), KEY, jnp.array(5))
         for member in range(2)
     ]
     np.testing.assert_array_equal(drawn[0][0], 1.0)
