@@ -52,8 +52,8 @@ def critical_time(
         `signal_to_noise_log_size_probed`.
 
     Raises:
-        InputError: for an unknown block, criterion or theory, a combination that the
-            theory does not have, a single size below 2, or a window that is no interval.
+        InputError: for an unknown block, criterion or level, a combination that the
+            level does not have, a single size below 2, or a window that is no interval.
             In a batch of sizes, a bad one gives NaN with status INVALID.
     """
     asked = question(criterion, theory, probe)

@@ -86,7 +86,7 @@ def predicted_spectrum(
 ) -> xr.Dataset:
     """The spectrum that `measure_spectrum` would find, on average over data sets.
 
-    Theories: `population`, the eigenvalues t/(t + s), without memorization, at every size;
+    Predictions: `population`, the eigenvalues t/(t + s), without memorization, at every size;
     `finite_n`, these with the exact variance of the score over data sets, as the rows of an
     orthogonal frame see it; `published`, the formula of the public notebook of arXiv:2410.08727,
     whose units do not balance, with the variances as they are before any normalization.
