@@ -1,0 +1,153 @@
+"""The command `phase-diagram`: results, JSON, and one sentence with exit status 2 for bad input."""
+
+import json
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from geomem import Discrete, Manifold, critical_time
+from tests.geomem.cli.commands import fail, run
+
+
+def test_phase_diagram_with_defaults(capsys, tmp_path):
+    out, err = run(capsys, "phase-diagram", "--theory", "rem", "--out", tmp_path)
+    assert sorted(file.name for file in tmp_path.iterdir()) == [
+        "phase_diagram.nc", "phase_diagram.pdf", "phase_diagram.png",
+    ]  # fmt: skip
+    assert "signal to noise, level rem, N = 1000" in out
+    assert err == ""
+    with xr.open_dataset(tmp_path / "phase_diagram.nc", engine="h5netcdf") as found:
+        assert dict(found.sizes) == {"block": 3, "num_samples": 60, "local_variance": 60}
+        assert found.num_samples.values[[0, -1]] == pytest.approx([10, 1e9])
+        inputs = json.loads(found.attrs["provenance"])["inputs"]
+    assert inputs["seed"] == 0
+    assert inputs["num_samples"] == 1000
+
+
+def test_json_rows(capsys, tmp_path):
+    out, err = run(
+        capsys, "phase-diagram", "--theory", "rem", "--variances", 1, 0.09, 0, "--multiplicities", 2, 5, 3,
+        "--num-samples", 500, "--sizes", 10, 1000, 4, "--json", "--out", tmp_path,
+    )  # fmt: skip
+    rows = json.loads(out)
+    assert "critical t" in err
+    assert [list(row) for row in rows] == 3 * [
+        ["block", "local_variance", "multiplicity", "opening_time", "critical_time", "status", "lost"]
+    ]
+    manifold = Manifold([1, 0.09, 0], [2, 5, 3])
+    for block in range(2):
+        expected = critical_time(manifold, block, num_samples=500, criterion="signal_to_noise", theory="rem")
+        assert rows[block]["critical_time"] == pytest.approx(float(expected.value), rel=1e-12)
+        assert rows[block]["lost"] is (float(expected.value) >= rows[block]["opening_time"])
+    assert rows[2]["critical_time"] is None
+    assert rows[2]["status"] == "NO_TRANSITION"
+    assert rows[2]["lost"] is None
+
+
+def test_results_are_the_same_every_time(capsys, tmp_path):
+    for name in ("first", "second"):
+        run(capsys, "phase-diagram", "--theory", "rem", "--sizes", 10, 100, 3, "--out", tmp_path / name)
+    for file in (tmp_path / "first").iterdir():
+        assert file.read_bytes() == (tmp_path / "second" / file.name).read_bytes(), file.name
+
+
+def test_data_file_sets_the_size(capsys, tmp_path, rng):
+    np.save(tmp_path / "data.npy", rng.normal(size=(321, 4)) * [3, 1, 0.5, 0.1])
+    out, _ = run(
+        capsys, "phase-diagram", "--data", tmp_path / "data.npy", "--num-blocks", 2, "--theory", "gaussian_rem",
+        "--criterion", "condensation", "--probe", "along:2", "--block", 1, "--sizes", 10, 100, 3, "--out", tmp_path,
+    )  # fmt: skip
+    assert "N = 321" in out
+    with xr.open_dataset(tmp_path / "phase_diagram.nc", engine="h5netcdf") as found:
+        record = json.loads(found.attrs["provenance"])["inputs"]
+        assert found.sizes["block"] == 2
+    assert record["probe"] == {"kind": "along", "amplitude": 2.0}
+    assert len(record["data_sha256"]) == 64
+
+
+def test_times_on_a_schedule(capsys, tmp_path):
+    ddpm = Discrete.linear()
+    arguments = ["phase-diagram", "--theory", "rem", "--sizes", 10, 100, 3, "--json", "--out", tmp_path]
+    plain, _ = run(capsys, *arguments)
+    out, err = run(capsys, *arguments, "--schedule", "ddpm")
+    rows = json.loads(out)
+    assert "critical step" in err
+    assert "schedule ddpm" in err
+    names = ["opening_time_on_schedule", "critical_time_on_schedule", "opening_step", "critical_step"]
+    assert list(rows[0])[5:9] == names
+    assert [{name: value for name, value in row.items() if name not in names} for row in rows] == json.loads(plain)
+    for row in rows[:2]:
+        for which in ("opening", "critical"):
+            t = row[f"{which}_time"]
+            assert row[f"{which}_time_on_schedule"] == pytest.approx(float(ddpm.time(t)))
+            assert row[f"{which}_step"] == int(ddpm.step(t))
+            assert isinstance(row[f"{which}_step"], int)
+    assert rows[0]["critical_step"] == 87  # as the README says
+    # The last block opens below the noise of the first step.
+    assert rows[2]["opening_time"] == pytest.approx(1e-4)
+    assert rows[2]["opening_time_on_schedule"] is None
+    assert rows[2]["opening_step"] is None
+    with xr.open_dataset(tmp_path / "phase_diagram.nc", engine="h5netcdf") as found:
+        assert found.attrs["schedule"] == "ddpm"
+        assert json.loads(found.attrs["provenance"])["inputs"]["schedule"] == "ddpm"
+        for name in ("critical_time", "critical_time_map", "opening_time"):
+            t = found[name].values
+            known = ddpm.reaches(t)
+            times = found[f"{name}_on_schedule"].values
+            np.testing.assert_allclose(times[known], ddpm.time(t[known]), rtol=1e-12)
+            assert np.isnan(times[~known]).all()
+            np.testing.assert_array_equal(found[name.replace("time", "step")].values[known], ddpm.step(t[known]))
+
+
+def test_a_schedule_without_steps(capsys, tmp_path):
+    arguments = ["phase-diagram", "--theory", "rem", "--sizes", 10, 100, 3, "--json", "--out", tmp_path]
+    rows = json.loads(run(capsys, *arguments, "--variances", 1, 0, "--schedule", "flow")[0])
+    assert rows[0]["opening_time_on_schedule"] == pytest.approx(0.5)
+    assert rows[1]["opening_time_on_schedule"] is None
+    assert "opening_step" not in rows[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--variances", -1, 2], "the variance of block 0 is -1"),
+        (["--variances", "nan"], "the variance of block 0 is nan"),
+        (["--variances", 1, 2, "--multiplicities", 1], "2 variances but 1 multiplicities"),
+        (["--variances", 1, "--multiplicities", 0], "the multiplicity of block 0 is 0"),
+        (["--variances", 1, "--multiplicities", 1.5], "the multiplicity of block 0 is 1.5"),
+        (["--variances"], "variances"),
+        (["--multiplicities", 1, 2, 3], "--multiplicities go with --variances"),
+        (["--num-samples", 1], "--num-samples is 1; it must be finite and at least 2"),
+        (["--num-samples", "inf"], "--num-samples is inf"),
+        (["--data", "digits", "--num-blocks", 2.7], "num-blocks"),
+        (["--block", 1.9], "block"),
+        (["--sizes", 10, 100, 2.5], "--sizes 10 100 2.5"),
+        (["--sizes", 10, 1e308, 5], "--sizes 10 1e+308 5"),
+        (["--num-blocks", 2], "--num-blocks groups the spectrum of --data"),
+        (["--data", "digits", "--variances", 1], "not both"),
+        (["--data", "absent.npy"], "there is no data file 'absent.npy'"),
+        (["--block", 7], "there is no block 7"),
+        (["--block", -1], "there is no block -1"),
+        (["--criterion", "freezing"], "freezing"),
+        (["--theory", "mean_field"], "mean_field"),
+        (["--criterion", "condensation"], "'finite_n' has no sharp condensation"),
+        (["--theory", "gaussian_rem"], "has no signal-to-noise ratio"),
+        (["--probe", "nowhere"], "there is no probe 'nowhere'"),
+        (["--probe", "along:x"], "the probe's amplitude is 'x'"),
+        (["--probe", "along:-1"], "the probe's amplitude is"),
+        (["--probe", "origin:1"], "has no amplitude"),
+        (["--sizes", 1, 10, 5], "--sizes 1 10 5"),
+        (["--sizes", 10, 5, 5], "--sizes 10 5 5"),
+        (["--sizes", 10, 100, 1], "--sizes 10 100 1"),
+        (["--sizes", 10, 100, "inf"], "--sizes 10 100 inf"),
+        (["--no-such-flag"], "no-such-flag"),
+        (["--schedule", "edm"], "there is no schedule 'edm'; choose one of ve, sigma, ou"),
+        (["--schedule", "absent.json"], "there is no schedule file 'absent.json'"),
+    ],
+)
+def test_bad_input_exits_with_one_sentence_and_writes_nothing(capsys, tmp_path, arguments, message):
+    error = fail(capsys, "phase-diagram", *arguments, "--out", tmp_path / "new")
+    assert message in error
+    assert not (tmp_path / "new").exists()
+    assert error.count(". ") == 0
