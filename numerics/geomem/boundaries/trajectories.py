@@ -60,6 +60,16 @@ def trajectory_times(
 
     Raises:
         InputError: for normalized data, or as `critical_time`.
+
+    Example: in noise variances, and in steps of DDPM.
+
+        >>> from geomem import Discrete, Manifold, trajectory_times
+        >>> times = trajectory_times(Manifold([1.0, 0.09, 1e-4], [2, 5, 23]), num_samples=1000)
+        >>> ddpm = Discrete.linear()
+        >>> for t in (times.onset.value, times.collapse.value):
+        ...     print(f"t = {t:.5f}, step {ddpm.step(t)}")
+        t = 0.07627, step 80
+        t = 0.03142, step 50
     """
     log_sizes = checked_log_sizes(law, num_samples, log_num_samples)
     shape = np.shape(log_sizes)

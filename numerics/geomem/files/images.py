@@ -17,8 +17,6 @@ _CHANNELS = {"L": 1, "RGB": 3}  # by Pillow's name of the mode
 _IDX_IMAGES = b"\x00\x00\x08\x03"  # unsigned bytes in three dimensions
 _MOST_OF_DEFLATE = 1032  # bytes that one byte of a gzip file unpacks to, at most
 _CIFAR_SIZE = 32
-
-
 # Number of values of the labels, a byte each, in front of every record of CIFAR-10 and CIFAR-100.
 _CIFAR_LABELS = ((10,), (20, 100))
 
@@ -41,6 +39,12 @@ def load_images(source: str | Path) -> Float32[np.ndarray, "samples height width
     Raises:
         InputError: if the source is none of these or damaged, an image differs from the first in size or mode, a
             number is not finite, or there are fewer than two images.
+
+    Example:
+        >>> from geomem import load_images
+        >>> images = load_images("digits")
+        >>> print(images.shape, f"pixels from {images.min():.0f} to {images.max():.0f}")
+        (1797, 8, 8, 1) pixels from -1 to 1
     """
     with reading(source, "images"):
         return _mapped(digits() / 8 - 1 if source == "digits" else _read(*file_and_key(str(source))))
