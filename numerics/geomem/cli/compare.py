@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Literal
 from geomem.cli.options import ClockInput, ManifoldInput, OutputOptions, Whole, check_seed, read_probe
 from geomem.cli.tables import json_text, json_writer, print_table, write
 from geomem.core.status import InputError, Status
-from geomem.files.writing import or_none
+from geomem.files.writing import netcdf_writer, or_none
 
 if TYPE_CHECKING:
     import xarray as xr
 
+    from geomem.laws.law import Law
     from geomem.laws.manifold import Manifold
-    from geomem.laws.mixture import GaussianMixture
     from geomem.schedules.clock import Clock
 
 
@@ -68,7 +68,6 @@ def compare(
     from geomem.core.provenance import document_of, extended
     from geomem.figures.comparison import comparison_figure
     from geomem.figures.style import figure_writers
-    from geomem.files.writing import netcdf_writer
     from geomem.studies.curve import Asked, in_words, predict, study_curve, with_both_errors
 
     name = output.folder("compare.nc", "compare.json", "compare.png", "compare.pdf") / "compare"
@@ -112,22 +111,26 @@ def compare(
 
 def _read_law(
     name: str, squared_center: float | None, spectrum: "Manifold", measured: "xr.Dataset"
-) -> "Manifold | GaussianMixture | xr.Dataset":
+) -> "Law | xr.Dataset":
     """The law of that name, or the measured excess entropy of that file; of the dimension that the curve states."""
     if (name == "two-classes") != (squared_center is not None):
         raise InputError("--squared-center goes with --law two-classes; give both or none")
-    if name in ("manifold", "two-classes"):
+    from geomem.laws.law import LAWS, law_of
+
+    if name in (*LAWS, "two-classes"):
         dims = int(sum(spectrum.multiplicities))
         if measured.attrs.get("dimension", dims) != dims:
             raise InputError(f"the curve is of data in {measured.attrs['dimension']} dimensions, the law of {dims}")
-    if name == "manifold":
-        return spectrum
+    if name in LAWS:
+        return law_of(name, spectrum)
     if squared_center is not None:
         from geomem.laws.mixture import GaussianMixture
 
         return GaussianMixture.two_classes(squared_center, spectrum)
     if Path(name).suffix not in (".csv", ".npz", ".nc"):
-        raise InputError(f"there is no law {name!r}; choose manifold, two-classes or the file of an excess entropy")
+        raise InputError(
+            f"there is no law {name!r}; choose {', '.join(LAWS)}, two-classes or the file of an excess entropy"
+        )
     shared = {key: measured.attrs.get(key) for key in ("num_samples", "dimension")}
     return _read_curve(Path(name), {"observable": "excess-entropy"} | shared)[0]
 

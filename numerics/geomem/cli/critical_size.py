@@ -17,6 +17,7 @@ def critical_size(
     noise_variance: Annotated[tuple[float, ...] | None, Several] = None,
     time: Annotated[tuple[float, ...] | None, Several] = None,
     manifold: ManifoldInput = ManifoldInput(),
+    law: str = "manifold",
     question: QuestionInput = QuestionInput(),
     block: Whole | None = None,
     clock: ClockInput = ClockInput(),
@@ -32,24 +33,28 @@ def critical_size(
         Noise variances t.
     time
         Times on the schedule, instead.
+    law
+        Law of the data with this spectrum: manifold.
     block
         Block of the direction [default: every block].
     """
     folder = output.folder("critical_size.json")
     schedule = clock.read()
     variances = _asked_variances(noise_variance, time, schedule)
-    law, _, record, _ = manifold.read()
+    spectrum, _, record, _ = manifold.read()
     asked = question.posed()
 
     from geomem.boundaries.critical import critical_size as compute
     from geomem.core.provenance import document_of, provenance
+    from geomem.laws.law import law_of
     from geomem.schedules.clock import clock_columns
 
+    source = law_of(law, spectrum)
     readings = {} if schedule is None else clock_columns(schedule, variances)
     rows = []
-    for index in range(law.num_blocks) if block is None else [block]:
+    for index in range(source.num_blocks) if block is None else [block]:
         sizes = compute(
-            law,
+            source,
             index,
             noise_variance=variances,
             criterion=asked.criterion,
@@ -57,7 +62,7 @@ def critical_size(
             probe=asked.probe,
         )
         rows += [
-            block_row(law, index)
+            block_row(source, index)
             | {"noise_variance": t}
             | {name: reading(name, values[place]) for name, values in readings.items()}
             | {
@@ -69,9 +74,9 @@ def critical_size(
         ]
     inputs = (
         record
-        | law.record()
+        | source.record()
         | asked.record()
-        | {"block": block, "noise_variance": list(variances), "seed": output.seed}
+        | {"law": law, "block": block, "noise_variance": list(variances), "seed": output.seed}
         | ({} if schedule is None else schedule.record)
     )
     document = {"rows": rows, "provenance": document_of(provenance(inputs))}

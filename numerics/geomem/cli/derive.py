@@ -6,6 +6,7 @@ from typing import Literal
 from geomem.cli.options import Whole
 from geomem.cli.tables import json_text, write
 from geomem.core.status import InputError
+from geomem.files.writing import check_output
 
 
 def derive(
@@ -33,7 +34,6 @@ def derive(
     seed
         Accepted by every command; nothing is drawn here.
     """
-    from geomem.files.writing import check_output
     from geomem_theory import CHAPTERS, notation
 
     book = (notation.CHAPTER, *CHAPTERS)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 from cyclopts import Parameter, Token
 
 from geomem.core.status import InputError
+from geomem.files.writing import check_output
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,10 +33,10 @@ _DEFAULT_SPECTRUM = ((1.0, 0.09, 1e-4), (2, 5, 23))
 _DEFAULT_SIZE = 1000.0
 
 
-class GivenLaw(NamedTuple):
-    """What a command is given: a law, a data-set size, what the provenance says of them, and the data if there are."""
+class GivenManifold(NamedTuple):
+    """What a command is given: spectrum, data-set size, what the provenance says of them, and the data if there are."""
 
-    law: "Manifold"
+    manifold: "Manifold"
     num_samples: float
     record: dict[str, object]
     data: "np.ndarray | None"
@@ -44,7 +45,7 @@ class GivenLaw(NamedTuple):
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class ManifoldInput:
-    """The data's law: a covariance spectrum, or a data set whose spectrum is taken."""
+    """A covariance spectrum, or a data set whose spectrum is taken."""
 
     variances: Annotated[tuple[float, ...] | None, Several] = None
     """Local variances s_b, one per block [default: 1 0.09 1e-4]."""
@@ -61,8 +62,8 @@ class ManifoldInput:
     num_samples: float | None = None
     """Data-set size N [default: that of the data, else 1000]."""
 
-    def read(self) -> GivenLaw:
-        """The law and what belongs to it; data are read once, here.
+    def read(self) -> GivenManifold:
+        """The spectrum and what belongs to it; data are read once, here.
 
         Raises:
             InputError: for words that do not go together, or as `load_data` and `Manifold`.
@@ -73,7 +74,7 @@ class ManifoldInput:
             raise InputError(f"--num-samples is {size:g}; it must be finite and at least 2")
         return found._replace(num_samples=size, record=found.record | {"num_samples": size})
 
-    def _of_data(self, source: str) -> GivenLaw:
+    def _of_data(self, source: str) -> GivenManifold:
         if self.variances is not None or self.multiplicities is not None:
             raise InputError("give either --data or --variances with --multiplicities, not both")
         from geomem.core.provenance import digest
@@ -81,11 +82,11 @@ class ManifoldInput:
         from geomem.laws.manifold import Manifold
 
         data = load_data(source)
-        law = Manifold.from_data(data, num_blocks=self.num_blocks)
+        manifold = Manifold.from_data(data, num_blocks=self.num_blocks)
         record = {"data": source, "num_blocks": self.num_blocks, "data_sha256": digest(data)}
-        return GivenLaw(law, float(len(data)), record, data)
+        return GivenManifold(manifold, float(len(data)), record, data)
 
-    def _of_spectrum(self) -> GivenLaw:
+    def _of_spectrum(self) -> GivenManifold:
         if self.num_blocks is not None:
             raise InputError("--num-blocks groups the spectrum of --data; a spectrum that is given has its blocks")
         if self.variances is None and self.multiplicities is not None:
@@ -95,7 +96,7 @@ class ManifoldInput:
         variances, multiplicities = _DEFAULT_SPECTRUM
         if self.variances is not None:
             variances, multiplicities = self.variances, self.multiplicities or (1,) * len(self.variances)
-        return GivenLaw(Manifold(list(variances), list(multiplicities)), _DEFAULT_SIZE, {}, None)
+        return GivenManifold(Manifold(list(variances), list(multiplicities)), _DEFAULT_SIZE, {}, None)
 
 
 @Parameter(name="*")
@@ -169,8 +170,6 @@ class OutputOptions:
         Raises:
             InputError: if they cannot be written.
         """
-        from geomem.files.writing import check_output
-
         check_output(self.out, names)
         return self.out
 

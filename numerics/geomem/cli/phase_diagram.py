@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from geomem.cli.options import ClockInput, ManifoldInput, OutputOptions, QuestionInput, Whole
 from geomem.cli.tables import block_row, print_rows, time_row, write
 from geomem.core.status import InputError
+from geomem.files.writing import netcdf_writer
 
 if TYPE_CHECKING:
     import numpy as np
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 def phase_diagram(
     *,
     manifold: ManifoldInput = ManifoldInput(),
+    law: str = "manifold",
     question: QuestionInput = QuestionInput(),
     block: Whole = 0,
     sizes: tuple[float, float, float] = (10.0, 1e9, 60.0),
@@ -27,13 +29,15 @@ def phase_diagram(
 
     Parameters
     ----------
+    law
+        Law of the data with this spectrum: manifold.
     block
         Block whose variance is swept in the map.
     sizes
         Smallest and largest data-set size of the diagram, and how many.
     """
     folder = output.folder("phase_diagram.nc", "phase_diagram.png", "phase_diagram.pdf")
-    law, num_samples, record, _ = manifold.read()
+    spectrum, num_samples, record, _ = manifold.read()
     asked, log_sizes = question.posed(), _log_sizes(sizes)
     schedule = clock.read()
 
@@ -43,24 +47,26 @@ def phase_diagram(
     from geomem.core.provenance import extended
     from geomem.figures.diagram import phase_diagram_figure
     from geomem.figures.style import figure_writers
-    from geomem.files.writing import netcdf_writer
+    from geomem.laws.law import law_of
     from geomem.schedules.clock import on_schedule
+
+    source = law_of(law, spectrum)
 
     # N itself is solved along with the diagram's sizes and taken out again.
     solved = compute(
-        law,
+        source,
         log_num_samples=np.append(log_sizes, math.log(num_samples)),
-        local_variance=_swept_variances(np.asarray(law.variances), 60 if asked.level.cheap else 12),
+        local_variance=_swept_variances(np.asarray(source.variances), 60 if asked.level.cheap else 12),
         block=block,
         criterion=asked.criterion,
         theory=asked.level,
         probe=asked.probe,
     )
-    solved.attrs["provenance"] = extended(solved.attrs["provenance"], record | {"seed": output.seed})
+    solved.attrs["provenance"] = extended(solved.attrs["provenance"], record | {"law": law, "seed": output.seed})
     if schedule is not None:
         solved = on_schedule(solved, schedule)
     diagram, at_size = solved.isel(num_samples=slice(None, -1)), solved.isel(num_samples=-1)
-    rows = [block_row(law, index) | time_row(at_size.isel(block=index)) for index in range(law.num_blocks)]
+    rows = [block_row(source, index) | time_row(at_size.isel(block=index)) for index in range(source.num_blocks)]
     name = folder / "phase_diagram"
     write({name.with_suffix(".nc"): netcdf_writer(diagram)} | figure_writers(phase_diagram_figure(diagram), name))
     print_rows(rows, f"{asked.title}, N = {num_samples:.6g}{clock.title}", output.json)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from geomem.cli.options import ClockInput, ManifoldInput, OutputOptions, Whole, check_seed
 from geomem.cli.tables import block_row, json_text, print_table, readings, time_row, write
 from geomem.core.status import InputError
-from geomem.files.writing import or_none
+from geomem.files.writing import netcdf_writer, or_none
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,7 +61,6 @@ def spectrum(
     from geomem.empirical.spectrum import check_protocol
     from geomem.figures.spectrum import spectrum_figure
     from geomem.figures.style import figure_writers
-    from geomem.files.writing import netcdf_writer
     from geomem.schedules.clock import on_schedule
     from geomem.studies.spectrum import spectrum_study
 

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from geomem.core.status import Status
-from geomem.files.writing import or_none
+from geomem.files.writing import or_none, output_folder, write_whole
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from geomem.laws.manifold import Manifold
+    from geomem.laws.law import Law
     from geomem.schedules.clock import Clock
 
 # What stands above the columns of a table, where it is not the name of the value.
@@ -61,8 +61,6 @@ def write(writers: Mapping[Path, Callable[[Path], object]]) -> None:
 
     A run with the same inputs writes the same bytes: what held others is of another run.
     """
-    from geomem.files.writing import output_folder, write_whole
-
     output_folder(next(iter(writers)).parent)
     before = {path: path.read_bytes() for path in writers if path.is_file()}
     write_whole(writers)
@@ -76,7 +74,7 @@ def json_writer(document: object) -> Callable[[Path], object]:
     return lambda file: file.write_text(json.dumps(document, indent=1) + "\n")
 
 
-def block_row(law: "Manifold", index: int) -> dict[str, object]:
+def block_row(law: "Law", index: int) -> dict[str, object]:
     """Which block it is, the beginning of its row."""
     law.indicator(index)  # names the blocks there are, if this is none of them
     return {

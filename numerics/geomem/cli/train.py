@@ -2,6 +2,7 @@
 
 from geomem.cli.options import ClockInput, OutputOptions
 from geomem.cli.tables import json_text, print_table, with_readings, write
+from geomem.files.writing import netcdf_writer
 
 
 def train(*, config: str, clock: ClockInput = ClockInput(), output: OutputOptions = OutputOptions()) -> None:
@@ -20,7 +21,6 @@ def train(*, config: str, clock: ClockInput = ClockInput(), output: OutputOption
 
     from geomem.figures.networks import FIGURES, study_figures
     from geomem.figures.style import figure_writers
-    from geomem.files.writing import netcdf_writer
     from geomem.networks.experiment import read_experiment
     from geomem.networks.fates import loss_rows, memorization_rows
     from geomem.networks.sweep import train_study

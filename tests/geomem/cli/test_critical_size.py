@@ -76,6 +76,7 @@ def test_critical_size_at_times_of_a_schedule(capsys, tmp_path):
         (["--time", 5], "--time is on the clock of a --schedule"),
         (["--time", 5, "--noise-variance", 1, "--schedule", "ou"], "not both"),
         (["--schedule", "ou"], "give either --noise-variance or --time"),
+        (["--noise-variance", 1, "--law", "nonsense"], "there is no law 'nonsense'"),
         ([], "noise-variance"),
         (["--noise-variance"], "--noise-variance needs at least one value"),
         (["--noise-variance", -1], "--noise-variance is -1"),

@@ -142,6 +142,7 @@ def test_a_schedule_without_steps(capsys, tmp_path):
         (["--sizes", 10, 100, 1], "--sizes 10 100 1"),
         (["--sizes", 10, 100, "inf"], "--sizes 10 100 inf"),
         (["--no-such-flag"], "no-such-flag"),
+        (["--law", "nonsense"], "there is no law 'nonsense'; choose one of manifold"),
         (["--schedule", "edm"], "there is no schedule 'edm'; choose one of ve, sigma, ou"),
         (["--schedule", "absent.json"], "there is no schedule file 'absent.json'"),
     ],
