@@ -45,8 +45,8 @@ from geomem import (
     load_data,
     trajectory_times,
 )
-from geomem.boundaries.trajectories import collapse_log_sizes
 from geomem.figures.style import COLUMN_WIDTH, DASHES, STYLE, UNITS, save_figure, shades
+from geomem.levels.rem import collapse_log_sizes
 from geomem.schedules.clock import schedule_of
 
 here = Path(__file__).parent if "__file__" in globals() else Path()

@@ -18,7 +18,7 @@ from scipy.optimize import brentq, elementwise
 
 from geomem import Manifold, Probe, Status
 from geomem.boundaries.explicit import search_window, solve_times
-from geomem.levels.criteria import find_criterion, setting
+from geomem.levels.question import question
 from geomem_theory.derivation import merge_sums
 from geomem_theory.evaluation import unroll
 from geomem_theory.probe import PROBES, critical_log_size_probed
@@ -61,12 +61,12 @@ def over_blocks():
 
 @jax.jit
 def million(variances):
-    rule = find_criterion("rem", "condensation", False)
+    asked = question("condensation", "rem", Probe.along())
 
     def row(variance):
         manifold = Manifold(jnp.stack([variance, *map(jnp.asarray, SPECTRUM[1:])]), jnp.asarray(MULTIPLICITIES))
-        at = setting(manifold, manifold.indicator(0), Probe.along())
-        return solve_times(rule, at, jnp.asarray(LOG_SIZES), *search_window(manifold, None))
+        at = asked.setting(manifold, 0)
+        return solve_times(asked, at, jnp.asarray(LOG_SIZES), *search_window(at, None))
 
     return jax.lax.map(row, variances)
 

@@ -9,7 +9,7 @@ from jaxtyping import Array
 from geomem.boundaries.trajectories import checked_log_sizes
 from geomem.core.arguments import Numbers, listed_noise_variances, positive_noise_variances
 from geomem.core.provenance import provenance
-from geomem.core.results import SQUARED, described, entropy_curve, size_of, with_status
+from geomem.core.results import data_set_curve, described, noise_axis, size_of, with_status
 from geomem.core.status import InputError
 from geomem.laws.classes import ClassProducts, over_probes
 from geomem.laws.law import Law
@@ -38,11 +38,10 @@ def expected_collapse_probability(
     times = listed_noise_variances(noise_variance)
     law.require("classes", "theory 'finite_n'")
     values = planted_averages(law, times, float(np.asarray(log_size))).participation
-    size = size_of(float(np.asarray(log_size)))
-    curve = entropy_curve(times, values.mean(axis=1), scramble_error(values), size, float(law.dimension), law.record())
-    curve["value"].attrs = described("probability of a common nearest sample", "1")
-    curve["error"].attrs = described("standard error", "1")
-    return with_status(curve).assign_attrs(observable="collapse-probability")
+    about = size_of(float(np.asarray(log_size))), float(law.dimension), law.record()
+    text = "probability of a common nearest sample"
+    curve = data_set_curve("collapse-probability", text, times, values.mean(axis=1), scramble_error(values), *about)
+    return with_status(curve)
 
 
 def cloning_curve(law: Law, *, noise_variance: Numbers) -> xr.Dataset:
@@ -67,14 +66,9 @@ def cloning_curve(law: Law, *, noise_variance: Numbers) -> xr.Dataset:
 
         return jax.lax.map(at, times)
 
+    value = np.asarray(curve(law.class_products(), jnp.asarray(times)))
     return xr.Dataset(
-        {
-            "value": (
-                "noise_variance",
-                np.asarray(curve(law.class_products(), jnp.asarray(times))),
-                described("same class", "1"),
-            )
-        },
-        {"noise_variance": ("noise_variance", times, described("noise variance", SQUARED))},
+        {"value": ("noise_variance", value, described("same class", "1"))},
+        noise_axis(times),
         {"observable": "cloning", "provenance": provenance(law.record())},
     )

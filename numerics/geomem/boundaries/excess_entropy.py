@@ -5,7 +5,7 @@ import xarray as xr
 
 from geomem.boundaries.trajectories import checked_log_sizes
 from geomem.core.arguments import Numbers, listed_noise_variances
-from geomem.core.results import entropy_curve, size_of, with_status
+from geomem.core.results import data_set_curve, size_of, with_status
 from geomem.core.status import InputError
 from geomem.laws.law import Law
 from geomem.levels.question import Level, level_of
@@ -45,4 +45,5 @@ def expected_excess_entropy(
     times = listed_noise_variances(noise_variance)
     size = float(np.asarray(log_size))
     value, error = level_of(theory).excess_entropy(law, times, size)
-    return with_status(entropy_curve(times, value, error, size_of(size), float(law.dimension), law.record()))
+    about = size_of(size), float(law.dimension), law.record()
+    return with_status(data_set_curve("excess-entropy", "excess entropy", times, value, error, *about))

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Self, TypeGuard
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeGuard, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -42,6 +42,9 @@ class Classes(NamedTuple):
 
 
 Score = Callable[..., Float[Array, "points dims"]]
+
+
+_LawType = TypeVar("_LawType", bound="Law")
 
 
 class Law(ABC):
@@ -107,7 +110,7 @@ class Law(ABC):
             raise InputError(f"there is no block {block!r}: the manifold has blocks 0 to {self.num_blocks - 1}")
         return jnp.asarray(np.eye(self.num_blocks)[block])
 
-    def with_variances(self, variances: Float[Array, "... blocks"]) -> Self:
+    def with_variances(self: _LawType, variances: Float[Array, "... blocks"]) -> _LawType:
         """The same law with other variances, one row per lane if there are several; not validated."""
         lanes = jnp.broadcast_to(self.multiplicities, variances.shape)
         return replace(self, variances=variances, multiplicities=lanes)  # ty: ignore[invalid-argument-type]

@@ -110,9 +110,14 @@ class Probe:
         given = [bool(number) for number in self._numbers]
         return next(kind for kind, probe in PROBES.items() if [bool(term) for term in probe[1:]] == given)
 
+    @property
+    def amplitude(self) -> float:
+        """What it was made with, in units of sqrt(t); 1 where there is none."""
+        return float(max(self.along_v, self.spread)) or 1.0
+
     def record(self) -> dict[str, object]:
         """What the provenance of a result says of the probe."""
-        return {"kind": self.kind, "amplitude": float(max(self.along_v, self.spread)) or 1.0}
+        return {"kind": self.kind, "amplitude": self.amplitude}
 
     def coordinate(self, noise_variance: Array, probed_variance: Array, multiplicities: Array) -> Float[Array, ""]:
         """Squared coordinate along the probed direction."""

@@ -21,7 +21,6 @@ from geomem import (
     gibbs,
     trajectory_times,
 )
-from geomem.boundaries.trajectories import _sizes
 from geomem.laws.random_manifold import resolvent_at
 from geomem_theory.evaluation import evaluate
 from geomem_theory.symbols import alpha, block_root, bulk_value, column_ratio, rho_v, s_v, t
@@ -78,10 +77,10 @@ def test_spectral_sums_are_those_of_drawn_matrices():
     law = RandomManifold(variances, weights, ratio)
     for time in (0.01, 0.3, 10.0):
         number, slope = resolvent_at(law, jnp.array(time))
-        found = [number, slope, *_sizes(law, jnp.array(time))]
+        found = [number, slope, *law.typical_sizes(jnp.array(time))]
         drawn = []
         for spectrum in spectra:
-            *sums, shrunk = _sizes(Manifold(spectrum, np.ones(dims)), jnp.array(time))
+            *sums, shrunk = Manifold(spectrum, np.ones(dims)).typical_sizes(jnp.array(time))
             means = np.mean(1 / (time + spectrum)), -np.mean(1 / (time + spectrum) ** 2)
             drawn.append([*means, *(float(one) / dims for one in sums), float(shrunk)])
         z = (np.mean(drawn, axis=0) - np.array(found)) / (np.std(drawn, axis=0, ddof=1) / np.sqrt(16))
@@ -100,7 +99,7 @@ def test_one_block_in_closed_form_is_that_of_the_resolvent(latent_ratio, noise_v
     number, _ = resolvent_at(law, time)
     closed = 1 - evaluate(root.right, values) / (4 * values[column_ratio])
     assert float(noise_variance * number) == pytest.approx(float(closed), rel=1e-12)
-    assert float(_sizes(law, time).collapse) == pytest.approx(float(latent_ratio / 2 * explicit), rel=1e-12)
+    assert float(law.typical_sizes(time).collapse) == pytest.approx(float(latent_ratio / 2 * explicit), rel=1e-12)
     low, high = law.bulk_edges()
     density = sp.lambdify(
         bulk_value, geomem_theory.equation("one_bulk_density").right.subs({alpha: latent_ratio, s_v: variance})

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from geomem import InputError, Manifold, Probe, Status, critical_time, critical_times_of_data, local_spectrum
+from geomem.boundaries.implicit import spectrum_slopes
 from geomem.boundaries.uncertainty import _corrected, _grouped, _resample, _spectra, _whitened
-from geomem.levels.criteria import find_criterion, setting
-from geomem.levels.finite_n import spectrum_slopes as _slopes
+from geomem.levels.question import question
 
 KEY = jax.random.key(0)
 REM = {"criterion": "signal_to_noise", "theory": "rem"}
@@ -148,9 +148,8 @@ def test_finite_n_takes_resamples_linear_in_the_variances(default_manifold):
         law = default_manifold.with_variances(jnp.asarray(variances * np.exp(change)))
         return float(critical_time(law, 0, log_num_samples=size, **finite_n).log_value)
 
-    rule = find_criterion("finite_n", "signal_to_noise", normalized=False)
-    at = setting(default_manifold, default_manifold.indicator(0), Probe.along())
-    slopes = _slopes(rule, at, log_time(np.zeros(3)), size, np.arange(3))
+    asked = question(probe=Probe.along(), **finite_n)
+    slopes = spectrum_slopes(asked, asked.setting(default_manifold, 0), log_time(np.zeros(3)), size, np.arange(3))
     expected = [(log_time(change) - log_time(-change)) / 2e-3 for change in 1e-3 * np.eye(3)]
     np.testing.assert_allclose(slopes, expected, rtol=1e-4, atol=1e-8)
     found = critical_times_of_data(default_manifold.sample(KEY, 1000), num_blocks=3, key=KEY, **finite_n)

@@ -9,7 +9,7 @@ import pytest
 
 from geomem import InputError, Manifold, Probe, Status, quenched, theory_versus_simulation
 
-REFERENCE = Path(__file__).parent.parent / "data" / "finite_n_reference.json"
+REFERENCE = Path(__file__).parents[2] / "data" / "finite_n_reference.json"
 
 
 def test_ratios_and_participation_of_the_default_manifold(default_manifold):

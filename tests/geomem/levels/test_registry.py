@@ -15,7 +15,7 @@ from geomem.boundaries.diagram import phase_diagram
 from geomem.boundaries.explicit import solve_lanes
 from geomem.laws.manifold import Manifold
 from geomem.laws.probe import KINDS, Probe
-from geomem.levels.criteria import find_criterion, setting
+from geomem.levels.question import question
 from geomem.lowering import REGISTRY, LoweredEquation
 
 PLUMBING = {
@@ -51,12 +51,13 @@ def operations_outside_theory(jaxpr) -> set[str]:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("level", "criterion", "normalized"), COMBINATIONS)
 def test_arithmetic_of_a_criterion_is_lowered(level, criterion, normalized, kind):
-    rule = find_criterion(level, criterion, normalized)
     manifold = Manifold([1.0, 0.09], [2, 5], normalized)
 
     def everything(log_time, log_size):
-        at = setting(manifold, manifold.indicator(0), Probe(kind))
-        return rule.log_size(at, log_time), rule.balance(at, log_time, log_size), rule.valid(at, log_time, log_size)
+        asked = question(criterion, level, Probe.of_kind(kind))
+        at, rule = asked.setting(manifold, 0), asked.level
+        asked_at = (criterion, at, log_time)
+        return rule.log_size(*asked_at), rule.balance(*asked_at, log_size), rule.valid(*asked_at, log_size)
 
     found = operations_outside_theory(jax.make_jaxpr(everything)(jnp.array(0.1), jnp.array(7.0)).jaxpr)
     # The dot product picks the probed block's variance out of the spectrum.
@@ -94,9 +95,9 @@ def calls_of_theory(jaxpr) -> set[str]:
 def test_the_diagram_gets_its_equations_from_the_theory(default_manifold):
     """Inside the compiled solve of a diagram: probe, criterion, validity and opening times are calls of equations."""
     lanes = default_manifold.with_variances(default_manifold.variances[None, :])
-    rule = find_criterion("rem", "signal_to_noise", False)
-    jaxpr = jax.make_jaxpr(solve_lanes)(rule, lanes, jnp.eye(3)[:1], Probe.along(), jnp.array([7.0])).jaxpr
+    asked = question("signal_to_noise", "rem", Probe.along())
+    jaxpr = jax.make_jaxpr(solve_lanes)(asked, lanes, jnp.eye(3)[:1], jnp.array([7.0])).jaxpr
     assert calls_of_theory(jaxpr) == {
-        "along_coordinate", "along_rest", "entropy_probed", "log_signal_to_noise_probed", "opening_time",
+        "entropy_probed", "log_signal_to_noise_probed", "opening_time", "probe_coordinate", "probe_rest",
         "signal_to_noise_log_size_probed",
     }  # fmt: skip
