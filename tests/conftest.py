@@ -1,36 +1,74 @@
-"""For the whole suite: no silent rank or dtype promotion, and what is compiled is kept on disk, not in memory."""
+"""For the whole suite: quick compilation, kept between runs; workers; no silent rank or dtype promotion."""
 
 import os
+import time
+from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
+from xdist.plugin import pytest_xdist_auto_num_workers as number_of_cores
 
 import geomem
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 
+# Most of the suite's time is compiling, and what is compiled runs for milliseconds: compiled so, it takes a quarter
+# of the time to compile. Rounding differs in the last digits only.
+QUICK_FLAGS = (
+    "--xla_backend_optimization_level=0",
+    "--xla_cpu_use_fusion_emitters=false",
+    "--xla_cpu_parallel_codegen_split_count=1",
+)
+# What is compiled is found again under a key of JAX's: its version, these flags, the processor and the program.
+COMPILED = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "geomem-tests"
+DAYS_KEPT = 14
+MOST_WORKERS = 8  # every one of them imports and traces for itself
+
 
 def pytest_configure(config):
-    """What is compiled once is read by the other workers, by the notebooks' kernels and by later runs."""
-    if not hasattr(config, "cache") or config.getoption("benchmark_only"):  # switched off; compilation is timed
+    """How and where to compile, also for the processes that tests start; benchmarks time JAX as users have it."""
+    if config.getoption("benchmark_only"):
         return
-    compiled = str(config.cache.mkdir("compiled"))
-    os.environ |= {"JAX_COMPILATION_CACHE_DIR": compiled, "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
-    jax.config.update("jax_compilation_cache_dir", compiled)
+    flags = os.environ.get("XLA_FLAGS", "").split()
+    os.environ |= {
+        "XLA_FLAGS": " ".join([*(flag for flag in QUICK_FLAGS if flag not in flags), *flags]),
+        "JAX_COMPILATION_CACHE_DIR": str(COMPILED),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    }
+    jax.config.update("jax_compilation_cache_dir", str(COMPILED))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    if not hasattr(config, "workerinput"):
+        _forget_what_is_old()
+
+
+def _forget_what_is_old():
+    """Programs change, and what was compiled of their former selves is never read again."""
+    for file in COMPILED.glob("*"):
+        if file.stat().st_mtime < time.time() - DAYS_KEPT * 24 * 3600:
+            file.unlink()
+
+
+def pytest_xdist_auto_num_workers(config):
+    """A worker per core, but none to wait for where one file is asked for, and none beside what is timed."""
+    named = {argument.partition("::")[0] for argument in config.args}
+    files = len(named) if all(Path(name).is_file() for name in named) else MOST_WORKERS
+    workers = min(files, number_of_cores(config), MOST_WORKERS)
+    return 0 if config.getoption("benchmark_only") or workers == 1 else workers
 
 
 @pytest.fixture(autouse=True, scope="module")
 def _forget_compiled():
-    """Every compiled function holds memory maps, of which Linux grants a process 65530; past them JAX crashes."""
+    """Every compiled function holds memory maps, of which Linux grants a process so many; past them JAX crashes."""
     yield
-    jax.clear_caches()
+    limit = Path("/proc/sys/vm/max_map_count")
+    if limit.exists() and Path("/proc/self/maps").read_bytes().count(b"\n") > int(limit.read_text()) / 2:
+        jax.clear_caches()
 
 
 @pytest.fixture
-def default_manifold() -> geomem.Manifold:
+def default_manifold() -> "geomem.Manifold":
     return geomem.Manifold([1.0, 0.09, 1e-4], [2, 5, 23])
 
 
