@@ -10,6 +10,9 @@ import pytest
 import geomem
 from geomem import Manifold, critical_time
 from geomem.cli.app import app
+from geomem.laws import law
+from geomem.levels import question
+from geomem.levels.question import criteria_names, level_names
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -50,12 +53,35 @@ def _table(head: str) -> list[list[str]]:
 
 def test_what_it_tells_to_call_is_there():
     called = [name for row in _table("you have") for cell in row for name in re.findall(r"`([A-Za-z_][\w.]*)", cell)]
-    public = [name for name in called if name not in ("geomem", "noise_variance", "time", "scheduler_config.json")]
+    public = [name for name in called if name not in ("geomem", "noise_variance", "time")]
     assert len(public) > 30
     for name in public:
         owner, _, attribute = name.partition(".")
         assert owner in dir(geomem), name
         assert not attribute or hasattr(getattr(geomem, owner), attribute), name
+
+
+def test_tables_of_levels_and_criteria_have_them_all():
+    assert {row[0].strip("`") for row in _table("level")} == set(level_names())
+    assert {row[0].strip("`") for row in _table("criterion")} == set(criteria_names())
+
+
+def test_where_new_things_go_is_there():
+    developing = README.split("## Developing")[1]
+    rooms = ROOT / "numerics" / "geomem"
+    named = re.findall(r"`((?:\w+/)+(?:\w+\.py)?)`", developing)
+    assert len(named) > 5
+    for path in named:
+        assert (rooms / path).exists(), path
+    for module, name in (
+        (question, "Explicit"),
+        (question, "Implicit"),
+        (question, "register"),
+        (law, "Law"),
+        (law, "LAWS"),
+    ):
+        assert f"`{name}`" in developing
+        assert hasattr(module, name)
 
 
 COMMANDS = "\n".join(re.findall(r"```sh\n(.*?)```", README, re.DOTALL))
