@@ -7,6 +7,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array, Float, Int, Int8
 
+from geomem.core.observables import OBSERVABLES
 from geomem.core.provenance import provenance
 from geomem.core.status import Status
 
@@ -80,23 +81,31 @@ def size_of(log_size: float) -> float:
         return float(np.exp(log_size))
 
 
-def entropy_curve(
-    times: np.ndarray,
-    value: np.ndarray,
-    error: np.ndarray,
+def noise_axis(times: np.ndarray) -> dict[str, object]:
+    """The coordinate of results over noise variances."""
+    return {"noise_variance": ("noise_variance", times, described("noise variance", SQUARED))}
+
+
+def data_set_curve(
+    observable: str,
+    long_name: str,
+    times: Float[np.ndarray, " times"],
+    value: Float[np.ndarray, " times"],
+    error: Float[np.ndarray, " times"],
     num_samples: float,
     dimension: float,
     record: dict[str, object],
 ) -> xr.Dataset:
-    unit = "nats per dimension"
+    """An observable of data sets of one size, measured or predicted, over noise variances, with its standard error."""
+    units = OBSERVABLES[observable].units
     return xr.Dataset(
         {
-            "value": ("noise_variance", value, described("excess entropy", unit)),
-            "error": ("noise_variance", error, described("standard error", unit)),
+            "value": ("noise_variance", value, described(long_name, units)),
+            "error": ("noise_variance", error, described("standard error", units)),
         },
-        {"noise_variance": ("noise_variance", times, described("noise variance", SQUARED))},
+        noise_axis(times),
         {
-            "observable": "excess-entropy",
+            "observable": observable,
             "num_samples": num_samples,
             "dimension": dimension,
             "provenance": provenance(record),
@@ -106,7 +115,6 @@ def entropy_curve(
 
 def spectrum_coordinates(times: np.ndarray, size: int | np.integer) -> dict[str, object]:
     """Coordinates of spectra at noise variances, in so many dimensions."""
-    return {
-        "noise_variance": ("noise_variance", times, described("noise variance", SQUARED)),
+    return noise_axis(times) | {
         "index": ("index", np.arange(size), described("place in the spectrum, largest first", "1")),
     }

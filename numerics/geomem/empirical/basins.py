@@ -16,7 +16,7 @@ from jaxtyping import Array, Bool, Float, Int
 from geomem.core.arguments import Numbers, check_data, float_array, listed_noise_variances, whole_number
 from geomem.core.crossing import level_crossing
 from geomem.core.provenance import digest, key_record, provenance
-from geomem.core.results import SQUARED, described
+from geomem.core.results import described, noise_axis
 from geomem.core.status import InputError
 from geomem.empirical.sampling import flow_step
 from geomem.empirical.scores import Averager
@@ -82,10 +82,8 @@ def measure_basin(
             "error": (over, error, described("binomial standard error of the fraction", "1")),
             **critical,
         },
-        {
-            "noise_variance": ("noise_variance", times, described("noise variance", SQUARED)),
-            "radius": ("radius", radii, described("squared distance in noise variances per dimension", "1")),
-        },
+        noise_axis(times)
+        | {"radius": ("radius", radii, described("squared distance in noise variances per dimension", "1"))},
         {"observable": "basin of attraction", "provenance": provenance(record)},
     )
 

@@ -11,12 +11,12 @@ from geomem.core.crossing import level_crossing
 from geomem.core.progress import bar
 from geomem.core.provenance import digest, key_record, provenance
 from geomem.core.resampling import INTERVAL, resampled
-from geomem.core.results import SQUARED, described, entropy_curve, status_attributes
+from geomem.core.results import SQUARED, data_set_curve, described, status_attributes
 from geomem.core.status import InputError, Status
 from geomem.empirical.gibbs import gibbs
 from geomem.lowering import lower
 
-excess = jnp.vectorize(lower("excess_entropy"))
+_excess = jnp.vectorize(lower("excess_entropy"))
 _BATCH = 512  # probes of one pass over the samples
 # The search for the collapse: noise variances in units of the mean variance, then finer ones where it is.
 _RANGE, _COARSE, _FINE, _FEW = (1e-9, 1e4), 32, 11, 256
@@ -53,7 +53,9 @@ def excess_entropy(
     values = _own_excesses(rows, times, whole_number(num_probes, "num_probes", 2), key)
     error = values.std(axis=1, ddof=1) / np.sqrt(values.shape[1])
     record = {"data_sha256": digest(rows), "num_probes": values.shape[1], "key": key_record(key)}
-    return entropy_curve(times, values.mean(axis=1), error, float(len(rows)), float(rows.shape[1]), record)
+    num_samples, dimension = map(float, rows.shape)
+    mean = values.mean(axis=1)
+    return data_set_curve("excess-entropy", "excess entropy", times, mean, error, num_samples, dimension, record)
 
 
 def collapse_time(data: Numbers, *, key: Array, level: float = 0.05, num_probes: int = 1000) -> xr.Dataset:
@@ -121,6 +123,6 @@ def _own_excesses(
             chosen = rows[order[first : first + _BATCH]].astype(float)
             noise = np.asarray(jax.random.normal(jax.random.fold_in(of_noise, first), chosen.shape))
             log_partition = np.asarray(gibbs(chosen, rows, times, directions=noise).log_partition)
-            columns.append(np.asarray(excess(-0.5 * np.sum(noise**2, axis=1) - log_partition, float(rows.shape[1]))))
+            columns.append(np.asarray(_excess(-0.5 * np.sum(noise**2, axis=1) - log_partition, float(rows.shape[1]))))
             report(first + len(chosen))
     return np.concatenate(columns, axis=1)

@@ -1,9 +1,7 @@
-"""The empirical score of a data set: Gibbs averages over its samples, in one pass over them.
+"""The empirical score of a data set: Gibbs averages over its samples, in one pass over them, or two for a Jacobian.
 
-At probes x + sqrt(t) v the squared distance to a sample is affine in two inner products, so
-one matrix product serves every noise variance. Weights are summed relative to the nearest
-sample met so far: the pass streams, its memory is bounded by a chunk, and at t -> 0 it ends
-at the nearest sample. Equations: `geomem_theory`, chapter `empirical`.
+The pass streams: its memory is bounded by a chunk (see `streaming`), and at t -> 0 it ends at the nearest sample (see
+`sums`). Equations: `geomem_theory`, chapter `empirical`.
 """
 
 from collections.abc import Callable
@@ -18,7 +16,7 @@ from jaxtyping import Array, Float, Int
 
 from geomem.core.arguments import Numbers
 from geomem.core.status import InputError
-from geomem.empirical.streaming import Options, Samples, fold
+from geomem.empirical.streaming import PassOptions, Samples, fold_samples
 from geomem.empirical.sums import Given, Probes, Sums, add, covariance_tile, gibbs_sums, product_tile, spread_of
 from geomem.lowering import lower
 
@@ -73,7 +71,7 @@ def gibbs(
             noise variance that is not positive, or a file that is no table of real numbers.
     """
     given = Given.of(x, noise_variance, directions)
-    return _shaped_gibbs(given, gibbs_sums(given, data, 0, Options(chunk_size, checkpoint, mesh)))
+    return _shaped_gibbs(given, gibbs_sums(given, data, 0, PassOptions(chunk_size, checkpoint, mesh)))
 
 
 def denoiser(
@@ -91,7 +89,7 @@ def denoiser(
     Arguments and errors as for `gibbs`.
     """
     given = Given.of(x, noise_variance, directions)
-    sums = gibbs_sums(given, data, given.dims, Options(chunk_size, checkpoint, mesh))
+    sums = gibbs_sums(given, data, given.dims, PassOptions(chunk_size, checkpoint, mesh))
     return _mean(given.probes, sums).reshape(*given.shape, given.dims)
 
 
@@ -109,7 +107,7 @@ def score(
 
     Arguments and errors as for `gibbs`.
     """
-    return gibbs_and_score(x, data, noise_variance, directions, Options(chunk_size, checkpoint, mesh))[1]
+    return gibbs_and_score(x, data, noise_variance, directions, PassOptions(chunk_size, checkpoint, mesh))[1]
 
 
 def jacobian(
@@ -126,7 +124,7 @@ def jacobian(
     Takes two passes, the second over the samples relative to their Gibbs average, so that
     nothing cancels; `data` must be an array or a file. Arguments and errors as for `gibbs`.
     """
-    return gibbs_and_jacobian(x, data, noise_variance, Options(chunk_size, checkpoint, mesh))[1]
+    return gibbs_and_jacobian(x, data, noise_variance, PassOptions(chunk_size, checkpoint, mesh))[1]
 
 
 def jacobian_operator(
@@ -142,21 +140,21 @@ def jacobian_operator(
     v broadcasts to noise_variance.shape + probes + (dims,), the shape of the result. Every
     application is one pass over the samples. Arguments and errors as for `jacobian`.
     """
-    given, options = Given.of(x, noise_variance, None), Options(chunk_size, None, mesh)
+    given, options = Given.of(x, noise_variance, None), PassOptions(chunk_size, None, mesh)
     spread = spread_of(given, _first_pass(given, data, options))
 
     def apply(v: Numbers) -> Float[Array, "..."]:
         shape = (*given.shape, given.dims)
         vectors = jnp.broadcast_to(jnp.asarray(v, dtype=float), shape).reshape(*given.flat_shape, given.dims)
         zero = jnp.zeros_like(vectors)
-        products = fold(product_tile, add, (spread, vectors), zero, data, given.dims, given.tile, options)
+        products = fold_samples(product_tile, add, (spread, vectors), zero, data, given.dims, given.tile, options)
         return _jacobian(given.probes.times[:, None, None], products, vectors).reshape(shape)
 
     return apply
 
 
 def gibbs_and_score(
-    x: Numbers, data: Samples, noise_variance: Numbers, directions: Numbers | None, options: Options
+    x: Numbers, data: Samples, noise_variance: Numbers, directions: Numbers | None, options: PassOptions
 ) -> tuple[Gibbs, Float[Array, "..."]]:
     """`gibbs` and `score` in one pass."""
     given = Given.of(x, noise_variance, directions)
@@ -165,7 +163,7 @@ def gibbs_and_score(
 
 
 def gibbs_and_jacobian(
-    x: Numbers, data: Samples, noise_variance: Numbers, options: Options
+    x: Numbers, data: Samples, noise_variance: Numbers, options: PassOptions
 ) -> tuple[Gibbs, Float[Array, "..."]]:
     """`gibbs` and `jacobian` in two passes."""
     given = Given.of(x, noise_variance, None)
@@ -174,7 +172,9 @@ def gibbs_and_jacobian(
         # Of its own name: an interrupted second pass is not taken for a foreign first one.
         options = options._replace(checkpoint=Path(options.checkpoint).with_suffix(".second.npz"))
     zero = jnp.zeros((*given.flat_shape, given.dims, given.dims))
-    covariances = fold(covariance_tile, add, spread_of(given, sums), zero, data, given.dims, given.tile, options)
+    covariances = fold_samples(
+        covariance_tile, add, spread_of(given, sums), zero, data, given.dims, given.tile, options
+    )
     times = given.probes.times[:, None, None, None]
     matrices = _jacobian(times, covariances, jnp.eye(given.dims)[None, None])
     return _shaped_gibbs(given, sums), matrices.reshape(*given.shape, given.dims, given.dims)
@@ -203,7 +203,7 @@ def _score_of(probes: Probes, sums: Sums) -> Array:
     return _score(probes.times[:, None, None], sums.weighted / sums.total[:, :, None], points)
 
 
-def _first_pass(given: Given, data: Samples, options: Options) -> Sums:
+def _first_pass(given: Given, data: Samples, options: PassOptions) -> Sums:
     if not isinstance(data, (np.ndarray, jax.Array, list, tuple, str, Path)):
         raise InputError("a Jacobian takes two passes over the data; give an array or a .npy file, not chunks")
     return gibbs_sums(given, data, given.dims, options)

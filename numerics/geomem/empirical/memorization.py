@@ -17,7 +17,7 @@ from geomem.core.arguments import Numbers, check_data, check_points, float_array
 from geomem.core.crossing import level_crossing
 from geomem.core.progress import bar
 from geomem.core.provenance import digest, provenance
-from geomem.core.results import SQUARED, Transition, described
+from geomem.core.results import SQUARED, Transition, described, noise_axis
 from geomem.core.status import InputError, Status
 from geomem.empirical.scores import Averager, over_tiles
 
@@ -150,7 +150,7 @@ def score_distance(
             "value": ("noise_variance", squares.mean(axis=1), described("t |S - S_ref|^2 per dimension", "1")),
             "error": ("noise_variance", error, described("standard error over the points", "1")),
         },
-        {"noise_variance": ("noise_variance", times, described("noise variance", SQUARED))},
+        noise_axis(times),
         {"observable": "score distance", "provenance": provenance({"points_sha256": digest(places)})},
     )
 

@@ -18,7 +18,7 @@ from jaxtyping import Array, Float
 
 from geomem.core.arguments import Numbers, check_columns, check_data
 from geomem.empirical.gibbs import gibbs_and_score
-from geomem.empirical.streaming import Options, Samples
+from geomem.empirical.streaming import PassOptions, Samples
 from geomem.empirical.sums import TILE_WEIGHTS
 from geomem.files.checkpoint import checkpoint_path
 from geomem.laws.law import Law, is_law
@@ -26,9 +26,6 @@ from geomem.lowering import lower
 
 _relative_log_weight = jnp.vectorize(lower("relative_log_weight"))
 _empirical_score = jnp.vectorize(lower("empirical_score"))
-_population_score = jnp.vectorize(lower("population_score"))
-_generating_function = lower("generating_function")
-_over_classes = lower("mixture_posterior_mean")
 
 
 class Averager(NamedTuple):
@@ -134,8 +131,8 @@ class EmpiricalScore:
             checkpoint_path(self.checkpoint)
 
     @property
-    def options(self) -> Options:
-        return Options(self.chunk_size, self.checkpoint, self.mesh)
+    def options(self) -> PassOptions:
+        return PassOptions(self.chunk_size, self.checkpoint, self.mesh)
 
     def __call__(self, x: Numbers, noise_variance: Numbers) -> Float[Array, "..."]:
         return gibbs_and_score(x, self.data, noise_variance, None, self.options)[1]

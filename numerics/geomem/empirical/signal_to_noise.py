@@ -15,7 +15,7 @@ from geomem.core.arguments import Numbers, check_data, listed_noise_variances, w
 from geomem.core.progress import bar
 from geomem.core.provenance import digest, key_record, provenance
 from geomem.core.resampling import DATA_RESAMPLES
-from geomem.core.results import SQUARED, described
+from geomem.core.results import SQUARED, described, noise_axis
 from geomem.core.status import InputError
 from geomem.empirical.gibbs import score
 from geomem.laws.law import Law, is_law
@@ -106,8 +106,8 @@ def measure_resolved_dimension(
             "signal_to_noise": ((*over, "direction"), ratio, described("squared mean over variance of the score", "1")),
             "signal_to_noise_error": ((*over, "direction"), ratio_error, described("its standard error", "1")),
         },
-        {
-            "noise_variance": ("noise_variance", times, described("noise variance", SQUARED)),
+        noise_axis(times)
+        | {
             "num_samples": ("num_samples", sizes, described("number of training samples", "1")),
             "local_variance": ("direction", variances, described("local variance", SQUARED)),
         },

@@ -1,4 +1,4 @@
-"""Spectra of a score's Jacobian: measured at a point by several protocols, and predicted."""
+"""Spectra of a score's Jacobian, measured at a point by several protocols."""
 
 import jax
 import jax.numpy as jnp

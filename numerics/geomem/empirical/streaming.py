@@ -33,7 +33,7 @@ _CHUNK_BYTES = 1 << 25
 _SAVE_EVERY = 10.0  # seconds
 
 
-class Options(NamedTuple):
+class PassOptions(NamedTuple):
     """How a pass goes over the samples; what it computes does not depend on them."""
 
     chunk_size: int | None = None
@@ -41,7 +41,7 @@ class Options(NamedTuple):
     mesh: Mesh | None = None
 
 
-def fold(
+def fold_samples(
     step: Step,
     merge: Merge,
     context: object,
@@ -49,7 +49,7 @@ def fold(
     data: Samples,
     dims: int,
     tile: int,
-    options: Options,
+    options: PassOptions,
 ) -> State:
     """Fold `step` over all samples, starting from `zero`, which merges with any state without changing it.
 

@@ -14,7 +14,7 @@ from jaxtyping import Array, Float, Int
 
 from geomem.core.arguments import Numbers, positive_noise_variances
 from geomem.core.status import InputError
-from geomem.empirical.streaming import Options, Samples, fold
+from geomem.empirical.streaming import PassOptions, Samples, fold_samples
 from geomem.lowering import lower
 
 _distance_on_ray = jnp.vectorize(lower("distance_on_ray"))
@@ -91,11 +91,12 @@ def _points(values: Numbers, name: str) -> np.ndarray:
     return points
 
 
-def gibbs_sums(given: Given, data: Samples, moments: int, options: Options) -> Sums:
+def gibbs_sums(given: Given, data: Samples, moments: int, options: PassOptions) -> Sums:
+    """The sums over all samples; of the samples themselves as many coordinates as `moments` says: none or all."""
     shape = given.flat_shape
     nothing = jnp.zeros(shape)
     zero = Sums(jnp.full(shape, jnp.inf), jnp.full(shape, -1), nothing, nothing, jnp.zeros((*shape, moments)))
-    return fold(_sums_tile, _merge, given.probes, zero, data, given.dims, given.tile, options)
+    return fold_samples(_sums_tile, _merge, given.probes, zero, data, given.dims, given.tile, options)
 
 
 def _squared_distances(probes: Probes, y: Array, index: Array) -> Array:
@@ -169,7 +170,7 @@ def _merge(probes: Probes, one: Sums, other: Sums) -> Sums:
 
 
 class _Spread(NamedTuple):
-    """What a second pass needs of the first."""
+    """The Gibbs measure that a second pass takes averages of."""
 
     probes: Probes
     nearest: Float[Array, "levels probes"]
@@ -183,10 +184,12 @@ class _Spread(NamedTuple):
 
 
 def spread_of(given: Given, sums: Sums) -> _Spread:
+    """What a second pass needs of the first."""
     return _Spread(given.probes, sums.nearest, sums.total, sums.weighted / sums.total[:, :, None])
 
 
 def covariance_tile(spread: _Spread, total: Array, samples: Array, index: Array) -> Array:
+    """Covariances (levels, probes, dims, dims) under the Gibbs weights, those of a tile added."""
     y = samples - spread.probes.center[None, :]
     roots = jnp.sqrt(spread.weights(y, index))
 
@@ -200,6 +203,7 @@ def covariance_tile(spread: _Spread, total: Array, samples: Array, index: Array)
 
 
 def product_tile(context: tuple[_Spread, Array], total: Array, samples: Array, index: Array) -> Array:
+    """Covariances times vectors (levels, probes, dims), those of a tile added."""
     spread, vectors = context
     y = samples - spread.probes.center[None, :]
     along = jnp.einsum("nd,lpd->lpn", y, vectors) - jnp.sum(spread.mean * vectors, axis=2)[:, :, None]
@@ -208,4 +212,5 @@ def product_tile(context: tuple[_Spread, Array], total: Array, samples: Array, i
 
 
 def add(context: object, one: Array, other: Array) -> Array:
+    """The merge of states that are plain sums."""
     return one + other

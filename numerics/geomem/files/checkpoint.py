@@ -44,7 +44,8 @@ class Checkpoint(NamedTuple):
             InputError: if the file cannot be written; the one that is there is left alone.
         """
         fields = {f"leaf_{place}": leaf for place, leaf in enumerate(leaves)}
-        fields |= {"header": np.array(self._header), "step": np.array(step)} | histories
+        header = json.dumps(self.identity, sort_keys=True)
+        fields |= {"header": np.array(header), "step": np.array(step)} | histories
         buffer = io.BytesIO()
         np.savez(buffer, allow_pickle=False, **fields)
         write_whole({self.path: lambda file: file.write_bytes(buffer.getvalue())})
@@ -64,7 +65,7 @@ class Checkpoint(NamedTuple):
                 leaves = [saved[f"leaf_{place}"] for place in range(len(saved.files) - 2 - len(histories))]
         except (KeyError, *UNREADABLE) as error:
             raise self._damaged() from error
-        asked = json.loads(self._header)
+        asked = json.loads(json.dumps(self.identity))
         if found != asked:
             said = self.if_foreign.format(difference=first_difference(found, asked))
             raise InputError(f"the checkpoint {str(self.path)!r} {said}")
@@ -72,10 +73,6 @@ class Checkpoint(NamedTuple):
         if [(leaf.shape, leaf.dtype) for leaf in leaves] != like or len({len(one) for one in grown}) > 1:
             raise self._damaged()
         return step, leaves, grown
-
-    @property
-    def _header(self) -> str:
-        return json.dumps(self.identity, sort_keys=True)
 
     def _damaged(self) -> InputError:
         return InputError(f"the checkpoint {str(self.path)!r} is damaged; {self.if_damaged}")

@@ -15,14 +15,10 @@ import xarray as xr
 from geomem.core.status import InputError
 from geomem.files.data import UNREADABLE, opened_archive
 
-NUMBERS = ("time", "value", "error")
-COLUMNS = (*NUMBERS, "replicate")
-
-
-# Metadata that are text, also where a CSV file has a number in their place; and metadata that are counts.
+_NUMBERS = ("time", "value", "error")
+COLUMNS = (*_NUMBERS, "replicate")
+# Metadata that are text, also where a CSV file has a number in their place.
 TEXTS = ("observable", "schedule", "units")
-
-
 # Far more than any curve; what is larger is refused before it is in memory.
 _MOST_BYTES = 10**8
 
@@ -36,6 +32,11 @@ class Table(NamedTuple):
 
 
 def read_csv(file: Path) -> Table:
+    """The table of a .csv file: lines `# key: value`, a line of column names, and rows.
+
+    Raises:
+        InputError: by line, for what is none.
+    """
     try:
         lines = file.read_text(encoding="utf-8-sig").split("\n")
     except UNREADABLE as error:
@@ -59,8 +60,8 @@ def read_csv(file: Path) -> Table:
         if len(row) != len(names):
             raise InputError(f"line {number} has {len(row)} cells; the columns are {', '.join(names)}")
         for name, cell in zip(names, row, strict=True):
-            cells[name].append(_number(name, cell, number) if name in NUMBERS else cell)
-    columns = {name: np.array(column, float if name in NUMBERS else str) for name, column in cells.items()}
+            cells[name].append(_number(name, cell, number) if name in _NUMBERS else cell)
+    columns = {name: np.array(column, float if name in _NUMBERS else str) for name, column in cells.items()}
     return Table(columns, metadata, lambda row: f"line {filled[row]}")
 
 
@@ -93,6 +94,11 @@ def _number_or_text(text: str) -> float | int | str:
 
 
 def read_npz(file: Path) -> Table:
+    """The table of a .npz file: an array for each column, and metadata as arrays without dimensions.
+
+    Raises:
+        InputError: for arrays that make no table, or a file that cannot be read.
+    """
     try:
         with opened_archive(file) as archive:
             if isinstance(archive, np.ndarray):
@@ -109,6 +115,11 @@ def read_npz(file: Path) -> Table:
 
 
 def read_netcdf(file: Path) -> Table:
+    """The table of a NetCDF file: variables over time and maybe replicate, and metadata as attributes.
+
+    Raises:
+        InputError: for variables that make no table, or a file that cannot be read.
+    """
     try:
         with h5py.File(file) as variables:
             refuse_bytes(sum(one.nbytes for one in variables.values() if isinstance(one, h5py.Dataset)))
@@ -148,12 +159,12 @@ def _columns_of(columns: dict[str, np.ndarray], metadata: dict[str, object]) -> 
                 f"{name} has shape {column.shape} and time {columns['time'].shape}; they must be lists of one length"
             )
         # Text of HDF5 comes as objects.
-        if column.dtype.kind not in ("iuf" if name in NUMBERS else "iufUO"):
+        if column.dtype.kind not in ("iuf" if name in _NUMBERS else "iufUO"):
             raise InputError(
-                f"{name} is of type {column.dtype}; it must hold numbers{'' if name in NUMBERS else ' or text'}"
+                f"{name} is of type {column.dtype}; it must hold numbers{'' if name in _NUMBERS else ' or text'}"
             )
     with np.errstate(over="ignore"):  # of longer floats; they are infinite then
-        columns = {name: column.astype(float if name in NUMBERS else str) for name, column in columns.items()}
+        columns = {name: column.astype(float if name in _NUMBERS else str) for name, column in columns.items()}
     return Table(columns, {name: _metadatum(name, value) for name, value in metadata.items()}, lambda row: f"row {row}")
 
 
@@ -171,12 +182,17 @@ def _check_names(names: list[str]) -> None:
             raise InputError(f"there is an unknown column {shown(name)}; columns are {known}")
         if names.count(name) > 1:
             raise InputError(f"the column {name!r} is there twice")
-    for name in COLUMNS[:2] if "replicate" in names else NUMBERS:
+    for name in COLUMNS[:2] if "replicate" in names else _NUMBERS:
         if name not in names:
             raise InputError(f"there is no column {name!r}; columns are {known}, the last only of replicates")
 
 
 def refuse_bytes(count: int) -> None:
+    """Refuse a file of more bytes than any curve has.
+
+    Raises:
+        InputError: if it has more.
+    """
     if count > _MOST_BYTES:
         raise InputError(f"the file holds {count} bytes; a curve has at most {_MOST_BYTES}")
 

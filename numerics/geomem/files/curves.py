@@ -15,7 +15,7 @@ from geomem.files.curve_tables import TEXTS, Table, read_csv, read_netcdf, read_
 from geomem.schedules.clock import Clock, clock_of
 
 _UNITS = ("1", "nats", "nats per dimension")
-_COUNTS = ("num_samples", "dimension")
+_COUNTS = ("num_samples", "dimension")  # metadata that are positive numbers
 
 
 def load_curve(path: str | Path, *, said: Mapping[str, object] | None = None) -> xr.Dataset:

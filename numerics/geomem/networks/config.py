@@ -68,7 +68,7 @@ class UNet:
             )
 
 
-def _is_count(value: object, most: float = math.inf) -> bool:
+def _is_count(value: object, most: float | int = math.inf) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= most
 
 

@@ -41,7 +41,8 @@ def training_sets(data: Data, seeds: tuple[int, ...], num_blocks: int) -> Traini
         if data.embedding == "none":
             return TrainingSets(draws, held_out, law, np.eye(held_out.shape[1]), not data.normalized)
         return TrainingSets(draws, held_out, *_principal(held_out, num_blocks), False)
-    rows = data.images.reshape(len(data.images), -1).astype(float)
+    images = data.take_images()
+    rows = images.reshape(len(images), -1).astype(float)
     if largest + data.num_held_out > len(rows):
         raise InputError(
             f"{data.source} has {len(rows)} images; data.num_samples and num_held_out ask for "

@@ -72,12 +72,18 @@ class Data:
 
     @cached_property
     def images(self) -> Float32[np.ndarray, "samples height width channels"]:
-        """The images of the source, which are read once.
+        """The images of the source, read when they are first asked for.
 
         Raises:
             InputError: as `load_images`.
         """
         return load_images(self.source)
+
+    def take_images(self) -> Float32[np.ndarray, "samples height width channels"]:
+        """The images, which are kept no longer: they may be most of what memory holds, and the source may change."""
+        images = self.images
+        del vars(self)["images"]
+        return images
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -44,6 +44,8 @@ class PaddedSets(NamedTuple):
 
 @partial(jax.jit, static_argnums=(0, 1))
 def initial_states(config: TrainConfig, dims: int, keys: Array) -> TrainingState:
+    """Trainings that have made no step, one for each key."""
+
     def of_one(key: Array) -> TrainingState:
         network = initial_weights(config.network, dims, key)
         optimizer = _optimizer(config).init(jax.tree.leaves(network))
@@ -57,6 +59,7 @@ def _optimizer(config: TrainConfig) -> optax.GradientTransformation:
 
 
 def pad_sets(tables: list[np.ndarray]) -> PaddedSets:
+    """The data sets (samples, dims) with rows of zeros, which are never drawn."""
     longest = max(map(len, tables))
     samples = np.stack([np.pad(table, ((0, longest - len(table)), (0, 0))) for table in tables])
     return PaddedSets(jnp.asarray(samples), jnp.asarray([len(table) for table in tables]))

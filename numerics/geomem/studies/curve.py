@@ -12,7 +12,7 @@ from geomem.boundaries.phases import resolved_dimension
 from geomem.core.observables import OBSERVABLES
 from geomem.core.provenance import extended, provenance
 from geomem.core.resampling import DATA_RESAMPLES, HALF_INTERVAL, INTERVAL
-from geomem.core.results import SQUARED, described, status_attributes, with_status
+from geomem.core.results import SQUARED, described, noise_axis, status_attributes, with_status
 from geomem.core.status import InputError, Status
 from geomem.laws.law import Law
 from geomem.laws.probe import Probe
@@ -213,6 +213,6 @@ def _predicted(
 ) -> xr.Dataset:
     return xr.Dataset(
         {"value": ("noise_variance", value), "error": ("noise_variance", error)},
-        {"noise_variance": ("noise_variance", noise_variance, described("noise variance", SQUARED))},
+        noise_axis(noise_variance),
         {"provenance": provenance(record)},
     )

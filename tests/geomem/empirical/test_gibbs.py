@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geomem import InputError, Manifold, Probe, denoiser, gibbs, jacobian, jacobian_operator, quenched, score
-from geomem.empirical.streaming import Options, fold
+from geomem.empirical.streaming import PassOptions, fold_samples
 
 TIMES = np.array([1e-8, 1e-2, 1.0, 1e8])
 DATA = np.random.default_rng(1).normal(size=(60, 4))
@@ -245,10 +245,10 @@ def test_directions_and_chunks_that_do_not_fit():
 
 
 def test_a_fold_is_over_all_samples():
-    total = fold(
+    total = fold_samples(
         lambda _, state, samples, index: state + jnp.sum(jnp.where(index >= 0, samples[:, 0], 0.0)),
         lambda _, one, other: one + other,
-        (), jnp.zeros(()), DATA, 4, 8, Options(),
+        (), jnp.zeros(()), DATA, 4, 8, PassOptions(),
     )  # fmt: skip
     assert float(total) == pytest.approx(DATA[:, 0].sum())
 

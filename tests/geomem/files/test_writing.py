@@ -6,7 +6,7 @@ import pytest
 import xarray as xr
 
 from geomem import InputError
-from geomem.files.writing import check_output, netcdf_writer, output_folder, write_whole
+from geomem.files.writing import check_output, netcdf_writer, or_none, output_folder, write_whole
 
 
 def test_write(tmp_path):
@@ -82,3 +82,7 @@ def test_what_cannot_be_written_is_refused_and_nothing_is_made(tmp_path):
     with pytest.raises(InputError, match=r"a\.txt' cannot be written: it is a folder"):
         check_output(tmp_path, ["b.txt", "a.txt"])
     assert sorted(file.name for file in tmp_path.iterdir()) == ["a.txt", "file", "link"]
+
+
+def test_a_number_that_json_does_not_know_is_none():
+    assert [or_none(value) for value in (1.5, float("nan"), float("inf"))] == [1.5, None, None]

@@ -1,9 +1,12 @@
 """Experiments read from TOML: presets, every kind of mistake, and the training sets that they ask for."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from geomem import InputError, Manifold
+from geomem import InputError, Manifold, load_images
+from geomem.networks import experiment
 from geomem.networks.data_sets import training_sets
 from geomem.networks.experiment import PRESETS, Data, read_experiment
 
@@ -53,6 +56,15 @@ def test_a_unet_learns_its_shape_from_the_images(tmp_path):
     assert read_experiment(written(tmp_path, text)).training.network.image_shape == (8, 8, 1)
     with pytest.raises(InputError, match=r"no key 'image_shape' in \[network\]"):
         read_experiment(written(tmp_path, text.replace('"unet"', '"unet"\nimage_shape = [4, 4, 1]')))
+
+
+def test_images_are_read_once(tmp_path, monkeypatch):
+    reads = []
+    monkeypatch.setattr(experiment, "load_images", lambda source: reads.append(source) or load_images(source))
+    text = '[data]\nsource = "digits"\nnum_samples = [10]\n[network]\nkind = "unet"\n[training]\nnum_steps = 5\n'
+    asked = replace(read_experiment(written(tmp_path, text)), seeds=(7,))
+    assert training_sets(asked.data, asked.seeds, 4).of_seed[0].shape == (10, 64)
+    assert reads == ["digits"]
 
 
 @pytest.mark.parametrize("changed", [{"multiplicities": (2.0, 1e15, 1.0)}, {"num_samples": (4, 10**14)}])

@@ -153,15 +153,15 @@ def test_a_part_that_is_removed_is_made_again(study, tmp_path):
     xr.testing.assert_identical(train_study(TINY, copied, progress=False), found)
 
 
-def test_a_study_by_the_empirical_score(monkeypatch):
+def test_a_study_by_the_empirical_score():
     """It copies all, is as far from itself as nothing is, and collapses where the theory has it."""
     law, key = Manifold([1.0], [30]), jax.random.key(3)
     rows = np.asarray(law.sample(key, 300))
     wide = dataclasses.replace(TINY.training, sigma_max=10.0)
-    measures = dataclasses.replace(TINY.measures, num_generated=200, num_sampling_steps=100)
-    experiment = dataclasses.replace(TINY, training=wide, measures=measures)
+    more = dataclasses.replace(TINY.measures, num_generated=200, num_sampling_steps=100)
+    experiment = dataclasses.replace(TINY, training=wide, measures=more)
     sets = TrainingSets((rows,), rows, law, np.eye(30), True)
-    found = measures.flow_of(score_of(rows), score_of(rows), rows, sets, experiment, key)
+    found = measures.measure_flow(score_of(rows), score_of(rows), rows, sets, experiment, key)
     assert found.memorization_ratio == 1
     assert (found.distance_to_empirical == 0).all()
     assert (found.distance_to_population > 0.1).any()

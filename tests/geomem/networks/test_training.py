@@ -82,6 +82,7 @@ def test_only_own_rows_are_drawn():
 KILLED = """
 import sys, jax, numpy as np
 from geomem import MLP, TrainConfig, train
+from geomem.networks import training
 training._SAVE_EVERY = 0.0
 network = MLP(width=16, num_blocks=1, embedding=8, embedding_width=16)
 data = np.random.default_rng(0).normal(size=(40, 3))
