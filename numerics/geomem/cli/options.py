@@ -156,7 +156,7 @@ class OutputOptions:
     """Where results go."""
 
     out: Path = Path("results")
-    """Folder for the results."""
+    """Folder for the results; what it holds of another run is replaced, and named on stderr."""
 
     json: bool = False
     """Print the table as JSON, alone on stdout."""

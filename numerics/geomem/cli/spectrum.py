@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from geomem.cli.options import ClockInput, ManifoldInput, OutputOptions, Whole, check_seed
 from geomem.cli.tables import block_row, json_text, print_table, readings, time_row, write
 from geomem.core.status import InputError
-from geomem.files.writing import netcdf_writer, or_none
+from geomem.files.writing import netcdf_writer, or_none, output_folder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -75,6 +75,7 @@ def spectrum(
     check_protocol(protocol, num_replicates)
     schedule = clock.read()
     score = EmpiricalScore(samples, checkpoint=checkpoint, mesh=mesh)
+    output_folder(folder)  # the checkpoint may be in it
 
     with peers(), progress(leads):
         study = spectrum_study(

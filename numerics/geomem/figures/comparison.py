@@ -24,12 +24,12 @@ def comparison_figure(measured: xr.Dataset, predicted: xr.Dataset) -> Figure:
         figure = Figure(figsize=(COLUMN_WIDTH, 3.6), layout="constrained")
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=[2.2, 1])
         draw_curves(above, measured, predicted)
-        clock = above.get_xlabel()
+        times = above.get_xlabel()
         above.set_xlabel("")
         for style, column in zip(_styles(found.z), _columns(found.z), strict=True):
-            below.plot(column[_clock(found.z)], column, **style, linestyle="none", markersize=2.5)
+            below.plot(column[_time_axis(found.z)], column, **style, linestyle="none", markersize=2.5)
         below.axhspan(-2, 2, color="0.9")
-        below.set(xlabel=clock, ylabel="$z$")
+        below.set(xlabel=times, ylabel="$z$")
         handles, labels = above.get_legend_handles_labels()
         if handles:
             figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False, handlelength=1.6)
@@ -43,27 +43,27 @@ def draw_curves(axes: Axes, measured: xr.Dataset, predicted: xr.Dataset) -> None
     expected, _ = curve(predicted, "predicted")
     columns = _columns(value)
     few = len(columns) <= MOST_LINES
-    clock = _clock(value)
+    along = _time_axis(value)
     rows = zip(_styles(value), columns, _columns(error), _columns(expected), strict=True)
     for place, (style, points, errors, line) in enumerate(rows):
-        axes.plot(line[clock], line, color=style["color"], linestyle=DASHES[place] if few else "-", linewidth=1.0)
+        axes.plot(line[along], line, color=style["color"], linestyle=DASHES[place] if few else "-", linewidth=1.0)
         bars = None if np.isnan(errors).all() else errors.values
         label = _label(points, value) if few else None
         axes.errorbar(
-            points[clock], points, bars, **style, linestyle="none", markersize=2.5, elinewidth=0.7, label=label
+            points[along], points, bars, **style, linestyle="none", markersize=2.5, elinewidth=0.7, label=label
         )
     name = measured.attrs.get("observable", _name_of(value))
-    label = OBSERVABLES[name].axis if name in OBSERVABLES else name
-    axes.set(xscale="log", xlabel=_LABELS[clock], ylabel=label)
+    ylabel = OBSERVABLES[name].axis if name in OBSERVABLES else name
+    axes.set(xscale="log", xlabel=_LABELS[along], ylabel=ylabel)
 
 
-def _clock(value: xr.DataArray) -> str:
+def _time_axis(value: xr.DataArray) -> str:
     return next(name for name in TIMES if name in value.dims)
 
 
 def _columns(value: xr.DataArray) -> list[xr.DataArray]:
     """The curves over time, one for each value of the other dimensions."""
-    others = [dim for dim in value.dims if dim != _clock(value)]
+    others = [dim for dim in value.dims if dim != _time_axis(value)]
     places = product(*(range(value.sizes[dim]) for dim in others))
     return [value.isel(dict(zip(others, place, strict=True))) for place in places]
 
@@ -75,7 +75,7 @@ def _styles(value: xr.DataArray) -> list[dict[str, Any]]:
 
 
 def _label(column: xr.DataArray, value: xr.DataArray) -> str | None:
-    others = [str(dim) for dim in value.dims if dim != _clock(value)]
+    others = [str(dim) for dim in value.dims if dim != _time_axis(value)]
     return ", ".join(f"{_LABELS.get(dim, dim)} = {column[dim].item():g}" for dim in others) or None
 
 

@@ -31,7 +31,7 @@ MARKERS = "os^Dv<>p"
 UNITS = "data units$^2$"
 TIME_LABEL = f"noise variance $t$ [{UNITS}]"
 SIZE_LABEL = "data-set size $N$"
-_TICKS = 4  # of a sampler's clock
+_TICKS = 4  # of a sampler's clock, at most
 
 
 def save_figure(figure: Figure, path: Path) -> None:

@@ -63,6 +63,13 @@ def test_spectrum_of_a_file(capsys, tmp_path, rng):
         assert "step" not in found
 
 
+def test_a_checkpoint_may_be_in_the_new_output_folder(capsys, tmp_path):
+    arguments = ["spectrum", "--variances", 1, "--multiplicities", 2, "--num-samples", 20, "--noise-variances", 0.1, 1,
+                 2, "--out", tmp_path / "new"]  # fmt: skip
+    out, _ = run(capsys, *arguments, "--checkpoint", tmp_path / "new" / "sums.npz")
+    assert run(capsys, *arguments) == (out, "")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
