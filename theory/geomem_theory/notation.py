@@ -60,7 +60,6 @@ NOTATION: tuple[Notation, ...] = (
     Notation(sym.m(sym.lam), "mean of y along v under the law tilted by exp(-lambda E/t)", ""),
     Notation(sym.p(sym.lam), "variance of y along v under the tilted law", ""),
     Notation(sym.K_G(sym.lam), "K with two cumulants kept", ""),
-    Notation(sym.S_G(sym.lam), "entropy with two cumulants kept", "residual of `Transition`"),
     Notation(sym.mean_weight, "one direction's factor of the mean Boltzmann weight", ""),
     Notation(sym.log_N_c(sym.lam), "size at which the critical tilt is lambda", "`critical_size`"),
     Notation(sym.log_N_kept, "size above which a direction generalizes, R > 1", "`critical_size`"),

@@ -65,7 +65,6 @@ E_v = _function("E_v")
 K = _function("K")
 K_G = _function("K_G")
 S = _function("S")
-S_G = _function("S_G")
 m = _function("m")
 p = _function("p")
 
