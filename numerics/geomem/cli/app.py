@@ -20,7 +20,7 @@ app = App(
     name="geomem",
     version=lambda: version("geomem"),
     help="Phase diagrams of geometric memorization in diffusion models.",
-    default_parameter=Parameter(negative=()),
+    default_parameter=Parameter(negative=()),  # no --no-json
 )
 for command in (phase_diagram, critical_size, spectrum, compare, train, derive):
     app.command(command)

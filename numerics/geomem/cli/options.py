@@ -197,5 +197,10 @@ def read_probe(text: str) -> "Probe":
 
 
 def check_seed(seed: int) -> None:
+    """Refuse what is no seed of random draws.
+
+    Raises:
+        InputError: if it is none.
+    """
     if not 0 <= seed < 2**63:
         raise InputError(f"--seed is {seed}; it must be a whole number from 0 to 2^63 - 1")

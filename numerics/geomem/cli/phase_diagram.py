@@ -52,7 +52,7 @@ def phase_diagram(
 
     source = law_of(law, spectrum)
 
-    # N itself is solved along with the diagram's sizes and taken out again.
+    # N itself is solved along with the diagram's sizes and taken out again; every variance of the map has its price.
     solved = compute(
         source,
         log_num_samples=np.append(log_sizes, math.log(num_samples)),

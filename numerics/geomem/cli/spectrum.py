@@ -104,6 +104,7 @@ def spectrum(
 
 
 def _noise_variances(given: tuple[float, float, float] | None, variances: "np.ndarray") -> "np.ndarray":
+    """The noise variances that are asked for, or those about the variances of the data."""
     import numpy as np
 
     largest = variances.max() or 1.0

@@ -122,6 +122,7 @@ def reading(name: str, value: float) -> float | int | None:
 
 
 def json_text(document: object) -> str:
+    """The document as JSON on one line, for stdout."""
     return json.dumps(document, allow_nan=False)
 
 
@@ -133,6 +134,7 @@ def print_rows(rows: list[dict[str, object]], title: str, as_json: bool) -> None
 
 
 def print_table(rows: list[dict[str, object]], title: str, on_stderr: bool) -> None:
+    """The rows as a table under a title, on stdout or on stderr."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
