@@ -1,8 +1,7 @@
 """Basins of attraction as they are measured: which training points the probability flow of a data set ends at.
 
-Variance exploding, the flow is dx/dt = -score/2. Where the Gibbs average D of the samples stands still it is solved
-by x' = D + (x - D) sqrt(t'/t), so a few steps per e-fold of t follow it; extrapolating D from the step before makes
-them second-order.
+The flow is followed by the steps of `sampling`. Where the Gibbs average of the samples stands still they are exact,
+so that a few of them per e-fold of t follow it.
 """
 
 from functools import partial

@@ -99,8 +99,9 @@ def generate(
     if method not in METHODS:
         raise InputError(f"there is no method {method!r}; choose one of {', '.join(METHODS)}")
     sizes = {"num_samples": num_samples, "dims": dims, "batch_size": batch_size}
-    for name, size in (sizes if keep_every is None else sizes | {"keep_every": keep_every}).items():
-        whole_number(size, name, 1)
+    sizes = {name: whole_number(size, name, 1) for name, size in sizes.items()}
+    if keep_every is not None:
+        keep_every = whole_number(keep_every, "keep_every", 1)
     if isinstance(score, EmpiricalScore):
         raise InputError("an EmpiricalScore works on the host, not inside a sampler; use score_of(data)")
     starts = None if start is None else check_points(start, (num_samples, dims), "start")

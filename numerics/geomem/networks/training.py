@@ -30,14 +30,7 @@ from geomem.files.checkpoint import Checkpoint
 from geomem.files.writing import output_folder
 from geomem.networks.architectures import network_score
 from geomem.networks.config import TrainConfig, config_record
-from geomem.networks.steps import (
-    TrainingState,
-    advance,
-    held_out_loss,
-    initial_states,
-    pad_sets,
-    steps_of_a_block,
-)
+from geomem.networks.steps import TrainingState, advance, held_out_loss, initial_states, pad_sets, steps_of_a_block
 
 _ROW = 1000  # steps that one row of the history averages over
 _SAVE_EVERY = 30.0  # seconds
@@ -119,10 +112,8 @@ def train_group(
     Raises:
         InputError: as `train`, or if the numbers of data sets, keys or held-out sets differ.
     """
-    tables, others = (
-        _checked_sets(datasets, "data set"),
-        None if held_out is None else _checked_sets(held_out, "held-out set"),
-    )
+    tables = _checked_sets(datasets, "data set")
+    others = None if held_out is None else _checked_sets(held_out, "held-out set")
     keys = list(keys)
     _check_group(config, tables, others, keys, mesh := shared_mesh(mesh))
     identity = _identity(config, tables, others, keys)
