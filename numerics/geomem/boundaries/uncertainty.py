@@ -6,9 +6,10 @@ import xarray as xr
 from jaxtyping import Array, Float
 
 from geomem.boundaries.critical import solver_of
-from geomem.core.arguments import Numbers, as_log_sizes, check_data
+from geomem.core.arguments import Numbers, as_log_sizes, check_data, whole_number
 from geomem.core.progress import bar
 from geomem.core.provenance import digest, key_record, provenance
+from geomem.core.resampling import DATA_RESAMPLES, INTERVAL
 from geomem.core.results import SQUARED, described, status_attributes
 from geomem.core.status import InputError
 from geomem.laws.manifold import Manifold
@@ -16,7 +17,6 @@ from geomem.laws.probe import Probe
 from geomem.levels.question import Level, question
 
 _ITERATIONS = 10  # of the correction; thirty change no bias by more than 0.01 of a critical time, at N = 1.5 d
-_INTERVAL = (0.025, 0.975)
 _FEWEST = 40  # resamples that have quantiles as far out as these
 
 
@@ -29,7 +29,7 @@ def critical_times_of_data(
     criterion: str,
     theory: str | Level,
     probe: Probe = Probe.along(),
-    num_resamples: int = 200,
+    num_resamples: int = DATA_RESAMPLES,
     key: Array,
 ) -> xr.Dataset:
     """Critical times of the blocks of a data set's spectrum, and how well its samples determine them.
@@ -87,8 +87,7 @@ def critical_times_of_data(
         all digits: t = 13.33
     """
     rows = check_data(data)
-    if isinstance(num_resamples, bool) or num_resamples < _FEWEST:
-        raise InputError(f"num_resamples is {num_resamples}; it must be at least {_FEWEST}")
+    num_resamples = whole_number(num_resamples, "num_resamples", _FEWEST)
     asked = question(criterion, theory, probe)
     if num_samples is None and log_num_samples is None:
         num_samples = len(rows)
@@ -113,7 +112,7 @@ def critical_times_of_data(
     # The samples that make a spectrum fit it: in units of it their squares vary less, as residuals do.
     widening = np.sqrt(len(rows) / (len(rows) - len(measured)))
     deviations = widening * (resampled - resampled.mean(axis=0))
-    low, high = np.quantile(deviations, _INTERVAL, axis=0)
+    low, high = np.percentile(deviations, INTERVAL, axis=0)
     text = f"critical noise variance by {criterion}, level {asked.level.name}"
     times = {
         "critical_time": (np.exp(plug_in), text),
@@ -128,7 +127,7 @@ def critical_times_of_data(
     inputs = manifold.record() | {
         "data_sha256": digest(rows),
         "log_num_samples": log_sizes.tolist(),
-        "num_resamples": int(num_resamples),
+        "num_resamples": num_resamples,
         "key": key_record(key),
     }
     inputs |= asked.record()
