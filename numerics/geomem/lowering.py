@@ -94,7 +94,7 @@ class LoweredEquation:
         evaluate.__name__ = f"theory_{self.name}"
         return jax.jit(evaluate)
 
-    def __call__(self, *values: Array | np.ndarray | float | complex) -> Array:
+    def __call__(self, *values: Array | np.ndarray | np.number | float | complex) -> Array:
         if len(values) != len(self.arguments):
             raise TypeError(f"{self.name} takes {len(self.arguments)} arguments {self.arguments}, not {len(values)}")
         checked = [_checked(self.name, *pair) for pair in zip(self.arguments, values, strict=True)]
@@ -241,7 +241,7 @@ class _Evaluation:
         return jnp.power(base, self.value(exponent))
 
 
-def _checked(name: str, argument: Argument, value: Array | np.ndarray | float | complex) -> Array:
+def _checked(name: str, argument: Argument, value: Array | np.ndarray | np.number | float | complex) -> Array:
     array = jnp.asarray(value, dtype=float) if isinstance(value, (int, float)) else jnp.asarray(value)
     if array.dtype not in (jnp.float64, jnp.complex128):
         raise TypeError(f"{name}: {argument} must be float64 or complex128, not {array.dtype}")

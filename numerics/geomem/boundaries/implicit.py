@@ -51,8 +51,8 @@ def times(
     iterations = np.zeros(len(wanted), dtype=int)
     open_ = valid & (roots.status == Status.CONVERGED)
     while open_.any():
-        lanes_ = np.flatnonzero(open_)
-        residual[lanes_] = _balances(question, at)(np.exp(log_time[lanes_]), wanted[lanes_, None])[:, 0]
+        open_lanes = np.flatnonzero(open_)
+        residual[open_lanes] = _balances(question, at)(np.exp(log_time[open_lanes]), wanted[open_lanes, None])[:, 0]
         open_ &= (np.abs(residual) > _RESIDUAL) & (iterations < _NEWTON)
         log_time[open_] -= residual[open_] / roots.slope[open_]
         iterations[open_] += 1

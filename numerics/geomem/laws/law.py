@@ -67,8 +67,9 @@ class Law(ABC):
     def knows(self) -> frozenset[str]:
         """What it answers.
 
-        Of `generating_function`, `second_cumulant` and `energy`, which its settings give and levels need; `classes`
-        and `typical_sizes`; and `one_gaussian`: that it is one Gaussian with its blocks along the axes.
+        Of `generating_function`, `second_cumulant` and `energy`, which its settings give and levels need; `classes`,
+        `class_products`, `typical_sizes` and `dominance_radius` of trajectories; and `one_gaussian`: that it is one
+        Gaussian with its blocks along the axes.
         """
         return frozenset({"generating_function"})
 

@@ -140,7 +140,7 @@ class GaussianMixture(Law):
 
     @property
     def knows(self) -> frozenset[str]:
-        return frozenset({"generating_function", "classes", "typical_sizes"})
+        return frozenset({"generating_function", "classes", "class_products", "typical_sizes"})
 
     @property
     def called(self) -> str:

@@ -45,10 +45,10 @@ class Probe:
     what is compiled for one probe serves all. Source: `geomem_theory`, chapter `probe`.
     """
 
-    along_v: float | np.floating | Float[Array, ""]
-    spread: float | np.floating | Float[Array, ""]
-    noise: float | np.floating | Float[Array, ""]
-    data: float | np.floating | Float[Array, ""]
+    along_v: float | np.floating | Float[Array | np.ndarray, ""]
+    spread: float | np.floating | Float[Array | np.ndarray, ""]
+    noise: float | np.floating | Float[Array | np.ndarray, ""]
+    data: float | np.floating | Float[Array | np.ndarray, ""]
 
     @classmethod
     def of_kind(cls, kind: str, amplitude: Numbers = 1.0) -> "Probe":
@@ -130,7 +130,7 @@ class Probe:
         return _rest(noise_variance, variances, multiplicities, indicator, *self._numbers[1:])
 
     @property
-    def _numbers(self) -> tuple[Array | np.floating | float, ...]:
+    def _numbers(self) -> tuple[Array | np.ndarray | np.floating | float, ...]:
         return self.along_v, self.spread, self.noise, self.data
 
 

@@ -103,6 +103,8 @@ def _prediction(observable: str, law: Source, noise_variance: np.ndarray, asked:
         times = _dense(noise_variance) if level_of(level).cheap else noise_variance
         return expected_excess_entropy(law, noise_variance=times, num_samples=size, theory=level)
     if observable == "cloning":
+        if "class_products" not in law.knows:
+            raise InputError("clones end in classes, and this law has none; give --law two-classes")
         return cloning_curve(law, noise_variance=_dense(noise_variance))
     if observable == "singular-values":
         law.require("one_gaussian", "the prediction of singular-values")
