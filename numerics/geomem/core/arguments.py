@@ -112,13 +112,32 @@ def check_data(data: Numbers) -> Float[np.ndarray, "samples dims"]:
     Raises:
         InputError: if they are not a finite two-dimensional array of numbers with at least two rows.
     """
+    array = as_samples(data)
+    refuse_not_finite(array)
+    return array
+
+
+def as_samples(data: Numbers) -> Float[np.ndarray, "samples dims"]:
+    """The same, its numbers not looked at: for what sees by its result whether they are finite.
+
+    Raises:
+        InputError: if they are no table of numbers with at least two rows.
+    """
     array = as_table(data)
     if len(array) < 2:
         raise InputError(f"the data have {len(array)} row(s); a covariance needs at least two samples")
-    bad = np.concatenate([~np.isfinite(part).all(axis=1) for part in parts(array)]).nonzero()[0]
+    return array
+
+
+def refuse_not_finite(table: Float[np.ndarray, "samples dims"]) -> None:
+    """Name the first row that holds NaN or infinity.
+
+    Raises:
+        InputError: if there is one.
+    """
+    bad = np.concatenate([~np.isfinite(part).all(axis=1) for part in parts(table)]).nonzero()[0]
     if len(bad):
         raise InputError(f"row {bad[0]} of the data holds NaN or infinity; remove or impute such rows ({len(bad)})")
-    return array
 
 
 def check_points(values: Numbers, shape: tuple[int | None, int | None], name: str) -> Float[np.ndarray, "points dims"]:

@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float
 
-from geomem.core.arguments import Numbers, check_data, parts
+from geomem.core.arguments import Numbers, as_samples, parts, refuse_not_finite
 from geomem.core.status import InputError
 
 
@@ -15,7 +15,7 @@ def covariance_spectrum(
     Raises:
         InputError: as there.
     """
-    rows = check_data(data)
+    rows = as_samples(data)
     if num_blocks is not None and num_blocks < 1:
         raise InputError(f"num_blocks is {num_blocks}; it must be at least 1")
     num_samples, ambient_dim = rows.shape
@@ -26,6 +26,8 @@ def covariance_spectrum(
         for part in parts(rows):
             triangle = np.linalg.qr(np.concatenate([triangle, (part - mean) / np.sqrt(num_samples)]), mode="r")
     finite = np.isfinite(triangle).all()
+    if not finite:
+        refuse_not_finite(rows)
     singular = np.linalg.svd(triangle, compute_uv=False) if finite else np.array([np.inf])
     if not singular.max(initial=0.0) < np.sqrt(np.finfo(float).max):
         raise InputError("the data are too large for their variances to be finite; rescale them")
