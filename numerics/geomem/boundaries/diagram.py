@@ -5,7 +5,7 @@ import numpy as np
 import xarray as xr
 
 from geomem.boundaries.critical import solver_of
-from geomem.core.arguments import Numbers, as_log_sizes, float_array
+from geomem.core.arguments import Numbers, float_array, listed_sizes
 from geomem.core.provenance import provenance
 from geomem.core.results import SQUARED, described, status_attributes
 from geomem.core.status import InputError
@@ -53,16 +53,10 @@ def phase_diagram(
     """
     asked = question(criterion, theory, probe)
     asked.check(manifold)
-    log_sizes = np.atleast_1d(np.asarray(as_log_sizes(num_samples, log_num_samples)))
-    if num_samples is not None:
-        sizes = np.atleast_1d(np.asarray(num_samples, dtype=float))
-    else:
-        with np.errstate(over="ignore"):  # ln N is there for sizes that overflow
-            sizes = np.exp(log_sizes)
+    sizes, log_sizes = listed_sizes(num_samples, log_num_samples)
     swept_values = np.atleast_1d(np.asarray(float_array(local_variance, "local_variance"), dtype=float))
-    for name, values in (("data-set sizes", log_sizes), ("local variances", swept_values)):
-        if values.ndim != 1 or len(values) == 0:
-            raise InputError(f"the {name} have shape {values.shape}; they must be a non-empty list")
+    if swept_values.ndim != 1 or len(swept_values) == 0:
+        raise InputError(f"the local variances have shape {swept_values.shape}; they must be a non-empty list")
     if not (np.isfinite(swept_values) & (swept_values >= 0)).all():
         raise InputError("the local variances must be finite and not negative")
 

@@ -6,7 +6,7 @@ import xarray as xr
 from jaxtyping import Array, Float
 
 from geomem.boundaries.critical import solver_of
-from geomem.core.arguments import Numbers, as_log_sizes, check_data, whole_number
+from geomem.core.arguments import Numbers, check_data, listed_sizes, whole_number
 from geomem.core.progress import bar
 from geomem.core.provenance import digest, key_record, provenance
 from geomem.core.resampling import DATA_RESAMPLES, INTERVAL
@@ -91,9 +91,7 @@ def critical_times_of_data(
     asked = question(criterion, theory, probe)
     if num_samples is None and log_num_samples is None:
         num_samples = len(rows)
-    log_sizes = np.atleast_1d(np.asarray(as_log_sizes(num_samples, log_num_samples), dtype=float))
-    if log_sizes.ndim != 1:
-        raise InputError(f"the data-set sizes have shape {log_sizes.shape}; they must be a list")
+    sizes, log_sizes = listed_sizes(num_samples, log_num_samples)
     manifold = Manifold.from_data(rows, num_blocks=num_blocks)
     measured, whitened = _whitened(rows, manifold)
 
@@ -122,8 +120,6 @@ def critical_times_of_data(
         "upper": (np.exp(center - low), "upper end of the 95 % interval of the critical time"),
     }
     over = ("block", "num_samples")
-    with np.errstate(over="ignore"):  # ln N is there for sizes that overflow
-        sizes = np.exp(log_sizes) if num_samples is None else np.atleast_1d(np.asarray(num_samples, dtype=float))
     inputs = manifold.record() | {
         "data_sha256": digest(rows),
         "log_num_samples": log_sizes.tolist(),

@@ -42,6 +42,22 @@ def as_log_sizes(
     raise InputError("give the data-set size as exactly one of num_samples and log_num_samples")
 
 
+def listed_sizes(
+    num_samples: Numbers | None, log_num_samples: Numbers | None
+) -> tuple[Float[np.ndarray, " sizes"], Float[np.ndarray, " sizes"]]:
+    """N, infinite where it overflows, and ln N, of a list of sizes or a single one.
+
+    Raises:
+        InputError: as `as_log_sizes`, and if they are no list.
+    """
+    log_sizes = np.atleast_1d(np.asarray(as_log_sizes(num_samples, log_num_samples), dtype=float))
+    if log_sizes.ndim != 1:
+        raise InputError(f"the data-set sizes have shape {log_sizes.shape}; they must be a list")
+    with np.errstate(over="ignore"):  # ln N is there for sizes that overflow
+        sizes = np.exp(log_sizes) if num_samples is None else np.atleast_1d(np.asarray(num_samples, dtype=float))
+    return sizes, log_sizes
+
+
 def as_noise_variances(values: Numbers) -> Float[Array | np.ndarray, "..."]:
     """Noise variances as float64.
 
