@@ -1,6 +1,7 @@
 """The rooms stand in a line: a room imports only rooms above it, and no two modules import each other."""
 
 import ast
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -31,80 +32,84 @@ LONGER = {
 }
 
 
-def _modules() -> dict[str, Path]:
-    roots = (ROOT / "theory", ROOT / "numerics")
+@cache
+def modules() -> dict[str, Path]:
     found = {}
-    for root in roots:
+    for root in (ROOT / "theory", ROOT / "numerics"):
         for path in sorted(root.rglob("*.py")):
             parts = path.relative_to(root).with_suffix("").parts
             found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
     return found
 
 
-MODULES = _modules()
-TREES = {name: ast.parse(path.read_text()) for name, path in MODULES.items()}
+@cache
+def tree(name: str) -> ast.Module:
+    return ast.parse(modules()[name].read_text())
 
 
-def _imported(name: str) -> set[str]:
-    """Modules of ours that this one imports anywhere: at the top, in a function, or for the type checker alone."""
-    package = name if MODULES[name].stem == "__init__" else name.rpartition(".")[0]
+@cache
+def imported(name: str) -> set[str]:
+    """Dotted names that a module imports anywhere: at the top, in a function, or for the type checker alone."""
+    package = name if modules()[name].stem == "__init__" else name.rpartition(".")[0]
     found = set()
-    for node in ast.walk(TREES[name]):
+    for node in ast.walk(tree(name)):
         if isinstance(node, ast.Import):
-            found |= {_module(alias.name) for alias in node.names}
+            found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             above = package.split(".")[: len(package.split(".")) + 1 - node.level] if node.level else []
             start = ".".join([*above, *([node.module] if node.module else [])])
-            found |= {_module(f"{start}.{alias.name}") for alias in node.names}
+            found |= {f"{start}.{alias.name}" for alias in node.names}
+    return found
+
+
+@cache
+def ours(name: str) -> set[str]:
+    """The modules of ours among what a module imports: the longest beginning of each name that is one."""
+    found = set()
+    for dotted in imported(name):
+        while dotted and dotted not in modules():
+            dotted = dotted.rpartition(".")[0]
+        found.add(dotted)
     return found - {""}
 
 
-def _module(dotted: str) -> str:
-    """The longest beginning of a dotted name that is a module of ours; empty for others' names."""
-    while dotted and dotted not in MODULES:
-        dotted = dotted.rpartition(".")[0]
-    return dotted
-
-
-IMPORTED = {name: _imported(name) for name in MODULES}
-
-
-def _room(name: str) -> str:
+def room(name: str) -> str:
     return name.split(".")[1]
 
 
+def inside() -> list[str]:
+    """Every module of the package except its door, which names them all for users."""
+    return [name for name in modules() if name.startswith("geomem.")]
+
+
 def test_every_module_is_in_a_room():
-    assert {_room(name) for name in MODULES if name.startswith("geomem.")} == set(ROOMS)
+    assert {room(name) for name in inside()} == set(ROOMS)
 
 
 def test_a_room_imports_only_rooms_above_it():
     wrong = [
         f"{name} imports {other}"
-        for name in MODULES
-        if name.startswith("geomem.")
-        for other in IMPORTED[name]
-        if other.startswith("geomem.") and ROOMS.index(_room(other)) > ROOMS.index(_room(name))
+        for name in inside()
+        for other in ours(name)
+        if other.startswith("geomem.") and ROOMS.index(room(other)) > ROOMS.index(room(name))
     ]
     assert not wrong
 
 
 def test_nothing_inside_goes_through_the_door():
-    """The package's own names are for users; inside they would be circles that only show when they are used."""
-    assert not [name for name in MODULES if name.startswith("geomem.") and "geomem" in IMPORTED[name]]
+    """There every name is found when it is used: circles through it would not show."""
+    assert not [name for name in inside() if "geomem" in ours(name)]
 
 
 def test_the_theory_stands_alone():
-    for name in MODULES:
+    for name in modules():
         if name.partition(".")[0] == "geomem_theory":
-            nodes = list(ast.walk(TREES[name]))
-            others = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
-            others |= {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
-            assert not {other.partition(".")[0] for other in others} & {"geomem", "jax", "jaxlib", "jaxtyping"}, name
+            packages = {dotted.partition(".")[0] for dotted in imported(name)}
+            assert not packages & {"geomem", "jax", "jaxlib", "jaxtyping"}, name
 
 
 def test_no_module_imports_itself_by_way_of_others():
-    # The door names every module; that nothing goes through it is tested above.
-    graph = {name: others - {name} for name, others in IMPORTED.items() if name != "geomem"}
+    graph = {name: ours(name) - {name} for name in modules() if name != "geomem"}
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
@@ -112,10 +117,10 @@ def test_no_module_imports_itself_by_way_of_others():
 
 
 def test_no_file_is_long():
-    lines = {name: len(path.read_text().splitlines()) for name, path in MODULES.items()}
+    lines = {name: len(path.read_text().splitlines()) for name, path in modules().items()}
     assert {name for name, count in lines.items() if count > MOST_LINES} == LONGER
 
 
 def test_every_module_says_what_it_is_for():
-    first = {name: (ast.get_docstring(tree) or "").partition("\n")[0] for name, tree in TREES.items()}
+    first = {name: (ast.get_docstring(tree(name)) or "").partition("\n")[0] for name in modules()}
     assert not [name for name, line in first.items() if not (line.endswith(".") and len(line.split()) > 2)]
