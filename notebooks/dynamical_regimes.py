@@ -55,7 +55,7 @@ figures.mkdir(exist_ok=True)
 plt.rcParams.update(STYLE)
 small = "GEOMEM_SMALL" in os.environ  # coarse grids, for a test
 key = jax.random.key(0)
-measurements = Path(geomem.__file__).parent.parent / "tests" / "data" / "dynamical_regimes"
+measurements = Path(geomem.__file__).parents[2] / "tests" / "data" / "dynamical_regimes"
 ou = schedule_of("ou")
 CLOCK = r"Ornstein-Uhlenbeck time $\tau$ [1]"
 POINTS = {"linestyle": "none", "markersize": 3, "elinewidth": 0.7, "markeredgewidth": 0.6}

@@ -44,7 +44,6 @@ from geomem import (
 from geomem.figures.comparison import draw_curves
 from geomem.figures.spectrum import draw_ordered
 from geomem.figures.style import COLUMN_WIDTH, STYLE, save_figure
-from geomem_theory.symbols import s_v, t, x_v
 
 here = Path(__file__).parent if "__file__" in globals() else Path()
 figures = Path(os.environ.get("GEOMEM_FIGURES", here / "figures"))
@@ -249,7 +248,7 @@ print("t:", times.round(1))
 for name, square, variance in zip(names, squares, noise, strict=True):
     print(f"{name}, N = {size}:", (opens & (square > variance)).sum(axis=1))
 print("finite_n:", found["digits"][1].value.sel(num_samples=size).interp(noise_variance=times).values.round(1))
-population = jnp.vectorize(lower("population_score", (t, s_v, x_v)))
+population = jnp.vectorize(lower("population_score"))
 variances, place = singular[:8] ** 2 / len(digits), 4
 ratios = signals[1, place, :8] / population(times[place], variances, np.sqrt(times[place]))
 print(f"signal over that of a Gaussian, t = {times[place]:.1f}, widest directions:", np.round(ratios, 2))

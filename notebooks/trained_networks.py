@@ -43,7 +43,7 @@ here = Path(__file__).parent if "__file__" in globals() else Path()
 figures = Path(os.environ.get("GEOMEM_FIGURES", here / "figures"))
 figures.mkdir(exist_ok=True)
 plt.rcParams.update(STYLE)
-results = Path(geomem.__file__).parent.parent / "notebooks" / "data"
+results = Path(geomem.__file__).parents[2] / "notebooks" / "data"
 
 
 def table(rows):
