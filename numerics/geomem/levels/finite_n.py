@@ -73,8 +73,13 @@ class FiniteN(Implicit):
         along = jax.tree.map(np.asarray, _energy_tangents(padded(at), padded(tangents), shaped))
         pairs = [(energy, Energy(*(leaf[place] for leaf in along))) for place, energy in enumerate(energies)]
         count, sizes = len(log_sizes), filled(log_sizes, SIZES)
-        rows = in_threads(lambda pair: _balances_with_slopes(*pair, sizes, criterion), pairs)
-        values, slopes = (np.stack([np.asarray(row[part]) for row in rows]) for part in range(2))
+
+        def kernel(pair: tuple[Energy, Energy]) -> tuple[np.ndarray, np.ndarray]:
+            # Waits for the values, so that threads share the processor's cores.
+            values, slopes = _balances_with_slopes(*pair, sizes, criterion)
+            return np.asarray(values), np.asarray(slopes)
+
+        values, slopes = map(np.stack, zip(*in_threads(kernel, pairs), strict=True))
         return values[:, :count], np.moveaxis(slopes, 0, 1)[:, :, :count]
 
     def excess_entropy(
