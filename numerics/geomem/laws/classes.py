@@ -11,7 +11,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 from scipy.special import ndtri
-from scipy.stats import qmc
 
 from geomem.lowering import lower
 
@@ -110,5 +109,7 @@ def _normal_nodes(count: int) -> tuple[np.ndarray, np.ndarray]:
         nodes = np.linspace(-_REACH, _REACH, _NODES)
         weights = np.exp(-(nodes**2) / 2)
         return nodes[:, None], weights / weights.sum()
+    from scipy.stats import qmc  # slow to import, and rarely needed
+
     points = qmc.Sobol(count, rng=0).random(_POINTS)
     return ndtri(points), np.full(_POINTS, 1 / _POINTS)

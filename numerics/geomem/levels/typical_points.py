@@ -14,7 +14,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 from scipy.special import gammaincinv, logsumexp, ndtri
-from scipy.stats import qmc
 
 from geomem.laws.law import Classes, Law
 from geomem.laws.mixture import in_few_coordinates
@@ -157,6 +156,8 @@ def _generating_functions(tilt: Array, time: Array, variances: Array, multiplici
 
 def _uniform(rng: np.random.Generator, dims: int, count: int) -> Float[np.ndarray, "count dims"]:
     """Quasi-random points inside the unit cube."""
+    from scipy.stats import qmc  # slow to import, and rarely needed
+
     return np.clip(qmc.Sobol(dims, rng=rng).random(count), 1e-12, 1 - 1e-12)
 
 
