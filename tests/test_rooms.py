@@ -124,3 +124,33 @@ def test_no_file_is_long():
 def test_every_module_says_what_it_is_for():
     first = {name: (ast.get_docstring(tree(name)) or "").partition("\n")[0] for name in modules()}
     assert not [name for name, line in first.items() if not (line.endswith(".") and len(line.split()) > 2)]
+
+
+def _words(node: ast.AST) -> set[str]:
+    return {one.id for one in ast.walk(node) if isinstance(one, ast.Name)}
+
+
+def test_only_laws_tell_laws_apart():
+    laws = {"GaussianMixture", "Law", "Manifold", "RandomManifold"}
+    asked = [
+        f"{name}:{node.lineno}"
+        for name in inside()
+        if room(name) != "laws"
+        for node in ast.walk(tree(name))
+        if isinstance(node, ast.Call) and _words(node.func) == {"isinstance"} and _words(node.args[1]) & laws
+    ]
+    assert not asked
+
+
+def test_only_levels_know_their_names():
+    """A comparison with the name of a level would be a second door to it."""
+    levels = {"finite_n", "gaussian_rem", "rem"}
+    compared = [
+        f"{name}:{node.lineno}"
+        for name in inside()
+        if room(name) != "levels"
+        for node in ast.walk(tree(name))
+        if isinstance(node, ast.Compare)
+        and levels & {one.value for one in ast.walk(node) if isinstance(one, ast.Constant)}
+    ]
+    assert not compared
