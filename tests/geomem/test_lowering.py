@@ -129,6 +129,11 @@ def points(draw) -> dict:
     values[symbols.reference_weight] = draw(st.floats(0.1, 1.0))
     values[symbols.mixture_mean] = draw(st.floats(4, 6))  # never the probe's coordinate
     values[symbols.tilt_variance] = draw(st.floats(0.01, 10.0))
+    for symbol in (symbols.along, symbols.spread):
+        values[symbol] = draw(st.floats(0.1, 10))
+    for symbol in (symbols.noise_share, symbols.data_share):
+        values[symbol] = draw(st.floats(0.01, 1.0))
+    values[symbols.K_value], values[symbols.K_slope] = -draw(st.floats(0.1, 30)), -draw(st.floats(0.1, 30))
     values[symbols.t_later] = time * draw(st.floats(0.01, 1.0))
     values[symbols.cosine_offset] = draw(st.floats(0.001, 0.1))
     return values
