@@ -193,6 +193,21 @@ gaussian_log_size_of_cumulant = Equation(
     ),
 )
 
+gaussian_entropy_of_cumulant = Equation(
+    name="gaussian_entropy_of_cumulant",
+    left=S(lam),
+    right=log_N - lam**2 * k_2 / (2 * t**2),
+    arguments=(log_N, lam, t, k_2),
+    meaning="The entropy with two cumulants kept, for any law, by its second cumulant.",
+    source=_LD,
+    steps=(
+        Step(
+            "Legendre transform of the two-cumulant form; the mean energy drops out.",
+            lambda: sp.expand(log_N + _G - lam * sp.diff(_G, lam)),
+        ),
+    ),
+)
+
 gaussian_critical_log_size = Equation(
     name="gaussian_critical_log_size",
     left=log_N_c(lam),
@@ -388,6 +403,7 @@ CHAPTER = Chapter(
         liquid_participation,
         critical_log_size_of_slope,
         gaussian_log_size_of_cumulant,
+        gaussian_entropy_of_cumulant,
         gaussian_critical_log_size,
         gaussian_critical_time,
         gaussian_critical_tilt,

@@ -45,10 +45,10 @@ class Probe:
     what is compiled for one probe serves all. Source: `geomem_theory`, chapter `probe`.
     """
 
-    along_v: float | np.floating | Float[Array | np.ndarray, ""]
-    spread: float | np.floating | Float[Array | np.ndarray, ""]
-    noise: float | np.floating | Float[Array | np.ndarray, ""]
-    data: float | np.floating | Float[Array | np.ndarray, ""]
+    along_v: float | np.floating | Float[Array | np.ndarray, "..."]
+    spread: float | np.floating | Float[Array | np.ndarray, "..."]
+    noise: float | np.floating | Float[Array | np.ndarray, "..."]
+    data: float | np.floating | Float[Array | np.ndarray, "..."]
 
     @classmethod
     def of_kind(cls, kind: str, amplitude: Numbers = 1.0) -> "Probe":

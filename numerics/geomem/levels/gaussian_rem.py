@@ -11,6 +11,7 @@ from geomem.levels.question import TILTS, Explicit, register
 from geomem.lowering import lower
 
 _log_size = lower("gaussian_log_size_of_cumulant")
+_entropy = lower("gaussian_entropy_of_cumulant")
 
 
 class GaussianREM(Explicit):
@@ -28,6 +29,11 @@ class GaussianREM(Explicit):
 
     def log_size(self, criterion: str, at: Setting, time: Float[Array, ""]) -> Float[Array, ""]:
         return _log_size(TILTS[criterion], time, at.second_cumulant(time))
+
+    def balance(
+        self, criterion: str, at: Setting, time: Float[Array, ""], log_size: Float[Array, ""]
+    ) -> Float[Array, ""]:
+        return _entropy(log_size, TILTS[criterion], time, at.second_cumulant(time))
 
 
 GAUSSIAN_REM = register(GaussianREM())
