@@ -8,6 +8,7 @@ it. A step is a sentence and a computation; computations that take SymPy long
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import sympy as sp
@@ -59,6 +60,10 @@ class Equation:
         Raises:
             DerivationError: if they differ. A derivation that ends in words is not compared.
         """
+        return self._performed
+
+    @cached_property
+    def _performed(self) -> tuple[PerformedStep, ...]:
         performed = tuple(PerformedStep(step.text, step.compute() if step.compute else None) for step in self.steps)
         last = performed[-1].result
         if isinstance(last, sp.Expr) and not equal(last, self.right):

@@ -5,6 +5,8 @@ import socket
 import subprocess
 import sys
 
+import pytest
+
 DEVICES = """
 import sys
 import jax, numpy as np
@@ -39,9 +41,8 @@ jax.distributed.initialize(sys.argv[2], num_processes=2, process_id=int(sys.argv
 
 
 def start(code, *arguments, devices):
-    environment = os.environ | {
-        "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}", "JAX_PLATFORMS": "cpu",
-    }  # fmt: skip
+    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={devices}"
+    environment = os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
     return subprocess.Popen(
         [sys.executable, "-c", code, *map(str, arguments)], env=environment, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, text=True,
@@ -70,6 +71,7 @@ def test_four_devices():
     assert finish_all([start(DEVICES, 4, devices=4)]) == ["equal\n"]
 
 
+@pytest.mark.slow  # two processes that compile for themselves and wait for each other
 def test_two_processes():
     address = free_address()
     for out in finish_all([start(PROCESS, 4, address, number, devices=2) for number in range(2)]):

@@ -129,25 +129,37 @@ def test_speciation_is_at_the_variance_between_classes_whatever_that_within(with
     assert found == pytest.approx(float(flat.largest_variance) - within, rel=1e-12, abs=1e-13)
 
 
-def test_speciation_of_oblique_classes_is_the_largest_variance_between_them():
+@pytest.fixture(scope="module")
+def times_of_three_classes():
+    return trajectory_times(three_classes(), num_samples=50.0)
+
+
+def test_speciation_of_oblique_classes_is_the_largest_variance_between_them(times_of_three_classes):
     law = three_classes()
     weights, centers = np.asarray(law.weights), np.asarray(law.centers)
     between = np.cov(centers.T, aweights=weights, bias=True)
-    found = float(trajectory_times(law, num_samples=10.0).speciation.value)
+    found = float(times_of_three_classes.speciation.value)
     assert found == pytest.approx(np.linalg.eigvalsh(between)[-1], rel=1e-12)
 
 
-def test_all_times_scale_with_the_data():
+def test_all_times_scale_with_the_data(times_of_three_classes):
     law, factor = three_classes(), 25.0
     scaled = GaussianMixture(law.weights, 5.0 * law.centers, Manifold([25.0, 2.5], [2, 4]))
-    for one, other in zip(*(trajectory_times(each, num_samples=50.0) for each in (law, scaled)), strict=True):
+    for one, other in zip(times_of_three_classes, trajectory_times(scaled, num_samples=50.0), strict=True):
         assert float(other.value / one.value) == pytest.approx(factor, rel=1e-9)
 
 
-@pytest.mark.parametrize("centers", [np.zeros((2, 4)), np.full((3, 4), 1e4 / 3)])
-def test_classes_at_one_place_do_not_speciate(centers):
+# Three of the shape of `three_classes`: the solver is compiled for it already.
+@pytest.mark.parametrize(
+    ("centers", "manifold"),
+    [
+        (np.zeros((2, 4)), Manifold([100.0], [4])),
+        (np.full((3, 6), 1e4 / 3), Manifold([100.0, 10.0], [2, 4])),
+    ],
+)
+def test_classes_at_one_place_do_not_speciate(centers, manifold):
     weights = [0.1, 0.9] if len(centers) == 2 else [0.1, 0.2, 0.7]
-    law = GaussianMixture(weights, centers, Manifold([100.0], [4]))
+    law = GaussianMixture(weights, centers, manifold)
     times = trajectory_times(law, num_samples=10.0)
     assert int(times.speciation.status) == Status.NO_TRANSITION
     assert np.isnan(float(times.speciation.value))

@@ -91,6 +91,7 @@ train(config, data, jax.random.key(7), directory=sys.argv[1], progress=False)
 """
 
 
+@pytest.mark.slow  # starts a process and kills it
 def test_killed_and_resumed_is_the_same_to_the_bit(tmp_path):
     process = subprocess.Popen([sys.executable, "-c", KILLED, str(tmp_path / "killed")], stderr=subprocess.PIPE)
     try:
@@ -221,6 +222,7 @@ print("equal")
 """
 
 
+@pytest.mark.slow  # starts a process that compiles the training for one device and for four
 def test_four_devices():
     assert finish_all([start(DEVICES, devices=4)]) == ["equal\n"]
 
