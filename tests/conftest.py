@@ -1,7 +1,6 @@
-"""For the whole suite: quick compilation, kept between runs; workers; no silent rank or dtype promotion."""
+"""For the whole suite: quick compilation, workers, no silent rank or dtype promotion."""
 
 import os
-import time
 from pathlib import Path
 
 import jax
@@ -21,33 +20,19 @@ QUICK_FLAGS = (
     "--xla_cpu_use_fusion_emitters=false",
     "--xla_cpu_parallel_codegen_split_count=1",
 )
-# What is compiled is found again under a key of JAX's: its version, these flags, the processor and the program.
-COMPILED = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "geomem-tests"
-DAYS_KEPT = 14
 MOST_WORKERS = 8  # every one of them imports and traces for itself
 
 
 def pytest_configure(config):
-    """How and where to compile, also for the processes that tests start; benchmarks time JAX as users have it."""
+    """How to compile, also for the processes that tests start; benchmarks time JAX as users have it.
+
+    What is compiled is not kept on disk: in a run that read all of it back from there, four tests got the numbers of
+    another program, which alone and compiled anew they never did (jaxlib 0.10.2).
+    """
     if config.getoption("benchmark_only"):
         return
     flags = os.environ.get("XLA_FLAGS", "").split()
-    os.environ |= {
-        "XLA_FLAGS": " ".join([*(flag for flag in QUICK_FLAGS if flag not in flags), *flags]),
-        "JAX_COMPILATION_CACHE_DIR": str(COMPILED),
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-    }
-    jax.config.update("jax_compilation_cache_dir", str(COMPILED))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-    if not hasattr(config, "workerinput"):
-        _forget_what_is_old()
-
-
-def _forget_what_is_old():
-    """Programs change, and what was compiled of their former selves is never read again."""
-    for file in COMPILED.glob("*"):
-        if file.stat().st_mtime < time.time() - DAYS_KEPT * 24 * 3600:
-            file.unlink()
+    os.environ["XLA_FLAGS"] = " ".join([*(flag for flag in QUICK_FLAGS if flag not in flags), *flags])
 
 
 def pytest_xdist_auto_num_workers(config):

@@ -78,6 +78,7 @@ def test_limits_of_the_expected_excess_entropy():
     assert float(late[1]) == pytest.approx(np.log(1000) / 16, rel=1e-5)
 
 
+@pytest.mark.slow  # exact averages take seconds for each noise variance
 def test_a_class_out_of_reach_is_out_of_reach_at_any_distance():
     law = Manifold([1.0, 1e-6], [4, 4])
     near, far = (
@@ -91,6 +92,7 @@ def test_a_class_out_of_reach_is_out_of_reach_at_any_distance():
     assert far.value > 0
 
 
+@pytest.mark.slow  # exact averages take seconds for each noise variance
 def test_many_dimensions_approach_the_asymptotic_formula():
     """At finite N it lies above, by less and less where ln N/d and the spectrum stay."""
     gaps = []
@@ -103,6 +105,7 @@ def test_many_dimensions_approach_the_asymptotic_formula():
     assert gaps[1] < 0.1 * gaps[0]
 
 
+@pytest.mark.slow  # compiles a solver for each of four laws
 def test_asymptotic_curve_vanishes_at_collapse_for_every_law():
     mixture = GaussianMixture.two_classes(9.0, LAW)
     for law, size in ((LAW, 5.0), (mixture, 5.0), (RandomManifold([1.0], [1.0], latent_ratio=0.5), 0.25)):
@@ -156,6 +159,7 @@ def test_random_manifolds_have_no_finite_n():
         expected_excess_entropy(law, noise_variance=1.0, log_num_samples=0.5, theory="finite_n")
 
 
+@pytest.mark.slow  # exact averages take seconds for each noise variance
 @pytest.mark.filterwarnings("error")
 def test_sizes_beyond_float64():
     """ln N = 1000 in 2000 dimensions: the asymptotic entropy as ever, the exact one zero or not converged."""

@@ -83,6 +83,7 @@ def test_clones_of_published_mixtures_agree():
         assert pinned["log_time_shift_lower"] < 0 < pinned["log_time_shift_upper"]
 
 
+@pytest.mark.slow  # the exact curve takes seconds for each of its points
 def test_a_curve_of_the_theory_agrees_and_a_shifted_one_is_found(capsys, tmp_path):
     law, rng = GaussianMixture.two_classes(9.0, Manifold([1.0], [10])), np.random.default_rng(1)
     times = np.geomspace(0.5, 100.0, 15)
@@ -241,6 +242,7 @@ def test_a_measured_law_says_nothing_beyond_its_times(tmp_path, capsys):
 REPLICATES = [f"{time},{0.5 + 0.4 / (1 + time) + 0.01 * seed},{seed}" for seed in range(6) for time in (0.3, 1, 3, 10)]
 
 
+@pytest.mark.slow  # the exact curve takes seconds for each of its points
 def test_the_seed_draws_the_replicates(capsys, tmp_path):
     metadata = "observable: cloning; schedule: ve"
     curve = write_curve(tmp_path / "curve.csv", metadata, REPLICATES, "time,value,replicate")
