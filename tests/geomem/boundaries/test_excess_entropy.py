@@ -70,6 +70,7 @@ def _participation(data: np.ndarray, key: jax.Array) -> np.ndarray:
     return np.asarray(gibbs(data, data, TIMES, directions=noise).participation).mean(axis=1)
 
 
+@pytest.mark.slow  # exact averages take seconds for each noise variance
 def test_limits_of_the_expected_excess_entropy():
     late = expected_excess_entropy(LAW, noise_variance=[1e-4, 1e6], num_samples=1000, theory="finite_n")
     assert (late.status == Status.CONVERGED).all()

@@ -29,6 +29,7 @@ def test_critical_times_of_the_default_manifold(default_manifold, block, times):
         assert abs(float(ratio) - 1) < 1e-8
 
 
+@pytest.mark.slow  # exact critical times of two blocks
 def test_higher_variance_is_lost_first_at_every_size(default_manifold):
     sizes = np.geomspace(10, 1e9, 9)
     wide, narrow = (critical_time(default_manifold, b, num_samples=sizes, **EXACT).value for b in (0, 1))

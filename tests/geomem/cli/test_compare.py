@@ -256,6 +256,7 @@ def test_the_seed_draws_the_replicates(capsys, tmp_path):
     assert other["provenance"]["inputs"]["seed"] == 1
 
 
+@pytest.mark.slow  # the exact curve takes seconds for each of its points
 def test_replicates_at_one_time_have_no_shift(capsys, tmp_path, recwarn):
     rows = [f"1,{value},{seed}" for seed, value in enumerate((0.5, 0.6, 0.7))]
     metadata = "observable: cloning; schedule: ve"

@@ -50,6 +50,7 @@ def test_a_manifold_has_the_dimension_that_finite_n_predicts(default_manifold):
     assert measured.identical(again)
 
 
+@pytest.mark.slow  # hundreds of data sets
 def test_subsets_of_gaussian_data_agree_with_the_law(default_manifold):
     """A rotated pool, away from the origin: the jackknife's error knows of the samples that permutations share."""
     pool = (

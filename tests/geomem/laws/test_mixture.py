@@ -105,6 +105,7 @@ def test_the_excess_has_no_slope_at_noised_points():
     assert abs(jax.grad(mean)(1.0)) < 1e-12
 
 
+@pytest.mark.slow  # compiles solvers for two mixtures and a manifold
 def test_trajectory_times_of_separated_and_merged_classes():
     separated = trajectory_times(GaussianMixture.two_classes(1e5, MANIFOLD), num_samples=[200, 2e4])
     merged = trajectory_times(GaussianMixture([0.4, 0.6], np.zeros((2, 10)), MANIFOLD), num_samples=[100, 1e4])

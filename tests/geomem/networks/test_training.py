@@ -31,6 +31,7 @@ def checkpoint(folder):
     return (folder / "training.npz").read_bytes()
 
 
+@pytest.mark.slow  # a training to its end
 def test_the_loss_reaches_the_least_possible(tmp_path):
     """Of unit variance, the noise is known up to a variance 1/(1 + t): on average over ln sigma, the least loss."""
     law = Manifold([1.0], [3])
@@ -50,6 +51,7 @@ def test_the_loss_reaches_the_least_possible(tmp_path):
     assert float(np.abs(spectrum.singular_value.mean("index")[:, 0] - expected).max()) < 0.1
 
 
+@pytest.mark.slow  # compiles trainings of one and of several
 def test_a_member_of_a_group_is_the_one_trained_alone(tmp_path):
     """Data sets of different sizes, the second padded."""
     sets, keys, asked = [rows(0), rows(1, 17)], [KEY, jax.random.key(3)], config(120)
@@ -179,6 +181,7 @@ def test_a_full_disk_keeps_the_last_checkpoint(tmp_path, monkeypatch):
     assert [file.name for file in tmp_path.iterdir()] == ["training.npz"]
 
 
+@pytest.mark.slow  # compiles a training of its own
 def test_a_loss_that_is_not_finite_stops_at_its_step(tmp_path, monkeypatch):
     train(config(50), rows(0), KEY, directory=tmp_path, progress=False)
     whole, draw = checkpoint(tmp_path), steps._draw
