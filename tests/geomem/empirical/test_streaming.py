@@ -67,6 +67,7 @@ def free_address():
         return f"127.0.0.1:{probe.getsockname()[1]}"
 
 
+@pytest.mark.slow  # a process that compiles for itself
 def test_four_devices():
     assert finish_all([start(DEVICES, 4, devices=4)]) == ["equal\n"]
 

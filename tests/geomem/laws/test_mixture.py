@@ -135,6 +135,7 @@ def times_of_three_classes():
     return trajectory_times(three_classes(), num_samples=50.0)
 
 
+@pytest.mark.slow  # compiles averages over three classes
 def test_speciation_of_oblique_classes_is_the_largest_variance_between_them(times_of_three_classes):
     law = three_classes()
     weights, centers = np.asarray(law.weights), np.asarray(law.centers)
@@ -143,6 +144,7 @@ def test_speciation_of_oblique_classes_is_the_largest_variance_between_them(time
     assert found == pytest.approx(np.linalg.eigvalsh(between)[-1], rel=1e-12)
 
 
+@pytest.mark.slow  # compiles averages over three classes
 def test_all_times_scale_with_the_data(times_of_three_classes):
     law, factor = three_classes(), 25.0
     scaled = GaussianMixture(law.weights, 5.0 * law.centers, Manifold([25.0, 2.5], [2, 4]))
@@ -155,7 +157,7 @@ def test_all_times_scale_with_the_data(times_of_three_classes):
     ("centers", "manifold"),
     [
         (np.zeros((2, 4)), Manifold([100.0], [4])),
-        (np.full((3, 6), 1e4 / 3), Manifold([100.0, 10.0], [2, 4])),
+        pytest.param(np.full((3, 6), 1e4 / 3), Manifold([100.0, 10.0], [2, 4]), marks=pytest.mark.slow),
     ],
 )
 def test_classes_at_one_place_do_not_speciate(centers, manifold):

@@ -60,6 +60,7 @@ def test_the_order_of_the_formulas_has_exceptions(dimension, expected):
     assert exact.value > times.generalization.value
 
 
+@pytest.mark.slow  # compiles averages over classes
 def test_the_asymptotic_method_is_the_formula():
     laws = ((FLAT, 5.0), (GaussianMixture.two_classes(4.0, FLAT), 5.0), (RandomManifold([1.0], [1.0], 0.5), 0.3))
     for law, size in laws:
