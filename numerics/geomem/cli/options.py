@@ -180,20 +180,20 @@ def read_probe(text: str) -> "Probe":
     Raises:
         InputError: if there is no such probe, or it has no such amplitude.
     """
-    from geomem.laws.probe import KINDS, Probe
+    from geomem.laws.probe import KINDS, WITH_AMPLITUDE, Probe
 
     kind, colon, amplitude = text.partition(":")
     if kind not in KINDS:
         raise InputError(f"there is no probe {kind!r}; choose one of {', '.join(KINDS)}")
     if not colon:
-        return getattr(Probe, kind)()
-    if kind not in ("along", "random_direction"):
-        raise InputError(f"the probe {kind!r} has no amplitude; only along and random_direction have one")
+        return Probe.of_kind(kind)
+    if kind not in WITH_AMPLITUDE:
+        raise InputError(f"the probe {kind!r} has no amplitude; only {' and '.join(WITH_AMPLITUDE)} have one")
     try:
         value = float(amplitude)
     except ValueError as error:
         raise InputError(f"the probe's amplitude is {amplitude!r}; it must be a number") from error
-    return getattr(Probe, kind)(value)
+    return Probe.of_kind(kind, value)
 
 
 def check_seed(seed: int) -> None:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from geomem.core.arguments import Numbers, as_log_sizes
+from geomem.core.arguments import Numbers, as_log_sizes, is_whole
 from geomem.core.results import SQUARED, described
 from geomem.core.status import InputError
 from geomem.laws.classes import ClassProducts
@@ -107,7 +107,7 @@ class Law(ABC):
         Raises:
             InputError: if there is no such block.
         """
-        if isinstance(block, bool) or not isinstance(block, (int, np.integer)) or not 0 <= block < self.num_blocks:
+        if not is_whole(block) or not 0 <= block < self.num_blocks:
             raise InputError(f"there is no block {block!r}: the manifold has blocks 0 to {self.num_blocks - 1}")
         return jnp.asarray(np.eye(self.num_blocks)[block])
 

@@ -91,7 +91,7 @@ class FiniteN(Implicit):
         return values.mean(axis=1), scramble_error(values)
 
 
-FINITE_N = register(FiniteN())
+register(FiniteN())
 
 
 def planted_averages(law: Law, times: Float[np.ndarray, " times"], log_size: float) -> TypicalAverages:

@@ -36,4 +36,4 @@ class GaussianREM(Explicit):
         return _entropy(log_size, TILTS[criterion], time, at.second_cumulant(time))
 
 
-GAUSSIAN_REM = register(GaussianREM())
+register(GaussianREM())

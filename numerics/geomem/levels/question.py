@@ -145,7 +145,7 @@ def level_of(theory: str | Level) -> Level:
         return theory
     name = _OTHER_NAMES.get(theory, theory)
     if name not in _LEVELS:
-        raise InputError(f"there is no theory {theory!r}; choose one of {', '.join(_LEVELS)}")
+        raise InputError(f"there is no theory {theory!r}; choose one of {', '.join(level_names())}")
     return _LEVELS[name]
 
 
