@@ -31,18 +31,46 @@ class LoweringError(Exception):
     """An expression that cannot be lowered: an unknown function, an unbound symbol, a foreign sum."""
 
 
-# How far a real argument of the Gamma function is moved to the right, where all its derivatives are known.
-_GAMMA_SHIFT = 6
+# How far an argument of the Gamma function is moved to the right, and Stirling's coefficients B_2n/(2n (2n - 1)) there.
+_GAMMA_SHIFT = 8
+_STIRLING = tuple(float(sp.bernoulli(2 * n) / (2 * n * (2 * n - 1))) for n in range(1, 9))
 
 
 def _loggamma(argument: Array) -> Array:
-    """ln Gamma; for a real argument above -6 its real part, with derivatives of every order."""
-    if jnp.iscomplexobj(argument):
-        # JAX's function mixes real and complex constants, which strict promotion refuses.
-        with jax.numpy_dtype_promotion("standard"):
-            return jax.scipy.special.loggamma(argument)
+    """ln Gamma right of -8, up to a multiple of 2 pi i; for a real argument its real part.
+
+    Stirling's series where it is exact to rounding: of elementary functions alone, which are quick to compile and have
+    derivatives of every order.
+    """
     passed = reduce(jnp.multiply, (argument + float(shift) for shift in range(_GAMMA_SHIFT)))
-    return jax.lax.lgamma(argument + float(_GAMMA_SHIFT)) - jnp.log(jnp.abs(passed))
+    moved = argument + float(_GAMMA_SHIFT)
+    inverse = _power(moved, -1)
+    series = reduce(lambda sum_, term: sum_ * inverse * inverse + term, reversed(_STIRLING), jnp.zeros_like(moved))
+    log_passed = _log(passed if jnp.iscomplexobj(passed) else jnp.abs(passed))
+    return (moved - 0.5) * _log(moved) - moved + 0.5 * float(np.log(2 * np.pi)) + series * inverse - log_passed
+
+
+def _log(argument: Array) -> Array:
+    """The logarithm; JAX's of a complex number takes care of infinities, which costs twice the time."""
+    if not jnp.iscomplexobj(argument):
+        return jnp.log(argument)
+    x, y = argument.real, argument.imag
+    return jax.lax.complex(0.5 * jnp.log(x * x + y * y), jnp.arctan2(y, x))
+
+
+def _log1p(argument: Array) -> Array:
+    if not jnp.iscomplexobj(argument):
+        return jnp.log1p(argument)
+    x, y = argument.real, argument.imag
+    return jax.lax.complex(0.5 * jnp.log1p(x * (2.0 + x) + y * y), jnp.arctan2(y, 1.0 + x))
+
+
+def _power(base: Array, exponent: int) -> Array:
+    """A whole power; JAX's division by a complex number takes care of infinities, too."""
+    if exponent < 0 and jnp.iscomplexobj(base):
+        inverse = jnp.conj(base) * (1.0 / (base.real**2 + base.imag**2)).astype(complex)
+        return jax.lax.integer_pow(inverse, -exponent)
+    return jax.lax.integer_pow(base, exponent)
 
 
 # Every function of the theory and the JAX function it becomes. What is not here is refused when lowering.
@@ -52,8 +80,8 @@ _FUNCTIONS: Mapping[type[sp.Basic], Callable[..., Array]] = MappingProxyType(
         sp.Mul: lambda *factors: reduce(jnp.multiply, factors),
         sp.exp: jnp.exp,
         expm1: jnp.expm1,
-        sp.log: jnp.log,
-        log1p: jnp.log1p,
+        sp.log: _log,
+        log1p: _log1p,
         sp.cos: jnp.cos,
         sp.loggamma: _loggamma,
     }
@@ -235,7 +263,7 @@ class _Evaluation:
     def _power(self, node: sp.Pow) -> Array:
         base, exponent = self.value(node.base), node.exp
         if exponent.is_Integer:
-            return jax.lax.integer_pow(base, int(exponent))
+            return _power(base, int(exponent))
         if exponent == sp.Rational(1, 2):
             return jnp.sqrt(base)
         return jnp.power(base, self.value(exponent))

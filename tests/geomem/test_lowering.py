@@ -72,7 +72,6 @@ def points(draw) -> dict:
     widest = max(*values[s], values[s_v])
     values[symbols.z] = draw(st.floats(0.1, 0.9)) * min(1.0, time / widest)
     values[symbols.k] = float(draw(st.integers(0, 2)))
-    values[symbols.j] = float(draw(st.integers(2, 4)))
     values[symbols.xi] = draw(st.floats(-5, 5))
     values[symbols.log_phi] = -draw(st.floats(0.01, 1.0))
     values[symbols.log_a] = -draw(st.floats(0.1, 5.0))

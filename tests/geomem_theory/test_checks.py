@@ -36,7 +36,7 @@ def test_densities_of_two_valued_samples():
 
 
 def test_mellin_barnes_integrals_of_one_sample():
-    _assert_equal(checks.single_sample(DIGITS_OF_LINES), 46, DIGITS_OF_LINES)
+    _assert_equal(checks.single_sample(DIGITS_OF_LINES), 37, DIGITS_OF_LINES)
 
 
 def test_critical_points():

@@ -37,7 +37,6 @@ from geomem_theory.symbols import (
     density_Y_2,
     g_1,
     inverse_power,
-    j,
     k,
     lam,
     log_a,
@@ -52,10 +51,10 @@ from geomem_theory.symbols import (
     quenched_score,
     quenched_second,
     quenched_variance,
-    residue,
     rising,
     s,
     s_v,
+    slope_of_mean,
     t,
     u,
     x_v,
@@ -131,17 +130,6 @@ rising_factorial = Equation(
     ),
 )
 
-mellin_residue = Equation(
-    name="mellin_residue",
-    left=residue(j),
-    right=sp.cos(sp.pi * (j - k)) * sp.exp(j * xi + _K.subs(lam, j) - sp.loggamma(j - k + 1)),
-    arguments=(j, k, xi, t, s, d, Q_rest, s_v, q_v),
-    meaning="Residue of the integrand at the pole $z = -j$, $j \\ge k$, to be added for a line left of it: the term of "
-    "order $u^j$ in the power series of $(uv)^k e^{-uv}$.",
-    source=DERIVED,
-    steps=(Step("The residue of $\\Gamma(z+k)$ at $z = -j$ is $(-1)^{j-k}/(j-k)!$; the rest is regular there."),),
-)
-
 centered_mean = Equation(
     name="centered_mean",
     left=mean_g(lam),
@@ -152,6 +140,23 @@ centered_mean = Equation(
     "that holds most of the weight.",
     source=DERIVED,
     steps=(Step("Subtract the reference."),),
+)
+
+mean_slope = Equation(
+    name="mean_slope",
+    left=slope_of_mean(lam),
+    right=s_v * t * x_v / ((t + lam * s_v) * (t + s_v)),
+    arguments=(lam, t, s_v, x_v),
+    meaning="What the tilted mean less the posterior mean is, over $\\lambda - 1$. It turns the integrand of "
+    "$E\\,(y_v - m(1))\\,uv\\,e^{-uv}$, whose zero cancels the pole of $\\Gamma(z+1)$ at -1, into "
+    "$-\\Gamma(z+2)$ times it: the strip is that of k = 2, and nothing cancels where u is small.",
+    source=DERIVED,
+    steps=(
+        Step(
+            "Divide the difference by $\\lambda - 1$.",
+            lambda: sp.factor((tilted_mean.right - tilted_mean.right.subs(lam, 1)) / (lam - 1)),
+        ),
+    ),
 )
 
 centered_second_moment = Equation(
@@ -328,8 +333,8 @@ CHAPTER = Chapter(
         laplace_power,
         mellin_exponent,
         rising_factorial,
-        mellin_residue,
         centered_mean,
+        mean_slope,
         centered_second_moment,
         weight_density,
         participation_density,

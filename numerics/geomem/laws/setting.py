@@ -48,6 +48,11 @@ class Energy(NamedTuple):
         largest = jnp.maximum(jnp.max(self.variances), self.probed_variance)
         return self.time / jnp.maximum(largest, self.time / 1e9)
 
+    def in_noise_units(self) -> "Energy":
+        """The same energy with lengths in units of the noise's standard deviation."""
+        time, variances, multiplicities, rest, probed, squared = self
+        return Energy(time / time, variances / time, multiplicities, rest / time, probed / time, squared / time)
+
 
 def root(squared: Float[Array, ""]) -> Float[Array, ""]:
     """The square root, also where it is zero with a derivative: nothing depends on it there."""

@@ -1,131 +1,160 @@
-"""Averages over one sample, E g (u v)^k exp(-u v), by Mellin-Barnes contour integrals.
+"""Averages over one sample, E g (u v)^k exp(-u v), by Mellin-Barnes integrals, each along a path of its own.
 
-A fixed family of lines in the complex plane serves all values of xi = ln u: for each,
-the line whose vertex is nearest to the saddle point is taken, so that nothing cancels.
-Near the poles and the branch point the lines are parabolas that open to the right,
-along which u^-z decays. Equations: `geomem_theory`, chapter `finite_n`.
+A path passes the saddle point of its integrand, follows steepest descent to third order there, and ends in lines along
+which the integrand decays. Energies are in units of the noise variance. Equations: `geomem_theory`, chapter `finite_n`.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Complex, Float, Inexact
+from jaxtyping import Array, Complex, Float
 
 from geomem.laws.setting import Energy
+from geomem.levels.saddles import Saddles, Transform, exponent, interpolate
 from geomem.lowering import lower
 
-_mellin_exponent = lower("mellin_exponent")
-COARSE, FINE = 11, 19
-LINE_NODES = COARSE * FINE - 1
-# Decay along a line, in e-folds, at which it is cut: machine precision.
-_CUT = 37.0
-# A trapezoidal rule of step h is exact to exp(-2 pi delta/h) for a function analytic to a distance delta.
-_ANALYTIC = 26.0
-# Reach of a straight line in units of its distance to the nearest singularity, as its nodes allow.
-_STRAIGHT = 2.0 * np.pi * LINE_NODES / _ANALYTIC * 0.95
-# Poles of the Gamma function that lines may pass: u^j for j up to here is added as a residue.
-POLES = 3
-# Vertices of the lines. Straight ones between the poles, by fraction of the unit strip;
-# bent ones toward the pole at 0 from the left, and toward both ends of the right strip.
-_FRACTIONS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
-_APPROACH = 0.5 * 0.8 ** np.arange(1, 32)
-_ENDS = 0.5 * 0.75 ** np.arange(18)
-# Past this, a line in the right strip belongs to phi < exp(-64), which no average sees.
-_WIDEST_STRIP = 100.0
+_rising_factorial = lower("rising_factorial")
+_tilted_mean = lower("tilted_mean")
+_mean_slope = lower("mean_slope")
+_centered_second_moment = lower("centered_second_moment")
+# Nodes of half a path: steps in tau, where y = sinh(rate tau)/rate in units of the integrand's width.
+_STEP, _RATE, _NODES = 0.18, 0.65, 46
+_TAU = _STEP * np.arange(_NODES)
+_Y, _DY = np.sinh(_RATE * _TAU) / _RATE, np.cosh(_RATE * _TAU)
+_FIRST_HALVED = np.where(_TAU > 0, 1.0, 0.5)
+# Weights of all nodes and of every other one, for real and imaginary parts.
+_RULES = np.tile(np.stack([np.ones(_NODES), 2.0 * (np.arange(_NODES) % 2 == 0)], axis=1), (2, 1))[None, None, None]
+_NUMBER = np.arange(_NODES, dtype=float)[None, None]
+_GROUPS = 3  # of neighbouring points that share their paths
+# Slopes of a path's ends toward the right, and the distance, in units of that of the pole, to which it turns left.
+_SLOPE, _TURN = 0.65, 1.5
+_END = 20.0  # about where integrands of scale one end
+_CUT = 60.0  # e-folds below its largest value, where an integrand ends
 
 
-class Lines(NamedTuple):
-    """Lines z = vertex + i theta + bend theta^2, one a row, with their nodes and what is integrated there."""
+class Averages(NamedTuple):
+    """Single-sample averages at every xi, with g = y_v - reference, by all and by every other node of the paths."""
 
-    vertex: Float[Array, " lines"]
-    step: Float[Array, " lines"]  # between nodes, in theta
-    bend: Float[Array, " lines"]
-    lowest: Float[Array, " lines"]  # the least xi that the line serves
-    z: Complex[Array, "lines nodes"]
-    weight: Complex[Array, "lines nodes"]
-    resolved: Bool[Array, "lines powers"]
-
-
-def exponent(energy: Energy, power: int, points: Inexact[Array, "..."]) -> Inexact[Array, "..."]:
-    """The Mellin-Barnes exponent at xi = 0, where xi adds -z xi; for real points its real part."""
-    flat = jax.vmap(lambda point: _mellin_exponent(point, float(power), 0.0, *energy))(points.ravel())
-    return flat.reshape(points.shape)
+    log_phi: Float[Array, "rules points"]  # ln E exp(-u v)
+    m1: Float[Array, "rules points"]  # E u v exp(-u v)
+    m1g: Float[Array, "rules points"]  # E g u v exp(-u v)
+    m1gg: Float[Array, "rules points"]  # E g^2 u v exp(-u v)
+    m2: Float[Array, "rules points"]  # E (u v)^2 exp(-u v)
+    m2gg: Float[Array, "rules points"]  # E g^2 (u v)^2 exp(-u v)
 
 
-def lines_of(energy: Energy) -> Lines:
-    """The family of lines for a energy, with nodes to where the integrand is negligible."""
-    energy = jax.lax.stop_gradient(energy)  # the integrals do not depend on the lines
-    cut = energy.branch_point
-    width = jnp.minimum(cut, _WIDEST_STRIP)
-    straight = jnp.asarray([pole + fraction for pole in range(-POLES, 0) for fraction in _FRACTIONS])
-    right = jnp.concatenate([width * _ENDS, width * (1.0 - _ENDS[1:])])
-    vertex = jnp.concatenate([straight, -jnp.asarray(_APPROACH), right])
-    # A straight line close to a singularity needs small steps. Where its integrand decays too slowly for that, it
-    # is bent; then it may serve only points beyond its own saddle point, for which u^-z decays along it.
-    room = jnp.concatenate([jnp.full(len(straight), 1.0), jnp.asarray(_APPROACH), jnp.minimum(right, cut - right)])
-    near = jnp.minimum(24.0, _STRAIGHT * room)
-    end, decayed = _decay(energy, vertex, jnp.zeros_like(vertex), near)
-    bend = jnp.where(decayed, 0.0, 0.2 / room)
-    bent_end, bent_decayed = _decay(energy, vertex, bend, 30.0 * room)
-    end, decayed = jnp.where(decayed, end, bent_end), decayed | (bent_decayed & (room < 0.45))
+def averages(
+    energy: Energy, transform: Transform, reference: Float[Array, ""], points: Float[Array, " points"]
+) -> Averages:
+    """The averages at every xi of `points`, which rise; neighbours share a path."""
+    xi = points.reshape(_GROUPS, -1)
+    own = xi[:, xi.shape[1] // 2]
+    left = own < transform.switch
+    # phi - 1 left of its pole at 0, phi right of it. The first power shares the path; it has no pole there.
+    of_phi = jax.tree.map(partial(jnp.where, left), _shape(transform.left, own), _shape(transform.right, own))
+    shapes = jax.tree.map(lambda *one: jnp.stack(one), of_phi, _shape(transform.square, own))
+    room = shapes.vertex + jnp.stack([jnp.where(left, 1.0, 0.0), jnp.full(_GROUPS, 2.0)])
+    z, weight = jax.vmap(jax.vmap(_path))(shapes, room)
+    at_zero = exponent(energy, jnp.asarray([0.0, 2.0])[:, None, None], z)
+    # A product of matrices, so that the compiler does not compute it again for every point.
+    height = jnp.stack([at_zero, z * own[None, :, None].astype(complex)], axis=-1) @ np.array([1.0 + 0.0j, -1.0])
+    top = jax.lax.stop_gradient(height[..., :1].real)
+    depth = height.real - top
+    last = _last(jax.lax.stop_gradient(depth))
 
-    step = end / LINE_NODES
-    theta = step[:, None] * jnp.arange(LINE_NODES + 1, dtype=float)[None, :]
-    nodes = jax.lax.complex(vertex[:, None] + bend[:, None] * theta**2, theta)
-    half = jnp.where(jnp.arange(LINE_NODES + 1) == 0, 0.5, 1.0)[None, :]
-    # dz/(2 pi i), twice the real part for the mirror image.
-    measure = half * step[:, None] / np.pi
-    weight = jax.lax.complex(measure, -2.0 * measure * bend[:, None] * theta)
-    lowest = jnp.where(bend > 0, _own_xi(energy, 1, vertex), -jnp.inf)
-    resolved = jnp.stack([_exactness(energy, vertex, bend, step, lowest, power) for power in range(POLES)], axis=1)
-    resolved = resolved >= _ANALYTIC
-    return Lines(vertex, step, bend, lowest, nodes, weight, resolved & decayed[:, None])
+    # From the path's own xi to those of the points, whose integrand is largest near the same vertex.
+    away = (xi - own[:, None])[None, :, :, None]
+    modulus = jnp.exp(
+        jnp.where(last >= _NUMBER, depth, -jnp.inf)[:, :, None] - (z.real - z.real[..., :1])[:, :, None] * away
+    )
+    phase = jnp.where(last >= _NUMBER, height.imag, 0.0)[:, :, None] - z.imag[:, :, None] * away
+    integrands = jnp.concatenate([modulus * jnp.cos(phase), modulus * jnp.sin(phase)], axis=-1)
+    factors = _factors(energy, reference, z, weight)
+    sums = jnp.einsum("pgmn,ipgnr->pirgm", integrands, factors)
+
+    # The error is about the square of what halving changes; what is cut off is an error itself.
+    size = jax.lax.stop_gradient(jnp.exp(depth) * weight.imag)
+    lost = jnp.sum(jnp.where(last == _NUMBER, size, 0.0), axis=-1) / jnp.sum(
+        jnp.where(last >= _NUMBER, size, 0.0), axis=-1
+    )
+    half = 1.0 + jnp.sqrt(lost)
+    scale = jnp.exp(top - z.real[..., :1] * away[..., 0])
+    rules = jnp.stack([jnp.ones_like(half), half], axis=1)[:, None, :, :, None]
+    sums = (sums * scale[:, None, None] * rules).reshape(2, 3, 2, -1)
+    (phi, m1, m1gg), (m2, m2gg, m1_slope) = sums
+    near_one = jnp.repeat(left, xi.shape[1])[None]
+    of_psi = jnp.log1p(jnp.where(near_one, phi, 0.0))
+    log_phi = jnp.where(near_one, of_psi, jnp.log(jnp.where(near_one, 1.0, jnp.maximum(phi, 1e-300))))
+    posterior = _tilted_mean(1.0, energy.time, energy.probed_variance, energy.coordinate)
+    return Averages(log_phi, m1, (posterior - reference) * m1 - m1_slope, m1gg, m2, m2gg)
 
 
-def _own_xi(energy: Energy, power: int, vertex: Array) -> Array:
-    """The xi whose saddle point the vertex is."""
-    return jax.jvp(lambda point: exponent(energy, power, point), (vertex,), (jnp.ones_like(vertex),))[1]
+def _factors(
+    energy: Energy,
+    reference: Array,
+    z: Complex[Array, "paths groups nodes"],
+    weight: Complex[Array, "paths groups nodes"],
+) -> Float[Array, "integrands paths groups parts rules"]:
+    """What the integrands have beside their common exponential, with the weights of both rules."""
+    at = (energy.time, energy.probed_variance, energy.coordinate)
+    first = jax.vmap(lambda node: _rising_factorial(node, 1.0))(z[0].ravel()).reshape(z[0].shape) * weight[0]
+    slope = _at_tilts(_mean_slope, at, z[1])
+    second = _at_tilts(_centered_second_moment, (*at, reference), z)
+    of_phi = jnp.stack([weight[0], first, first * second[0]])
+    of_square = jnp.stack([weight[1], weight[1] * second[1], weight[1] * slope])
+    factors = jnp.stack([of_phi, of_square], axis=1)
+    return jnp.concatenate([factors.imag, factors.real], axis=-1)[..., None] * _RULES
 
 
-def _decay(energy: Energy, vertex: Array, bend: Array, reach: Array) -> tuple[Array, Array]:
-    """Where along each line, within reach in theta, the integrand has decayed, and whether it has.
+def _last(depth: Float[Array, "paths groups nodes"]) -> Float[Array, "paths groups 1"]:
+    """Number of the last node: where the integrand has decayed, or is least, for far out it may grow again."""
+    ended = (depth < -_CUT) | (depth == jnp.min(depth, axis=-1, keepdims=True))
+    return jnp.min(jnp.where(ended, _NUMBER, float(_NODES)), axis=-1, keepdims=True)
 
-    A bent line is looked at for the xi of its own saddle point. It must not rise above its value at the vertex.
+
+class _Shape(NamedTuple):
+    """A path: where it crosses the real axis, its scale, and its curvature there in units of the scale."""
+
+    vertex: Float[Array, "..."]
+    scale: Float[Array, "..."]
+    bend: Float[Array, "..."]
+    rate: Float[Array, "..."]
+
+
+def _shape(saddles: Saddles, points: Float[Array, " points"]) -> _Shape:
+    columns = jnp.stack([saddles.vertex, saddles.log_scale, saddles.bend, saddles.rate])
+    vertex, log_scale, bend, rate = interpolate(points, saddles.xi, columns)
+    return _Shape(vertex, jnp.exp(log_scale), bend, rate)
+
+
+def _path(shape: _Shape, room: Float[Array, ""]) -> tuple[Complex[Array, " nodes"], Complex[Array, " nodes"]]:
+    """Nodes of the upper half of a path, and dz/(2 pi i) there, times two for the lower half.
+
+    Far out the integrand is the Gamma function times exp(-rate z). To the right it decays along a line, of the less
+    slope the smaller the rate. To the left it grows with a positive rate: the more it does, the less slope, and the
+    path turns around the pole and goes on almost upright.
     """
-    theta = jnp.linspace(0.0, 1.0, 129)[None, :] * reach[:, None]
-    points = jax.lax.complex(vertex[:, None] + bend[:, None] * theta**2, theta)
-    height = exponent(energy, 1, points).real - exponent(energy, 1, vertex)[:, None]
-    height = height - jnp.where(bend > 0, _own_xi(energy, 1, vertex), 0.0)[:, None] * (points.real - vertex[:, None])
-    low = height < -_CUT
-    # Far along a bent line the Gamma function may grow again; the line ends where the integrand is least.
-    last = jnp.where(low.any(axis=1), jnp.argmax(low, axis=1), jnp.argmin(height, axis=1))
-    before = jnp.arange(129)[None, :] <= last[:, None]
-    deep = jnp.min(jnp.where(before, height, 0.0), axis=1) < -0.8 * _CUT
-    flat = jnp.max(jnp.where(before, height, 0.0), axis=1) < 0.5
-    return reach * last.astype(float) / 128.0, deep & flat
+    right = shape.bend >= 0
+    bend = jnp.maximum(jnp.abs(shape.bend), 1e-9)
+    reach = jnp.log(_END + 4.0 * jnp.maximum(shape.vertex, 0.0))
+    falling = _SLOPE / (1.0 + jnp.maximum(reach - shape.rate, 0.0))
+    slope = jnp.where(right, falling, jnp.minimum(_SLOPE, 1.0 / jnp.maximum(shape.rate, 1.0)))
+    share = jnp.where(right, 1.0, slope / _SLOPE)  # of the curvature that the line has; the turn has the rest
+    corner = slope**2 / (2.0 * bend * share)
+    root = jnp.sqrt(corner**2 + (slope * _Y) ** 2)
+    around = _TURN * room / shape.scale
+    turn = bend * (1.0 - share) * _Y**2 / jnp.maximum(around, 1e-300)
+    shift = (slope * _Y) ** 2 / (root + corner) + around * turn / (1.0 + turn)
+    tangent = slope**2 * _Y / root + 2.0 * bend * (1.0 - share) * _Y / (1.0 + turn) ** 2
+    side = jnp.where(right, 1.0, -1.0)
+    z = jax.lax.complex(shape.vertex + shape.scale * side * shift, shape.scale * _Y)
+    measure = shape.scale * _DY * (_STEP / np.pi * _FIRST_HALVED)
+    return z, jax.lax.complex(side * tangent * measure, measure)
 
 
-def _exactness(energy: Energy, vertex: Array, bend: Array, step: Array, lowest: Array, power: int) -> Array:
-    """Minus the logarithm of a line's trapezoidal error, relative to the integrand at its vertex.
-
-    Moved by tau into either half plane of theta, the line meets the axis at vertex - tau - bend tau^2; the error is
-    exp(-2 pi tau/step) times what the integrand has grown to there, at the best tau short of the next singularity.
-    Near the branch point a far probe makes it grow like exp(1/distance), so the distance alone does not tell.
-    """
-    poles = -jnp.arange(power, POLES + 6, dtype=float)
-    singular = jnp.append(poles, energy.branch_point)[None, :] - vertex[:, None]
-    ahead = jnp.min(jnp.where(singular > 0, singular, jnp.inf), axis=1)
-    behind = jnp.min(jnp.where(singular < 0, -singular, jnp.inf), axis=1)
-    height = exponent(energy, power, vertex)
-    at = jnp.where(bend > 0, lowest, _own_xi(energy, power, vertex))
-    sides = []
-    for sign, distance in ((-1.0, ahead), (1.0, behind)):
-        # Solution of tau + sign bend tau^2 = distance, without its cancellation.
-        limit = 2.0 * distance / (1.0 + jnp.sqrt(jnp.maximum(1.0 + 4.0 * sign * bend * distance, 0.0)))
-        tau = jnp.asarray([0.15, 0.3, 0.45, 0.6, 0.75, 0.9])[None, :] * limit[:, None]
-        moved = -sign * tau - bend[:, None] * tau**2
-        growth = exponent(energy, power, vertex[:, None] + moved) - height[:, None] - moved * at[:, None]
-        sides.append(jnp.max(2.0 * np.pi * tau / step[:, None] - growth, axis=1))
-    return jnp.minimum(*sides)
+def _at_tilts(moment, at: tuple[Array, ...], z: Complex[Array, "..."]) -> Complex[Array, "..."]:  # noqa: ANN001
+    """A moment of the coordinate under the law tilted by -z."""
+    return jax.vmap(lambda node: moment(-node, *at))(z.ravel()).reshape(z.shape)

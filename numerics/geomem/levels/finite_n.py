@@ -112,7 +112,7 @@ def _balances(energy: Energy, log_sizes: Float[np.ndarray, " sizes"], criterion:
 @partial(jax.jit, static_argnames="criterion")
 def _balances_with_slopes(energy: Energy, tangents: Energy, sizes: Array, criterion: str) -> tuple[Array, Array]:
     def balance(energy: Energy) -> Array:
-        return _balance(quenched_at(energy, sizes, jnp.array(-jnp.inf)), criterion)
+        return _balance(quenched_at(energy, sizes, jnp.array(-jnp.inf), jnp.array(1.0)), criterion)
 
     # The values do not depend on the tangent, and are not computed twice.
     return jax.vmap(lambda tangent: jax.jvp(balance, (energy,), (tangent,)), out_axes=(None, 0))(tangents)

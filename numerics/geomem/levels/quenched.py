@@ -1,8 +1,7 @@
-"""Averages over data sets at finite N: one table of single-sample averages, one sum per size.
+"""Averages over data sets at finite N: single-sample averages at nodes in xi = ln u, and one sum over them per size.
 
-The table's nodes in xi = ln u follow the saddle points of the single-sample transform,
-dense where it varies fast and sparse where it does not, and serve every size; N enters
-only in the sum over the nodes. Equations: `geomem_theory`, chapter `finite_n`.
+Panels of nodes follow the saddle points of the single-sample transform and serve every size; N enters only in the
+sums. Equations: `geomem_theory`, chapter `finite_n`.
 """
 
 import os
@@ -22,8 +21,8 @@ from geomem.core.status import InputError, Status
 from geomem.laws.law import Law
 from geomem.laws.probe import Probe
 from geomem.laws.setting import Energy, Setting
-from geomem.levels.saddles import Saddles, nodes_of, saddles_of, tilt_of_size
-from geomem.levels.single_sample import Averages, single_sample_averages
+from geomem.levels.contours import Averages, averages
+from geomem.levels.saddles import Transform, interpolate, nodes_of, panels_of, transform_of
 from geomem.lowering import lower
 
 _weight_density = lower("weight_density")
@@ -41,10 +40,13 @@ _second_moment = lower("quenched_second_moment")
 _log_signal_to_noise = lower("quenched_log_signal_to_noise")
 # Noise variances, sizes and blocks are padded to multiples of these: few shapes are compiled.
 TIMES, SIZES, _BLOCKS = 16, 16, 4
-# The critical tilt below which the condensation is too deep for the table.
-_SMALLEST_TILT = 1e-3
 # A size is accepted if its weights sum to one to this, and if half of the nodes give the same to the root of it.
-_TOLERANCE = 1e-9
+_TOLERANCE = 1e-8
+# How many times as many panels are taken where that fails.
+_FINER = 2.5
+_DENSITIES = 7
+_UNDERFLOW = 1e-280
+_SQUARE_OVERFLOWS = 345.0
 
 
 class Quenched(NamedTuple):
@@ -53,9 +55,8 @@ class Quenched(NamedTuple):
     `score_mean` and `score_variance` are of the empirical score along the probed
     direction, `signal_to_noise` is R, squared mean over variance, `second_moment` is
     E sum w y_v^2, and `log_partition` is E ln Z with Z = sum exp(-E/t); a planted sample
-    counts in all of them. `error` is the larger of |sum of weights - 1| and the square
-    of the relative change when every other node is left out, which is how fast a
-    trapezoidal rule of an analytic function converges.
+    counts in all of them. `error` is the larger of |sum of weights - 1| and the square of the relative change when
+    half of the nodes are left out, which is how fast these rules converge. Averages below 1e-280 underflow to zero.
     """
 
     log_partition: Float[Array, "..."]
@@ -68,15 +69,6 @@ class Quenched(NamedTuple):
     planted_weight: Float[Array, "..."]
     error: Float[Array, "..."]
     status: Int8[Array, "..."]
-
-
-class _Table(NamedTuple):
-    """Single-sample averages at nodes in xi, and the nodes' weights in an integral over xi."""
-
-    xi: Float[Array, " nodes"]
-    weight: Float[Array, " nodes"]
-    reference: Float[Array, ""]  # that g is measured from
-    averages: Averages
 
 
 def quenched(
@@ -102,9 +94,8 @@ def quenched(
             across the probed direction: along it, it has the probe's coordinate.
 
     Returns:
-        `Quenched`, of shape noise_variance.shape + size.shape. A lane whose critical tilt
-        is below 1e-3 is NaN and OUT_OF_VALIDITY, one that misses the tolerance NaN and
-        NOT_CONVERGED.
+        `Quenched`, of shape noise_variance.shape + size.shape. A lane that misses a relative error of 1e-8 is NaN and
+        NOT_CONVERGED; none is known between t/s of 1e-100 and 1e100.
 
     Raises:
         InputError: for an unknown block, a law that is not one Gaussian, a planted weight that is
@@ -162,28 +153,63 @@ def in_threads(kernel: Callable[[Any], Result], items: Sequence[Any]) -> list[Re
 
 def quenched_by_size(energy: Energy, log_sizes: Float[np.ndarray, " sizes"], log_planted: float = -np.inf) -> Quenched:
     """`quenched` for one energy and many sizes, as NumPy arrays."""
-    count = len(log_sizes)
-    sizes = filled(log_sizes, SIZES)
-    return jax.tree.map(lambda field: np.asarray(field)[:count], quenched_at(energy, sizes, np.float64(log_planted)))
+    asked = (energy, filled(log_sizes, SIZES), np.float64(log_planted))
+    rows = quenched_at(*asked, np.float64(1.0))
+    if (np.asarray(rows.status) == Status.NOT_CONVERGED).any():
+        rows = quenched_at(*asked, np.float64(_FINER))
+    return jax.tree.map(lambda field: np.asarray(field)[: len(log_sizes)], rows)
 
 
 @jax.jit
-def quenched_at(energy: Energy, log_sizes: Float[Array, " sizes"], log_planted: Float[Array, ""]) -> Quenched:
-    """One table of single-sample averages, and the sums of every size over it; differentiable in forward mode."""
+def quenched_at(
+    energy: Energy, log_sizes: Float[Array, " sizes"], log_planted: Float[Array, ""], fineness: Float[Array, ""]
+) -> Quenched:
+    """The averages for one energy and many sizes, by `fineness` times as many panels as should be needed.
+
+    Differentiable in forward mode.
+    """
     usable = jnp.isfinite(log_sizes) & (log_sizes > 0)
     sizes = jnp.where(usable, log_sizes, np.log(2.0))
-    saddles = saddles_of(jax.lax.stop_gradient(energy))
-    deep = tilt_of_size(saddles, sizes) < _SMALLEST_TILT
-    # Sizes that condense too deeply do not stretch the table of the others.
-    largest = jnp.max(sizes)
-    smallest = jnp.min(jnp.where(deep, largest, sizes))
-    table = _table(energy, saddles, jax.lax.stop_gradient(jnp.stack([smallest, largest])), log_planted)
-    averages = jax.lax.map(lambda size: _averages(energy, table, size, log_planted), sizes)
-    solved = jnp.where(averages.error <= _TOLERANCE, Status.CONVERGED, Status.NOT_CONVERGED)
-    status = jnp.where(usable, jnp.where(deep, Status.OUT_OF_VALIDITY, solved), Status.INVALID).astype(jnp.int8)
+    scaled = energy.in_noise_units()
+    transform = transform_of(scaled)
+    ends = jax.lax.stop_gradient(jnp.stack([jnp.min(sizes), jnp.max(sizes)]))
+    one_class = jax.tree.map(lambda leaf: leaf[None], transform)
+    planted = jax.lax.stop_gradient(jnp.stack([log_planted, log_planted]))
+    panels = panels_of(one_class, jnp.ones(1), ends, planted, fineness)
+    reference = _reference(scaled, transform, ends[1], log_planted)
+    offset = _planted_offset(scaled.coordinate, reference)
+
+    def of_panel(number: Array, sums: Float[Array, "rules sizes densities"]) -> Float[Array, "rules sizes densities"]:
+        points, weights = nodes_of(panels, number)
+        one = averages(scaled, transform, reference, points)
+
+        def of_size(log_size: Array, at: Averages) -> Float[Array, "densities nodes"]:
+            return _densities(points, log_size, log_planted, offset, at)
+
+        # Every node of panels and paths; every other node of a panel; every other node of a path.
+        rules = jnp.stack([weights[0], weights[1], weights[0]])
+        paths = jax.tree.map(lambda leaf: leaf[np.array([0, 0, 1])], one)
+        parts = jax.vmap(lambda rule, at: jax.vmap(lambda size: of_size(size, at) @ rule)(sizes))(rules, paths)
+        return sums + parts
+
+    sums = jax.lax.fori_loop(0, panels.count, of_panel, jnp.zeros((3, len(sizes), _DENSITIES)))
+    whole = jax.vmap(partial(_averages, energy, scaled, reference))(sizes, jnp.moveaxis(sums, 0, 1))
+    solved = jnp.where(whole.error <= _TOLERANCE, Status.CONVERGED, Status.NOT_CONVERGED)
+    status = jnp.where(usable, solved, Status.INVALID).astype(jnp.int8)
     known = status == Status.CONVERGED
-    fields = jax.tree.map(lambda field: jnp.where(known, field, jnp.nan), averages._replace(status=averages.error))
-    return fields._replace(error=averages.error, status=status)
+    fields = jax.tree.map(lambda field: jnp.where(known, field, jnp.nan), whole._replace(status=whole.error))
+    return fields._replace(error=whole.error, status=status)
+
+
+def _reference(energy: Energy, transform: Transform, log_size: Array, log_planted: Array) -> Array:
+    """What g is measured from: near the Gibbs average of y_v, so that its variance does not cancel.
+
+    It is the posterior mean m(1), or the coordinate of a planted sample that outweighs the others.
+    """
+    typical = interpolate(-log_size[None], jax.lax.cummax(transform.left.log_value), transform.left.xi[None])[0, 0]
+    dominates = log_planted > -typical
+    posterior = _tilted_mean(1.0, energy.time, energy.probed_variance, energy.coordinate)
+    return jnp.where(dominates, energy.coordinate, posterior)
 
 
 def log_ratio(mean: Array, variance: Array) -> Array:
@@ -192,53 +218,57 @@ def log_ratio(mean: Array, variance: Array) -> Array:
     return jnp.where(silent, -jnp.inf, jnp.where(quiet, jnp.inf, ratio))
 
 
-def _table(energy: Energy, saddles: Saddles, sizes: Float[Array, " ends"], log_planted: Float[Array, ""]) -> _Table:
-    # The integrals do not depend on where their nodes are.
-    points, weight = jax.lax.stop_gradient(
-        nodes_of(jax.lax.stop_gradient(energy), saddles, sizes, jnp.stack([log_planted, log_planted]))
-    )
-    # Where a planted sample outweighs the others, the Gibbs average of y_v is near its coordinate, else near m(1).
-    dominates = log_planted > -jnp.interp(-sizes[1], saddles.log_psi, saddles.xi)
-    posterior = _tilted_mean(1.0, energy.time, energy.probed_variance, energy.coordinate)
-    reference = jnp.where(dominates, energy.coordinate, posterior)
-    return _Table(points, weight, reference, single_sample_averages(energy, reference, points))
-
-
-def _averages(energy: Energy, table: _Table, log_size: Float[Array, ""], log_planted: Float[Array, ""]) -> Quenched:
-    """The sums over the nodes for one size."""
-    time, coordinate, reference = energy.time, energy.coordinate, table.reference
-    offset = _planted_offset(coordinate, reference)
-    log_phi_, m1, m1g, m1gg, m2, m2gg = table.averages
-    node = (table.xi, log_size, log_phi_, log_planted)
-    densities = jnp.stack(
+def _densities(
+    points: Float[Array, " nodes"], log_size: Array, log_planted: Array, offset: Array, at: Averages
+) -> Float[Array, "densities nodes"]:
+    """What is integrated over xi for one size."""
+    node = (points, log_size, at.log_phi, log_planted)
+    # Beyond it N^2 overflows; pairs of two samples, the square of a mean of order 1/N, then add nothing.
+    alone = (log_size > _SQUARE_OVERFLOWS) & (log_planted == -jnp.inf)
+    return jnp.stack(
         [
-            _each(_weight_density, *node, m1),
-            _each(_log_partition_density, *node, m1),
-            _each(_participation_density, *node, m2),
-            _each(_mean_density, *node, m1g, offset),
-            _each(_second_moment_density, *node, m1gg, offset),
-            _each(_squared_mean_density, *node, m1g, m2gg, offset),
+            _each(_weight_density, *node, at.m1),
+            _each(_log_partition_density, *node, at.m1),
+            _each(_participation_density, *node, at.m2),
+            _each(_mean_density, *node, at.m1g, offset),
+            _each(_second_moment_density, *node, at.m1gg, offset),
+            jnp.where(
+                alone,
+                _each(_participation_density, *node, at.m2gg),
+                _each(_squared_mean_density, *node, at.m1g, at.m2gg, offset),
+            ),
             _each(_planted_density, *node),
         ]
     )
-    whole = densities @ table.weight
-    half = 2.0 * densities[:, ::2] @ table.weight[::2]
-    total, log_partition, participation, mean, second, squared, planted = whole
-    score_variance = _score_variance(squared, mean, time)
-    score_mean = _score_mean(mean, time, coordinate, reference)
-    change = jnp.abs(half - whole) / jnp.maximum(jnp.abs(whole), 1e-300)
+
+
+def _averages(
+    energy: Energy,
+    scaled: Energy,
+    reference: Float[Array, ""],
+    log_size: Float[Array, ""],
+    sums: Float[Array, "rules densities"],
+) -> Quenched:
+    """The averages of one size from its integrals by all nodes, and with half of those of the panels or paths."""
+    total, log_partition, participation, mean, second, squared, planted = sums[0]
+    # In units of the noise, a score is one over its standard deviation.
+    unit = jnp.sqrt(energy.time)
+    variance = _score_variance(squared, jnp.where(log_size > _SQUARE_OVERFLOWS, 0.0, mean), scaled.time)
+    score = _score_mean(mean, scaled.time, scaled.coordinate, reference)
+    size = jnp.abs(sums[0])
     # The mean of g may vanish; what it is compared with is the spread.
-    change = change.at[3].set(jnp.abs(half[3] - mean) / jnp.sqrt(jnp.maximum(second, 1e-300)))
-    change = jnp.where(densities.any(axis=1), change, 0.0)
-    error = jnp.maximum(jnp.abs(total - 1.0), jnp.max(change) ** 2)
+    size = size.at[3].set(jnp.sqrt(jnp.maximum(second, 0.0)))
+    changes = jnp.where(size > _UNDERFLOW, jnp.max(jnp.abs(sums[1:] - sums[0][None]), axis=0) / size, 0.0)
+    change = jnp.max(changes)
+    error = jnp.maximum(jnp.abs(total - 1.0), change**2)
     return Quenched(
         log_partition=log_partition,
         participation=participation,
         active_samples=1.0 / participation,
-        score_mean=score_mean,
-        score_variance=score_variance,
-        signal_to_noise=jnp.exp(log_ratio(score_mean, score_variance)),
-        second_moment=_second_moment(second, mean, reference),
+        score_mean=score / unit,
+        score_variance=variance / energy.time,
+        signal_to_noise=jnp.exp(log_ratio(score, variance)),
+        second_moment=_second_moment(second, mean, reference) * energy.time,
         planted_weight=planted,
         error=error,
         status=jnp.zeros((), dtype=jnp.int8),

@@ -18,9 +18,9 @@ from scipy.special import gammaincinv, logsumexp, ndtri
 from geomem.laws.law import Classes, Law
 from geomem.laws.mixture import in_few_coordinates
 from geomem.laws.setting import Energy
+from geomem.levels.contours import averages
 from geomem.levels.quenched import in_threads
-from geomem.levels.saddles import nodes_of, saddles_of
-from geomem.levels.single_sample import weight_averages
+from geomem.levels.saddles import log_mixture, nodes_of, panels_of, transform_of
 from geomem.lowering import lower
 
 _generating_function = lower("generating_function")
@@ -191,39 +191,52 @@ def _exact(space: _Space, at: _Asked, own: int, lengths: np.ndarray, weights: np
     lengths = lengths * (limit / np.maximum(reach, limit))[:, None]
     missing = -len(space.variances) % _BLOCKS
     blocks = [np.pad(row, (0, missing)) for row in (space.variances, space.multiplicities)]
-    order = np.append(own, np.delete(np.arange(len(at.shares)), own))
-    energies = [
-        Energy(*map(np.asarray, (at.time, *blocks, np.pad(row, (0, missing)), space.variances[0], 0.0)))
-        for row in lengths[order]
-    ]
-    log_partition, participation = _averages(energies, at.shares[order], np.float64(at.log_others), weights)
+    classes = len(lengths)
+    rows = (
+        np.full(classes, at.time),
+        *(np.tile(block, (classes, 1)) for block in blocks),
+        np.pad(lengths, ((0, 0), (0, missing))),
+        np.full(classes, space.variances[0]),
+        np.zeros(classes),
+    )
+    energies = Energy(*map(jnp.asarray, rows))
+    log_partition, participation = _averages(energies, at.shares, np.float64(at.log_others), weights)
     return float(log_partition), float(participation)
 
 
 @jax.jit
 def _averages(
-    energies: list[Energy],
-    shares: Float[Array, " classes"],
-    log_others: Float[Array, ""],
-    own: Float[Array, " weights"],
+    energies: Energy, shares: Float[Array, " classes"], log_others: Float[Array, ""], own: Float[Array, " weights"]
 ) -> tuple[Array, Array]:
-    sizes = jnp.stack([log_others, log_others])
-    points, weight = nodes_of(energies[0], saddles_of(energies[0]), sizes, jnp.stack([jnp.min(own), jnp.max(own)]))
-    rows = [weight_averages(energy, points) for energy in energies]
-    psi, m1, m2 = (jnp.tensordot(shares, jnp.stack(column), axes=1) for column in zip(*rows, strict=True))
-    log_phi_ = jnp.log1p(-jnp.minimum(psi, 1.0 - 1e-15))
+    """ln Z over the own weight and Y_2, averaged over own weights; the energies of the classes are stacked."""
+    scaled = jax.vmap(Energy.in_noise_units)(energies)
+    transforms = jax.vmap(transform_of)(scaled)
+    panels = panels_of(
+        transforms, shares, jnp.stack([log_others, log_others]), jnp.stack([jnp.min(own), jnp.max(own)]), jnp.array(1.0)
+    )
 
-    def of_own(log_weight: Array) -> Array:
-        def density(one, moment: Array) -> Array:  # noqa: ANN001 (a lowered equation)
-            return jax.vmap(lambda x, phi, m: one(x, log_others, phi, log_weight, m))(points, log_phi_, moment)
+    def of_panel(number: Array, sums: Float[Array, "weights averages"]) -> Float[Array, "weights averages"]:
+        points, rules = nodes_of(panels, number)
+        of_classes = jax.vmap(averages, in_axes=(0, 0, None, None))(scaled, transforms, jnp.array(0.0), points)
+        log_phi = log_mixture(shares, of_classes.log_phi[:, 0])
+        m1, m2 = shares @ of_classes.m1[:, 0], shares @ of_classes.m2[:, 0]
 
-        planted = jnp.isfinite(log_weight)
-        log_partition = density(_log_partition_density, m1) @ weight - jnp.where(planted, log_weight, 0.0)
-        return jnp.stack(
-            [density(_weight_density, m1) @ weight, log_partition, density(_participation_density, m2) @ weight]
-        )
+        def of_own(log_weight: Array) -> Float[Array, " averages"]:
+            def density(one, moment: Array) -> Array:  # noqa: ANN001 (a lowered equation)
+                return jax.vmap(lambda x, phi, m: one(x, log_others, phi, log_weight, m))(points, log_phi, moment)
 
-    total, log_partition, participation = jax.lax.map(of_own, own, batch_size=64).T
+            rows = (
+                density(_weight_density, m1),
+                density(_log_partition_density, m1),
+                density(_participation_density, m2),
+            )
+            return jnp.stack(rows) @ rules[0]
+
+        return sums + jax.vmap(of_own)(own)
+
+    sums = jax.lax.fori_loop(0, panels.count, of_panel, jnp.zeros((len(own), 3)))
+    total, log_partition, participation = sums.T
+    log_partition = log_partition - jnp.where(jnp.isfinite(own), own, 0.0)
     solved = jnp.max(jnp.abs(total - 1.0)) < _TOLERANCE
     return jnp.where(solved, jnp.mean(log_partition), jnp.nan), jnp.where(solved, jnp.mean(participation), jnp.nan)
 

@@ -79,10 +79,24 @@ def test_shapes_and_bad_lanes(default_manifold):
     assert np.isnan(np.asarray(found.participation)[status != 0]).all()
 
 
-def test_too_deep_condensation_is_said():
-    found = quenched(Manifold([1.0], [1000]), 0, noise_variance=1e-4, num_samples=2.0, probe=Probe.origin())
-    assert found.status == Status.OUT_OF_VALIDITY
-    assert np.isnan(found.participation)
+@pytest.mark.parametrize("size", [2.0, 1e3])
+def test_deep_condensation_is_one_sample(size):
+    """Far below every variance the nearest sample alone counts: of its coordinate, R is that of one sample."""
+    directions, time = 1000, 1e-6
+    found = quenched(Manifold([1.0], [directions]), 0, noise_variance=time, num_samples=size, probe=Probe.data_point())
+    assert found.status == Status.CONVERGED
+    assert abs(float(found.participation) - 1) < 1e-4
+    # The nearest of two in many directions is a random one: mean of y_v 0 and variance 1, at x_v = 1. Of more samples
+    # it is nearer than that.
+    assert abs(float(found.signal_to_noise) - 1) < (0.05 if size == 2 else 0.1)
+
+
+def test_a_direction_far_narrower_than_the_noise_is_its_population():
+    found = quenched(Manifold([1.0, 1e-9], [3, 2]), 1, noise_variance=1e-3, num_samples=100)
+    assert found.status == Status.CONVERGED
+    # The score is -x_v/t whatever the sample, and fluctuates by no more than the direction's variance.
+    np.testing.assert_allclose(found.score_mean, -1 / np.sqrt(1e-3), rtol=1e-5)
+    assert 0 < float(found.score_variance) < 1e-9 / 1e-3**2
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,6 @@ from geomem_theory.symbols import (
     Q_rest,
     d,
     g_1,
-    j,
     k,
     lam,
     lam_c,
@@ -146,7 +145,7 @@ def single_sample(digits: int = 20) -> tuple[Comparison, ...]:
                 direct = _sample_average(power, order, values, less_one=name == "phi - 1")
                 contour = _line_integral(in_strip * factor, line, {**values, k: power}, digits)
                 rows.append(Comparison(f"{name} at {where}", direct, contour))
-        rows += [*_rising_factorials(digits), *_residues(digits)]
+        rows += _rising_factorials(digits)
     return tuple(rows)
 
 
@@ -263,17 +262,4 @@ def _rising_factorials(digits: int) -> Iterable[Comparison]:
                 f"rising factorial at k = {power}, z = {argument}",
                 mpmath.gamma(point + power) / mpmath.gamma(point),
                 evaluate(finite_n.rising_factorial.right, {k: power, z: point}, digits + 10),
-            )
-
-
-def _residues(digits: int) -> Iterable[Comparison]:
-    """Residues against the power series of (uv)^k exp(-uv), whose moments E v^j are integrated over y."""
-    values = _one_direction(1, "0.7", "0.4", 0, "1.3")
-    for power in range(3):
-        for pole in range(power, power + 3):
-            moment = _tilted_moment(0, {**values, lam: mpmath.mpf(pole)})
-            yield Comparison(
-                f"residue at k = {power}, j = {pole}",
-                (-1) ** (pole - power) * mpmath.exp(pole * values[xi]) * moment / mpmath.factorial(pole - power),
-                evaluate(finite_n.mellin_residue.right, {**values, k: power, j: pole}, digits + 10),
             )
