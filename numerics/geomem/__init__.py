@@ -66,8 +66,8 @@ if TYPE_CHECKING:
     from geomem.laws.mixture import GaussianMixture as GaussianMixture
     from geomem.laws.probe import Probe as Probe
     from geomem.laws.random_manifold import RandomManifold as RandomManifold
-    from geomem.levels.quenched import Quenched as Quenched
     from geomem.levels.quenched import quenched as quenched
+    from geomem.levels.sums import Quenched as Quenched
     from geomem.lowering import LoweringError as LoweringError
     from geomem.lowering import lower as lower
     from geomem.networks.config import MLP as MLP
@@ -99,7 +99,7 @@ _MODULE_OF = {
     "Manifold": "laws.manifold",
     "OrnsteinUhlenbeck": "schedules.continuous",
     "Probe": "laws.probe",
-    "Quenched": "levels.quenched",
+    "Quenched": "levels.sums",
     "RandomManifold": "laws.random_manifold",
     "Status": "core.status",
     "TrainConfig": "networks.config",

@@ -44,12 +44,10 @@ def critical_time(
             the largest variance. The largest root is returned.
 
     Returns:
-        A `Transition` of the sizes' shape, in squared units of the data. Differentiable
-        with respect to the manifold's variances and ln N, but at level `finite_n`, which
-        runs in Python (`phase_diagram` has its derivatives in the variances). There a lane
-        that condenses below a tilt of 1e-3 before it crosses is NaN and OUT_OF_VALIDITY. Source: `geomem_theory`,
-        equations `critical_log_size_probed`, `gaussian_log_size_of_cumulant` and
-        `signal_to_noise_log_size_probed`.
+        A `Transition` of the sizes' shape, in squared units of the data. Differentiable with respect to the
+        manifold's variances, the probe's amplitude and ln N. At level `finite_n` the search runs in Python; `jax.jit`
+        and `jax.vmap` call it back, a batch in turn. Source: `geomem_theory`, equations `critical_log_size_probed`,
+        `gaussian_log_size_of_cumulant` and `signal_to_noise_log_size_probed`.
 
     Raises:
         InputError: for an unknown block, criterion or level, a combination that the

@@ -15,6 +15,7 @@ from jaxtyping import Array, Float, Int, Int8
 from numpy.polynomial import chebyshev
 from scipy.optimize import elementwise
 
+from geomem.boundaries.differentiable import differentiable
 from geomem.boundaries.explicit import DEFAULT_CELLS, Lanes, solve_times
 from geomem.boundaries.walk import TOLERANCE, Evaluate, walk_to_roots
 from geomem.core.arguments import SMALLEST_LOG_SIZE
@@ -38,8 +39,21 @@ def times(
     log_sizes: Float[Array | np.ndarray, " sizes"],
     window: tuple[float | int, float | int] | None,
 ) -> Transition:
-    """`critical_time` for one direction and many sizes: roots of the interpolant, corrected by Newton steps."""
-    given = np.asarray(log_sizes)
+    """`critical_time` for one direction and many sizes, with derivatives."""
+    ends = None if window is None else (float(window[0]), float(window[1]))
+    search = differentiable(_search_times, question.criterion, question.level, ends)
+    found = search(at, jnp.asarray(log_sizes))
+    integers = {"status": found.status.astype(jnp.int8), "iterations": found.iterations.astype(int)}
+    return found._replace(value=jnp.exp(found.log_value), **integers)
+
+
+def _search_times(
+    question: Question[Implicit],
+    at: Setting,
+    given: Float[np.ndarray, " sizes"],
+    window: tuple[float, float] | None,
+) -> Transition:
+    """Roots of the interpolant, corrected by Newton steps."""
     valid = np.isfinite(given) & (given >= SMALLEST_LOG_SIZE)
     # A lane that is no size runs on the largest one, which the walk reaches anyway, and is not looked at.
     wanted = np.where(valid, given, given[valid].max(initial=SMALLEST_LOG_SIZE))

@@ -137,6 +137,8 @@ class Probe:
 def _checked_amplitude(amplitude: Numbers) -> np.floating | Array:
     if isinstance(amplitude, Tracer):
         return amplitude
+    if isinstance(amplitude, jax.Array | np.ndarray) and amplitude.ndim == 0:
+        amplitude = float(amplitude)
     if not isinstance(amplitude, (int, float, np.number)) or not 0 <= amplitude < np.inf:
         raise InputError(f"the probe's amplitude is {amplitude}; it must be finite and not negative")
     return np.float64(amplitude)

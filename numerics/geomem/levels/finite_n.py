@@ -16,17 +16,15 @@ from geomem.laws.setting import Energy, Setting
 from geomem.levels.quenched import (
     SIZES,
     TIMES,
-    Quenched,
     energies_of,
     filled,
     in_threads,
-    log_ratio,
     padded,
-    quenched_at,
     quenched_by_size,
 )
 from geomem.levels.question import Implicit, register
 from geomem.levels.rem import REM_LEVEL
+from geomem.levels.sums import Quenched, log_ratio, quenched_at
 from geomem.levels.typical_points import TypicalAverages, scramble_error, typical_averages
 from geomem.lowering import lower
 
@@ -59,6 +57,11 @@ class FiniteN(Implicit):
         rows = np.broadcast_to(log_sizes, (len(times), log_sizes.shape[-1]))
         pairs = list(zip(energies_of(at, times), rows, strict=True))
         return np.stack(in_threads(lambda pair: _balances(*pair, criterion), pairs))
+
+    def balance(
+        self, criterion: str, at: Setting, time: Float[Array, ""], log_sizes: Float[Array, " sizes"]
+    ) -> Float[Array, " sizes"]:
+        return _balance(quenched_at(at.energy(time), log_sizes, jnp.array(-jnp.inf), jnp.array(1.0)), criterion)
 
     def balances_with_slopes(
         self,

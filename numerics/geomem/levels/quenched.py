@@ -1,74 +1,33 @@
-"""Averages over data sets at finite N: single-sample averages at nodes in xi = ln u, and one sum over them per size.
+"""Averages over data sets at finite N, for many noise variances and sizes, with derivatives.
 
-Panels of nodes follow the saddle points of the single-sample transform and serve every size; N enters only in the
-sums. Equations: `geomem_theory`, chapter `finite_n`.
+Equations: `geomem_theory`, chapter `finite_n`.
 """
 
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from functools import cache, partial
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int8
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Array, Float
 
 from geomem.core.arguments import Numbers, as_log_sizes, as_noise_variances
+from geomem.core.derivatives import Values, is_traced, with_slopes
 from geomem.core.status import InputError, Status
 from geomem.laws.law import Law
 from geomem.laws.probe import Probe
 from geomem.laws.setting import Energy, Setting
-from geomem.levels.contours import Averages, averages
-from geomem.levels.saddles import Transform, interpolate, nodes_of, panels_of, transform_of
-from geomem.lowering import lower
+from geomem.levels.sums import Quenched, quenched_at
 
-_weight_density = lower("weight_density")
-_participation_density = lower("participation_density")
-_log_partition_density = lower("log_partition_density")
-_mean_density = lower("mean_density")
-_second_moment_density = lower("second_moment_density")
-_squared_mean_density = lower("squared_mean_density")
-_planted_density = lower("planted_density")
-_tilted_mean = lower("tilted_mean")
-_planted_offset = lower("planted_offset")
-_score_mean = lower("quenched_score_mean")
-_score_variance = lower("quenched_score_variance")
-_second_moment = lower("quenched_second_moment")
-_log_signal_to_noise = lower("quenched_log_signal_to_noise")
 # Noise variances, sizes and blocks are padded to multiples of these: few shapes are compiled.
 TIMES, SIZES, _BLOCKS = 16, 16, 4
-# A size is accepted if its weights sum to one to this, and if half of the nodes give the same to the root of it.
-_TOLERANCE = 1e-8
 # How many times as many panels are taken where that fails.
 _FINER = 2.5
-_DENSITIES = 7
-_UNDERFLOW = 1e-280
-_SQUARE_OVERFLOWS = 345.0
-
-
-class Quenched(NamedTuple):
-    """Averages over data sets. All fields have the shape noise variances + sizes.
-
-    `score_mean` and `score_variance` are of the empirical score along the probed
-    direction, `signal_to_noise` is R, squared mean over variance, `second_moment` is
-    E sum w y_v^2, and `log_partition` is E ln Z with Z = sum exp(-E/t); a planted sample
-    counts in all of them. `error` is the larger of |sum of weights - 1| and the square of the relative change when
-    half of the nodes are left out, which is how fast these rules converge. Averages below 1e-280 underflow to zero.
-    """
-
-    log_partition: Float[Array, "..."]
-    participation: Float[Array, "..."]
-    active_samples: Float[Array, "..."]
-    score_mean: Float[Array, "..."]
-    score_variance: Float[Array, "..."]
-    signal_to_noise: Float[Array, "..."]
-    second_moment: Float[Array, "..."]
-    planted_weight: Float[Array, "..."]
-    error: Float[Array, "..."]
-    status: Int8[Array, "..."]
 
 
 def quenched(
@@ -95,7 +54,8 @@ def quenched(
 
     Returns:
         `Quenched`, of shape noise_variance.shape + size.shape. A lane that misses a relative error of 1e-8 is NaN and
-        NOT_CONVERGED; none is known between t/s of 1e-100 and 1e100.
+        NOT_CONVERGED; none is known between t/s of 1e-100 and 1e100. Differentiable in the manifold's variances, t,
+        ln N and the probe's amplitude, by forward mode through the integrals; `jax.jit` and `jax.vmap` apply.
 
     Raises:
         InputError: for an unknown block, a law that is not one Gaussian, a planted weight that is
@@ -108,14 +68,57 @@ def quenched(
     if log_planted is not None and not -np.inf < log_planted <= 0:
         raise InputError(f"log_planted is {log_planted:g}; the planted weight must be above 0 and at most 1")
     planted = -np.inf if log_planted is None else float(log_planted)
-    flat = np.asarray(times, dtype=float).ravel()
-    valid = np.isfinite(flat) & (flat > 0)
-    energies = energies_of(at, np.where(valid, flat, 1.0))
-    kernel = partial(quenched_by_size, log_sizes=np.ravel(np.asarray(log_sizes)), log_planted=planted)
+    if is_traced((at, times, log_sizes)):
+        rows = _traced(at, jnp.ravel(jnp.asarray(times)), jnp.ravel(jnp.asarray(log_sizes)), planted)
+    else:
+        rows = _averaged(at, np.ravel(np.asarray(times, dtype=float)), np.ravel(np.asarray(log_sizes)), planted)
+    return jax.tree.map(lambda field: jnp.asarray(field).reshape(times.shape + log_sizes.shape), rows)
+
+
+def _averaged(
+    at: Setting, times: Float[np.ndarray, " times"], log_sizes: Float[np.ndarray, " sizes"], log_planted: float
+) -> Quenched:
+    valid = np.isfinite(times) & (times > 0)
+    energies = energies_of(at, np.where(valid, times, 1.0))
+    kernel = partial(quenched_by_size, log_sizes=log_sizes, log_planted=log_planted)
     rows = jax.tree.map(lambda *fields: np.stack(fields), *in_threads(kernel, energies))
     status = np.where(valid[:, None], rows.status, np.int8(Status.INVALID))
-    rows = jax.tree.map(lambda row: np.where(valid[:, None], row, np.nan), rows)._replace(status=status)
-    return jax.tree.map(lambda field: jnp.asarray(field.reshape(times.shape + log_sizes.shape)), rows)
+    return jax.tree.map(lambda row: np.where(valid[:, None], row, np.nan), rows)._replace(status=status)
+
+
+def _traced(
+    at: Setting, times: Float[Array, " times"], log_sizes: Float[Array, " sizes"], log_planted: float
+) -> Quenched:
+    """The same by JAX alone, for `jit`, `vmap` and derivatives."""
+    valid = jnp.isfinite(times) & (times > 0)
+    function = _differentiable(log_planted)
+    rows = jax.lax.map(lambda time: function(at.energy(time), log_sizes), jnp.where(valid, times, 1.0))
+    status = jnp.where(valid[:, None], rows.status, float(Status.INVALID)).astype(jnp.int8)
+    return jax.tree.map(lambda row: jnp.where(valid[:, None], row, jnp.nan), rows)._replace(status=status)
+
+
+@cache
+def _differentiable(log_planted: float) -> Values:
+    """`quenched_at` with derivatives in both modes."""
+    return with_slopes(partial(_floats, log_planted), partial(_slopes, log_planted))
+
+
+def _floats(log_planted: float, energy: Energy, log_sizes: Float[Array, " sizes"]) -> Quenched:
+    """All averages, the status among them as a float, which has a derivative."""
+    rows = quenched_at(energy, log_sizes, jnp.asarray(log_planted), jnp.array(1.0))
+    return rows._replace(status=rows.status.astype(float))
+
+
+@partial(jax.jit, static_argnums=0)
+def _slopes(
+    log_planted: float, energy: Energy, log_sizes: Float[Array, " sizes"], found: Quenched
+) -> tuple[Quenched, Quenched]:
+    """Derivatives in all that an energy is given by, and in ln N, of which every size has its own."""
+    flat, back = ravel_pytree(energy)
+    function = partial(_floats, log_planted)
+    by_energy = jax.jacfwd(lambda numbers: function(back(numbers), log_sizes))(flat)
+    by_size = jax.jvp(partial(function, energy), (log_sizes,), (jnp.ones_like(log_sizes),))[1]
+    return by_energy, by_size
 
 
 def energies_of(at: Setting, times: Float[Array | np.ndarray, " times"]) -> list[Energy]:
@@ -158,123 +161,3 @@ def quenched_by_size(energy: Energy, log_sizes: Float[np.ndarray, " sizes"], log
     if (np.asarray(rows.status) == Status.NOT_CONVERGED).any():
         rows = quenched_at(*asked, np.float64(_FINER))
     return jax.tree.map(lambda field: np.asarray(field)[: len(log_sizes)], rows)
-
-
-@jax.jit
-def quenched_at(
-    energy: Energy, log_sizes: Float[Array, " sizes"], log_planted: Float[Array, ""], fineness: Float[Array, ""]
-) -> Quenched:
-    """The averages for one energy and many sizes, by `fineness` times as many panels as should be needed.
-
-    Differentiable in forward mode.
-    """
-    usable = jnp.isfinite(log_sizes) & (log_sizes > 0)
-    sizes = jnp.where(usable, log_sizes, np.log(2.0))
-    scaled = energy.in_noise_units()
-    transform = transform_of(scaled)
-    ends = jax.lax.stop_gradient(jnp.stack([jnp.min(sizes), jnp.max(sizes)]))
-    one_class = jax.tree.map(lambda leaf: leaf[None], transform)
-    planted = jax.lax.stop_gradient(jnp.stack([log_planted, log_planted]))
-    panels = panels_of(one_class, jnp.ones(1), ends, planted, fineness)
-    reference = _reference(scaled, transform, ends[1], log_planted)
-    offset = _planted_offset(scaled.coordinate, reference)
-
-    def of_panel(number: Array, sums: Float[Array, "rules sizes densities"]) -> Float[Array, "rules sizes densities"]:
-        points, weights = nodes_of(panels, number)
-        one = averages(scaled, transform, reference, points)
-
-        def of_size(log_size: Array, at: Averages) -> Float[Array, "densities nodes"]:
-            return _densities(points, log_size, log_planted, offset, at)
-
-        # Every node of panels and paths; every other node of a panel; every other node of a path.
-        rules = jnp.stack([weights[0], weights[1], weights[0]])
-        paths = jax.tree.map(lambda leaf: leaf[np.array([0, 0, 1])], one)
-        parts = jax.vmap(lambda rule, at: jax.vmap(lambda size: of_size(size, at) @ rule)(sizes))(rules, paths)
-        return sums + parts
-
-    sums = jax.lax.fori_loop(0, panels.count, of_panel, jnp.zeros((3, len(sizes), _DENSITIES)))
-    whole = jax.vmap(partial(_averages, energy, scaled, reference))(sizes, jnp.moveaxis(sums, 0, 1))
-    solved = jnp.where(whole.error <= _TOLERANCE, Status.CONVERGED, Status.NOT_CONVERGED)
-    status = jnp.where(usable, solved, Status.INVALID).astype(jnp.int8)
-    known = status == Status.CONVERGED
-    fields = jax.tree.map(lambda field: jnp.where(known, field, jnp.nan), whole._replace(status=whole.error))
-    return fields._replace(error=whole.error, status=status)
-
-
-def _reference(energy: Energy, transform: Transform, log_size: Array, log_planted: Array) -> Array:
-    """What g is measured from: near the Gibbs average of y_v, so that its variance does not cancel.
-
-    It is the posterior mean m(1), or the coordinate of a planted sample that outweighs the others.
-    """
-    typical = interpolate(-log_size[None], jax.lax.cummax(transform.left.log_value), transform.left.xi[None])[0, 0]
-    dominates = log_planted > -typical
-    posterior = _tilted_mean(1.0, energy.time, energy.probed_variance, energy.coordinate)
-    return jnp.where(dominates, energy.coordinate, posterior)
-
-
-def log_ratio(mean: Array, variance: Array) -> Array:
-    silent, quiet = mean == 0, variance == 0
-    ratio = _log_signal_to_noise(jnp.where(silent, 1.0, mean), jnp.where(quiet, 1.0, variance))
-    return jnp.where(silent, -jnp.inf, jnp.where(quiet, jnp.inf, ratio))
-
-
-def _densities(
-    points: Float[Array, " nodes"], log_size: Array, log_planted: Array, offset: Array, at: Averages
-) -> Float[Array, "densities nodes"]:
-    """What is integrated over xi for one size."""
-    node = (points, log_size, at.log_phi, log_planted)
-    # Beyond it N^2 overflows; pairs of two samples, the square of a mean of order 1/N, then add nothing.
-    alone = (log_size > _SQUARE_OVERFLOWS) & (log_planted == -jnp.inf)
-    return jnp.stack(
-        [
-            _each(_weight_density, *node, at.m1),
-            _each(_log_partition_density, *node, at.m1),
-            _each(_participation_density, *node, at.m2),
-            _each(_mean_density, *node, at.m1g, offset),
-            _each(_second_moment_density, *node, at.m1gg, offset),
-            jnp.where(
-                alone,
-                _each(_participation_density, *node, at.m2gg),
-                _each(_squared_mean_density, *node, at.m1g, at.m2gg, offset),
-            ),
-            _each(_planted_density, *node),
-        ]
-    )
-
-
-def _averages(
-    energy: Energy,
-    scaled: Energy,
-    reference: Float[Array, ""],
-    log_size: Float[Array, ""],
-    sums: Float[Array, "rules densities"],
-) -> Quenched:
-    """The averages of one size from its integrals by all nodes, and with half of those of the panels or paths."""
-    total, log_partition, participation, mean, second, squared, planted = sums[0]
-    # In units of the noise, a score is one over its standard deviation.
-    unit = jnp.sqrt(energy.time)
-    variance = _score_variance(squared, jnp.where(log_size > _SQUARE_OVERFLOWS, 0.0, mean), scaled.time)
-    score = _score_mean(mean, scaled.time, scaled.coordinate, reference)
-    size = jnp.abs(sums[0])
-    # The mean of g may vanish; what it is compared with is the spread.
-    size = size.at[3].set(jnp.sqrt(jnp.maximum(second, 0.0)))
-    changes = jnp.where(size > _UNDERFLOW, jnp.max(jnp.abs(sums[1:] - sums[0][None]), axis=0) / size, 0.0)
-    change = jnp.max(changes)
-    error = jnp.maximum(jnp.abs(total - 1.0), change**2)
-    return Quenched(
-        log_partition=log_partition,
-        participation=participation,
-        active_samples=1.0 / participation,
-        score_mean=score / unit,
-        score_variance=variance / energy.time,
-        signal_to_noise=jnp.exp(log_ratio(score, variance)),
-        second_moment=_second_moment(second, mean, reference) * energy.time,
-        planted_weight=planted,
-        error=error,
-        status=jnp.zeros((), dtype=jnp.int8),
-    )
-
-
-def _each(density, *arguments: Array) -> Array:  # noqa: ANN001
-    """A density at every node; arguments without an axis are the same at all of them."""
-    return jax.vmap(density, in_axes=tuple(0 if argument.ndim else None for argument in arguments))(*arguments)

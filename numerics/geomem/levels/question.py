@@ -101,6 +101,12 @@ class Implicit(Level):
     supported: ClassVar[tuple[float, float]]
 
     @abstractmethod
+    def balance(
+        self, criterion: str, at: Setting, time: Float[Array, ""], log_sizes: Float[Array, " sizes"]
+    ) -> Float[Array, " sizes"]:
+        """`balances` at one noise variance, traceable by JAX and differentiable in forward mode."""
+
+    @abstractmethod
     def balances_with_slopes(
         self,
         criterion: str,

@@ -1,5 +1,7 @@
 """Critical times and sizes, phases and the diagram at level finite_n."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -115,6 +117,28 @@ def test_participation_that_underflows_is_not_the_end():
     assert found.status == Status.CONVERGED
     half = quenched(manifold, 0, noise_variance=float(found.value), log_num_samples=448.0).participation
     assert abs(float(half) - 0.5) < 1e-8
+
+
+@pytest.mark.parametrize(
+    "criterion",
+    ["signal_to_noise", pytest.param("participation", marks=pytest.mark.slow)],  # compiles the same once more
+)
+def test_derivatives_of_critical_times_are_those_of_finite_differences(criterion):
+    """In every variance, ln N and the amplitude; reverse mode, compiled or not, and batched."""
+
+    def log_time(point):
+        manifold, probe = Manifold(jnp.exp(point[:3]), jnp.asarray([2.0, 5.0, 23.0])), Probe.along(point[4])
+        return critical_time(
+            manifold, 1, log_num_samples=point[3], criterion=criterion, theory="finite_n", probe=probe
+        ).log_value
+
+    # Roots are solved to 1e-8: a shorter step would see that.
+    point, step = jnp.asarray([0.0, np.log(0.09), np.log(1e-2), 7.0, 1.3]), 3e-3
+    gradient = jax.jit(jax.grad(log_time))(point)
+    np.testing.assert_allclose(gradient, jax.grad(log_time)(point), rtol=1e-10)
+    shifts = jnp.concatenate([multiple * step * jnp.eye(5) for multiple in (1, -1, 2, -2)])
+    one, minus_one, two, minus_two = np.asarray(jax.vmap(log_time)(point[None] + shifts)).reshape(4, 5)
+    np.testing.assert_allclose(gradient, (8 * (one - minus_one) - (two - minus_two)) / (12 * step), rtol=1e-5)
 
 
 def test_law_of_large_numbers(default_manifold):

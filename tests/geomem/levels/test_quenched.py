@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -68,6 +69,31 @@ def test_a_planted_sample_takes_its_weight(default_manifold):
     without = quenched(default_manifold, 0, noise_variance=0.1, num_samples=1000)
     light = quenched(default_manifold, 0, noise_variance=0.1, num_samples=1000, log_planted=-200.0)
     np.testing.assert_allclose(light.score_variance, without.score_variance, rtol=1e-9)
+
+
+def test_derivatives_are_those_of_finite_differences():
+    """In every variance, t, ln N and the amplitude; reverse mode, compiled and batched."""
+
+    def values(point):
+        manifold = Manifold(jnp.exp(point[:3]), jnp.asarray([2.0, 5.0, 23.0]))
+        probe = Probe.along(point[5])
+        found = quenched(manifold, 0, noise_variance=jnp.exp(point[3]), log_num_samples=point[4], probe=probe)
+        return jnp.stack([found.signal_to_noise, found.participation, found.log_partition])
+
+    point, step = jnp.asarray([0.0, np.log(0.09), np.log(1e-2), np.log(0.05), 7.0, 1.3]), 1e-4
+    jacobian = jax.jit(jax.jacrev(values))(point)
+    shifts = step * jnp.concatenate([jnp.eye(6), -jnp.eye(6)])
+    above, below = np.asarray(jax.vmap(values)(point[None] + shifts)).reshape(2, 6, 3)
+    np.testing.assert_allclose(jacobian, (above - below).T / (2 * step), rtol=1e-6)
+    np.testing.assert_allclose(jax.jit(values)(point), values(point), rtol=1e-12)
+
+
+def test_traced_lanes_have_their_status(default_manifold):
+    def status(times):
+        return quenched(default_manifold, 0, noise_variance=times, num_samples=jnp.asarray([10.0, 1.0])).status
+
+    found = jax.jit(status)(jnp.asarray([0.1, -1.0]))
+    assert found.tolist() == [[Status.CONVERGED, Status.INVALID], [Status.INVALID, Status.INVALID]]
 
 
 def test_shapes_and_bad_lanes(default_manifold):

@@ -1,0 +1,180 @@
+"""Averages over data sets for one energy: single-sample averages at nodes in xi = ln u, and one sum per size.
+
+Panels of nodes follow the saddle points of the single-sample transform and serve every size; N enters only in the
+sums. Equations: `geomem_theory`, chapter `finite_n`.
+"""
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int8
+
+from geomem.core.status import Status
+from geomem.laws.setting import Energy
+from geomem.levels.contours import Averages, averages
+from geomem.levels.saddles import Transform, interpolate, nodes_of, panels_of, transform_of
+from geomem.lowering import lower
+
+_weight_density = lower("weight_density")
+_participation_density = lower("participation_density")
+_log_partition_density = lower("log_partition_density")
+_mean_density = lower("mean_density")
+_second_moment_density = lower("second_moment_density")
+_squared_mean_density = lower("squared_mean_density")
+_planted_density = lower("planted_density")
+_tilted_mean = lower("tilted_mean")
+_planted_offset = lower("planted_offset")
+_score_mean = lower("quenched_score_mean")
+_score_variance = lower("quenched_score_variance")
+_second_moment = lower("quenched_second_moment")
+_log_signal_to_noise = lower("quenched_log_signal_to_noise")
+# A size is accepted if its weights sum to one to this, and if half of the nodes give the same to the root of it.
+_TOLERANCE = 1e-8
+_DENSITIES = 7
+_UNDERFLOW = 1e-280  # below it, what half of the nodes change says nothing
+_SQUARE_OVERFLOWS = 345.0  # ln N whose square is no number any more
+
+
+class Quenched(NamedTuple):
+    """Averages over data sets. All fields have the shape noise variances + sizes.
+
+    `score_mean` and `score_variance` are of the empirical score along the probed
+    direction, `signal_to_noise` is R, squared mean over variance, `second_moment` is
+    E sum w y_v^2, and `log_partition` is E ln Z with Z = sum exp(-E/t); a planted sample
+    counts in all of them. `error` is the larger of |sum of weights - 1| and the square of the relative change when
+    half of the nodes are left out, which is how fast these rules converge. Averages below 1e-280 underflow to zero.
+    """
+
+    log_partition: Float[Array, "..."]
+    participation: Float[Array, "..."]
+    active_samples: Float[Array, "..."]
+    score_mean: Float[Array, "..."]
+    score_variance: Float[Array, "..."]
+    signal_to_noise: Float[Array, "..."]
+    second_moment: Float[Array, "..."]
+    planted_weight: Float[Array, "..."]
+    error: Float[Array, "..."]
+    status: Int8[Array, "..."]
+
+
+@jax.jit
+def quenched_at(
+    energy: Energy, log_sizes: Float[Array, " sizes"], log_planted: Float[Array, ""], fineness: Float[Array, ""]
+) -> Quenched:
+    """The averages for one energy and many sizes, by `fineness` times as many panels as should be needed.
+
+    Differentiable in forward mode.
+    """
+    usable = jnp.isfinite(log_sizes) & (log_sizes > 0)
+    sizes = jnp.where(usable, log_sizes, np.log(2.0))
+    scaled = energy.in_noise_units()
+    transform = transform_of(scaled)
+    ends = jax.lax.stop_gradient(jnp.stack([jnp.min(sizes), jnp.max(sizes)]))
+    one_class = jax.tree.map(lambda leaf: leaf[None], transform)
+    planted = jax.lax.stop_gradient(jnp.stack([log_planted, log_planted]))
+    panels = panels_of(one_class, jnp.ones(1), ends, planted, fineness)
+    reference = _reference(scaled, transform, ends[1], log_planted)
+    offset = _planted_offset(scaled.coordinate, reference)
+
+    def of_panel(number: Array, sums: Float[Array, "rules sizes densities"]) -> Float[Array, "rules sizes densities"]:
+        points, weights = nodes_of(panels, number)
+        one = averages(scaled, transform, reference, points)
+
+        def of_size(log_size: Array, at: Averages) -> Float[Array, "densities nodes"]:
+            return _densities(points, log_size, log_planted, offset, at)
+
+        # Every node of panels and paths; every other node of a panel; every other node of a path.
+        rules = jnp.stack([weights[0], weights[1], weights[0]])
+        paths = jax.tree.map(lambda leaf: leaf[np.array([0, 0, 1])], one)
+        parts = jax.vmap(lambda rule, at: jax.vmap(lambda size: of_size(size, at) @ rule)(sizes))(rules, paths)
+        return sums + parts
+
+    sums = jax.lax.fori_loop(0, panels.count, of_panel, jnp.zeros((3, len(sizes), _DENSITIES)))
+    whole = jax.vmap(partial(_averages, energy, scaled, reference))(sizes, jnp.moveaxis(sums, 0, 1))
+    solved = jnp.where(whole.error <= _TOLERANCE, Status.CONVERGED, Status.NOT_CONVERGED)
+    status = jnp.where(usable, solved, Status.INVALID).astype(jnp.int8)
+    known = status == Status.CONVERGED
+    fields = jax.tree.map(lambda field: jnp.where(known, field, jnp.nan), whole._replace(status=whole.error))
+    return fields._replace(error=whole.error, status=status)
+
+
+def _reference(energy: Energy, transform: Transform, log_size: Array, log_planted: Array) -> Array:
+    """What g is measured from: near the Gibbs average of y_v, so that its variance does not cancel.
+
+    It is the posterior mean m(1), or the coordinate of a planted sample that outweighs the others.
+    """
+    typical = interpolate(-log_size[None], jax.lax.cummax(transform.left.log_value), transform.left.xi[None])[0, 0]
+    dominates = log_planted > -typical
+    posterior = _tilted_mean(1.0, energy.time, energy.probed_variance, energy.coordinate)
+    return jnp.where(dominates, energy.coordinate, posterior)
+
+
+def log_ratio(mean: Array, variance: Array) -> Array:
+    silent, quiet = mean == 0, variance == 0
+    ratio = _log_signal_to_noise(jnp.where(silent, 1.0, mean), jnp.where(quiet, 1.0, variance))
+    return jnp.where(silent, -jnp.inf, jnp.where(quiet, jnp.inf, ratio))
+
+
+def _densities(
+    points: Float[Array, " nodes"], log_size: Array, log_planted: Array, offset: Array, at: Averages
+) -> Float[Array, "densities nodes"]:
+    """What is integrated over xi for one size."""
+    node = (points, log_size, at.log_phi, log_planted)
+    # Beyond it N^2 overflows; pairs of two samples, the square of a mean of order 1/N, then add nothing.
+    alone = (log_size > _SQUARE_OVERFLOWS) & (log_planted == -jnp.inf)
+    return jnp.stack(
+        [
+            _each(_weight_density, *node, at.m1),
+            _each(_log_partition_density, *node, at.m1),
+            _each(_participation_density, *node, at.m2),
+            _each(_mean_density, *node, at.m1g, offset),
+            _each(_second_moment_density, *node, at.m1gg, offset),
+            jnp.where(
+                alone,
+                _each(_participation_density, *node, at.m2gg),
+                _each(_squared_mean_density, *node, at.m1g, at.m2gg, offset),
+            ),
+            _each(_planted_density, *node),
+        ]
+    )
+
+
+def _averages(
+    energy: Energy,
+    scaled: Energy,
+    reference: Float[Array, ""],
+    log_size: Float[Array, ""],
+    sums: Float[Array, "rules densities"],
+) -> Quenched:
+    """The averages of one size from its integrals by all nodes, and with half of those of the panels or paths."""
+    total, log_partition, participation, mean, second, squared, planted = sums[0]
+    # In units of the noise, a score is one over its standard deviation.
+    unit = jnp.sqrt(energy.time)
+    variance = _score_variance(squared, jnp.where(log_size > _SQUARE_OVERFLOWS, 0.0, mean), scaled.time)
+    score = _score_mean(mean, scaled.time, scaled.coordinate, reference)
+    size = jnp.abs(sums[0])
+    # The mean of g may vanish; what it is compared with is the spread.
+    size = size.at[3].set(jnp.sqrt(jnp.maximum(second, 0.0)))
+    changes = jnp.where(size > _UNDERFLOW, jnp.max(jnp.abs(sums[1:] - sums[0][None]), axis=0) / size, 0.0)
+    change = jnp.max(changes)
+    error = jnp.maximum(jnp.abs(total - 1.0), change**2)
+    return Quenched(
+        log_partition=log_partition,
+        participation=participation,
+        active_samples=1.0 / participation,
+        score_mean=score / unit,
+        score_variance=variance / energy.time,
+        signal_to_noise=jnp.exp(log_ratio(score, variance)),
+        second_moment=_second_moment(second, mean, reference) * energy.time,
+        planted_weight=planted,
+        error=error,
+        status=jnp.zeros((), dtype=jnp.int8),
+    )
+
+
+def _each(density, *arguments: Array) -> Array:  # noqa: ANN001
+    """A density at every node; arguments without an axis are the same at all of them."""
+    return jax.vmap(density, in_axes=tuple(0 if argument.ndim else None for argument in arguments))(*arguments)
