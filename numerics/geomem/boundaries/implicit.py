@@ -206,12 +206,16 @@ def _evaluator(question: Question[Implicit], at: Setting, tangents: Setting | No
 
 
 def _start(question: Question[Implicit], at: Setting, log_sizes: np.ndarray) -> tuple[float, tuple[float, float]]:
-    """Above the leading-order critical times, and the supported window: none where there is no transition."""
+    """Above the leading-order critical times, and the supported window: none where there is no transition.
+
+    The walk goes up from a start that is too low; so the least and the largest size are enough to ask.
+    """
     level, largest = question.level, float(at.largest_variance)
     noiseless = question.criterion == "signal_to_noise" and not at.probed_variance > 0
     limits = tuple(np.log(largest) + np.log(level.supported)) if largest > 0 and not noiseless else (0.0, 0.0)
     first = replace(question, level=level.leading)
-    leading = solve_times(first, at, jnp.asarray(log_sizes), jnp.asarray(limits), DEFAULT_CELLS)
+    ends = jnp.asarray([log_sizes.min(), log_sizes.max()])
+    leading = solve_times(first, at, ends, jnp.asarray(limits), DEFAULT_CELLS)
     guesses = np.asarray(leading.log_value)
     guesses = guesses[np.isfinite(guesses)]
     return float(guesses.max(initial=np.log(max(largest, 1e-300)))) + 1.0, limits

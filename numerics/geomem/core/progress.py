@@ -1,18 +1,21 @@
-"""Progress bars on stderr: for whoever asks, where that is a terminal."""
+"""Progress on stderr for whoever asks: bars where that is a terminal, else a line now and then."""
 
 import sys
+import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
+
+_BETWEEN_LINES = 10.0  # seconds
 
 _asked: ContextVar[bool] = ContextVar("progress is asked for", default=False)
 
 
 @contextmanager
 def progress(asked: bool = True) -> Generator[None]:
-    """Inside of it, long work shows progress bars on stderr, if that is a terminal.
+    """Inside of it, long work shows its progress on stderr, and how long it may still take.
 
-    The command always works inside of it; a program that wants bars writes `with geomem.progress(): ...`.
+    The command always works inside of it; a program that wants to see it writes `with geomem.progress(): ...`.
     """
     token = _asked.set(asked)
     try:
@@ -24,8 +27,12 @@ def progress(asked: bool = True) -> Generator[None]:
 @contextmanager
 def bar(label: str, total: int | None) -> Generator[Callable[[int], None]]:
     """Gives a function that is told how many of `total` are done. Of bars inside each other the outermost is shown."""
-    if not (_asked.get() and sys.stderr.isatty()):
+    if not _asked.get():
         yield lambda done: None
+        return
+    if not sys.stderr.isatty():
+        with progress(False):
+            yield _lines(label, total)
         return
     from rich.console import Console
     from rich.progress import Progress
@@ -33,3 +40,19 @@ def bar(label: str, total: int | None) -> Generator[Callable[[int], None]]:
     with progress(False), Progress(console=Console(stderr=True), transient=True) as shown:
         task = shown.add_task(label, total=total)
         yield lambda done: shown.update(task, completed=done)
+
+
+def _lines(label: str, total: int | None) -> Callable[[int], None]:
+    """What says on a line of its own how far it is, if some time has passed since the last line."""
+    start = last = time.monotonic()
+
+    def report(done: int) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last < _BETWEEN_LINES:
+            return
+        last = now
+        left = f" of {total}, about {(now - start) * (total - done) / done:.0f} s left" if total and done else ""
+        print(f"{label}: {done}{left}", file=sys.stderr, flush=True)
+
+    return report

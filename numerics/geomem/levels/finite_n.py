@@ -14,6 +14,7 @@ from geomem.core.progress import bar
 from geomem.laws.law import Law
 from geomem.laws.setting import Energy, Setting
 from geomem.levels.quenched import (
+    FINER,
     SIZES,
     TIMES,
     energies_of,
@@ -79,7 +80,9 @@ class FiniteN(Implicit):
 
         def kernel(pair: tuple[Energy, Energy]) -> tuple[np.ndarray, np.ndarray]:
             # Waits for the values, so that threads share the processor's cores.
-            values, slopes = _balances_with_slopes(*pair, sizes, criterion)
+            values, slopes = _balances_with_slopes(*pair, sizes, np.float64(1.0), criterion)
+            if np.isnan(values).any():
+                values, slopes = _balances_with_slopes(*pair, sizes, np.float64(FINER), criterion)
             return np.asarray(values), np.asarray(slopes)
 
         values, slopes = map(np.stack, zip(*in_threads(kernel, pairs), strict=True))
@@ -113,9 +116,11 @@ def _balances(energy: Energy, log_sizes: Float[np.ndarray, " sizes"], criterion:
 
 
 @partial(jax.jit, static_argnames="criterion")
-def _balances_with_slopes(energy: Energy, tangents: Energy, sizes: Array, criterion: str) -> tuple[Array, Array]:
+def _balances_with_slopes(
+    energy: Energy, tangents: Energy, sizes: Array, fineness: Array, criterion: str
+) -> tuple[Array, Array]:
     def balance(energy: Energy) -> Array:
-        return _balance(quenched_at(energy, sizes, jnp.array(-jnp.inf), jnp.array(1.0)), criterion)
+        return _balance(quenched_at(energy, sizes, jnp.array(-jnp.inf), fineness), criterion)
 
     # The values do not depend on the tangent, and are not computed twice.
     return jax.vmap(lambda tangent: jax.jvp(balance, (energy,), (tangent,)), out_axes=(None, 0))(tangents)

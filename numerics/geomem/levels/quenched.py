@@ -26,8 +26,8 @@ from geomem.levels.sums import Quenched, quenched_at
 
 # Noise variances, sizes and blocks are padded to multiples of these: few shapes are compiled.
 TIMES, SIZES, _BLOCKS = 16, 16, 4
-# How many times as many panels are taken where that fails.
-_FINER = 2.5
+# How many times as many panels are taken where the integrals do not converge.
+FINER = 2.5
 
 
 def quenched(
@@ -150,8 +150,10 @@ Result = TypeVar("Result")
 
 def in_threads(kernel: Callable[[Any], Result], items: Sequence[Any]) -> list[Result]:
     """The kernel at every item, in threads: an energy is milliseconds of compiled work that holds no lock."""
+    # The first one alone: threads that meet a kernel for the first time would each compile it.
+    first = [kernel(item) for item in items[:1]]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(kernel, items))
+        return first + list(pool.map(kernel, items[1:]))
 
 
 def quenched_by_size(energy: Energy, log_sizes: Float[np.ndarray, " sizes"], log_planted: float = -np.inf) -> Quenched:
@@ -159,5 +161,5 @@ def quenched_by_size(energy: Energy, log_sizes: Float[np.ndarray, " sizes"], log
     asked = (energy, filled(log_sizes, SIZES), np.float64(log_planted))
     rows = quenched_at(*asked, np.float64(1.0))
     if (np.asarray(rows.status) == Status.NOT_CONVERGED).any():
-        rows = quenched_at(*asked, np.float64(_FINER))
+        rows = quenched_at(*asked, np.float64(FINER))
     return jax.tree.map(lambda field: np.asarray(field)[: len(log_sizes)], rows)
