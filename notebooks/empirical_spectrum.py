@@ -37,11 +37,12 @@ from geomem import (
     lower,
     measure_resolved_dimension,
     measure_spectrum,
+    phase_diagram,
     predicted_spectrum,
-    resolved_dimension,
     score,
 )
 from geomem.figures.comparison import draw_curves
+from geomem.figures.planes import kept_directions
 from geomem.figures.spectrum import draw_ordered
 from geomem.figures.style import COLUMN_WIDTH, STYLE, save_figure
 
@@ -168,21 +169,27 @@ assert of_means.attrs["max_abs_z"] < 4.5
 digits = load_data("digits")
 digits_law = Manifold.from_data(digits, num_blocks=30)
 cases = {
-    "default": (manifold, manifold, np.geomspace(3e-3, 2, 22), [100, 1000, 10_000, 100_000], [200, 200, 60, 20], 150),
-    "digits": (digits, digits_law, np.geomspace(6, 250, 14), [100, 300, 800], 40, 40),
+    "default": (manifold, manifold, np.geomspace(3e-3, 2, 22), [100, 1000, 10_000, 100_000], [200, 200, 60, 20]),
+    "digits": (digits, digits_law, np.geomspace(6, 250, 14), [100, 300, 800], 40),
 }
 if small:
     cases = {
-        "default": (manifold, manifold, np.geomspace(3e-3, 2, 5), [100, 1000], [40, 40], 5),
-        "digits": (digits, digits_law, np.geomspace(6, 250, 9), [300, 800], 10, 9),
+        "default": (manifold, manifold, np.geomspace(3e-3, 2, 5), [100, 1000], [40, 40]),
+        "digits": (digits, digits_law, np.geomspace(6, 250, 9), [300, 800], 10),
     }
 found = {}
-for name, (source, law, points, sizes, replicates, nodes) in cases.items():
+for name, (source, law, points, sizes, replicates) in cases.items():
     measured = measure_resolved_dimension(
         source, noise_variance=points, num_samples=sizes, num_replicates=replicates, key=key
     )
-    fine = np.geomspace(points[0], points[-1], nodes)
-    dimension = resolved_dimension(law, noise_variance=fine, num_samples=sizes, theory="finite_n")
+    diagram = phase_diagram(
+        law, num_samples=sizes, local_variance=[1.0], criterion="signal_to_noise", theory="finite_n"
+    )
+    # It changes only where a block opens or is lost: both sides of every such time are the curve.
+    events = np.concatenate([diagram.opening_time, np.ravel(diagram.critical_time)])
+    events = events[(events > points[0]) & (events < points[-1])]
+    fine = np.unique(np.concatenate([points[[0, -1]], events * (1 - 1e-9), events * (1 + 1e-9)]))
+    dimension = kept_directions(diagram, fine).T
     over = ("noise_variance", "num_samples")
     found[name] = (measured, xr.Dataset({"value": (over, dimension)}, {over[0]: fine, over[1]: sizes}))
 gaussian = measure_resolved_dimension(

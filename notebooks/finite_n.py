@@ -134,8 +134,7 @@ figure
 #
 # d ln t_c/d ln s, for every level and criterion: left with the spectrum following the swept block, right with the
 # spectrum fixed and one direction's variance changed. Positive: higher variance is lost first; hatched: lower
-# variance. Faint parts are outside the validity of `rem`, empty ones deeper than `finite_n` reaches, or without a
-# transition. The last row puts the probe six noise lengths out.
+# variance. Faint parts are outside the validity of `rem`, empty ones without a transition. The last row puts the probe six noise lengths out.
 
 # %%
 cases = [
@@ -152,7 +151,7 @@ sides = ("sensitivity_swept", "sensitivity_probe")
 figure, grid = plt.subplots(8, 2, figsize=(2 * COLUMN_WIDTH, 12.0), layout="constrained", sharex=True, sharey=True)
 share = {}
 for row, (level, criterion, amplitude) in zip(grid, cases, strict=True):
-    fine = (2 if small else 6) if level == "finite_n" else 40
+    fine = (2 if small else 24) if level == "finite_n" else 40
     diagram = phase_diagram(
         manifold,
         num_samples=np.geomspace(10, 1e9, 2 * fine),

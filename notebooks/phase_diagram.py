@@ -164,8 +164,8 @@ assert (condensation.sensitivity_swept > 0).all()
 #
 # ## The figures of the command
 #
-# `geomem phase-diagram` draws critical times and the map of a swept block, as in this figure, by default at level
-# `finite_n`, for a spectrum or straight from data.
+# `geomem phase-diagram` draws, as here, how many directions are kept over N and t, which variances are kept at N, and
+# the map of critical times of a swept block, by default at level `finite_n`, for a spectrum or straight from data.
 
 # %%
 figure = phase_diagram_figure(diagrams["rem", "signal_to_noise"])

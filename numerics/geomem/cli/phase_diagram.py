@@ -56,7 +56,7 @@ def phase_diagram(
     solved = compute(
         source,
         log_num_samples=np.append(log_sizes, math.log(num_samples)),
-        local_variance=_swept_variances(np.asarray(source.variances), 60 if asked.level.cheap else 12),
+        local_variance=_swept_variances(np.asarray(source.variances), 60 if asked.level.cheap else 24),
         block=block,
         criterion=asked.criterion,
         theory=asked.level,
@@ -68,7 +68,9 @@ def phase_diagram(
     diagram, at_size = solved.isel(num_samples=slice(None, -1)), solved.isel(num_samples=-1)
     rows = [block_row(source, index) | time_row(at_size.isel(block=index)) for index in range(source.num_blocks)]
     name = folder / "phase_diagram"
-    write({name.with_suffix(".nc"): netcdf_writer(diagram)} | figure_writers(phase_diagram_figure(diagram), name))
+    # The figure shows N as well, wherever it lies among the sizes.
+    picture = phase_diagram_figure(solved.drop_duplicates("num_samples").sortby("num_samples"), num_samples)
+    write({name.with_suffix(".nc"): netcdf_writer(diagram)} | figure_writers(picture, name))
     print_rows(rows, f"{asked.title}, N = {num_samples:.6g}{clock.title}", output.json)
 
 

@@ -1,6 +1,7 @@
-"""Figures of a phase diagram: critical times, maps and sensitivities."""
+"""Figures of a phase diagram: the whole picture, critical times, maps and sensitivities."""
 
 from functools import partial
+from typing import Literal
 
 import matplotlib as mpl
 import numpy as np
@@ -10,49 +11,78 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patheffects import withStroke
 
 from geomem.core.status import Status
+from geomem.figures.planes import (
+    FAINT,
+    HALO,
+    draw_kept_directions,
+    draw_size,
+    draw_spectrum_plane,
+    drawn_sizes,
+    label_blocks,
+    label_sizes,
+    veil,
+)
 from geomem.figures.style import (
     COLOURS,
     COLUMN_WIDTH,
     DASHES,
     MOST_LINES,
-    SIZE_LABEL,
     STYLE,
+    TIME_LABEL,
     UNITS,
     draw_clock,
     shades,
 )
 
-_FAINT = 0.3  # opacity of what is outside the level's validity
-_LARGEST_SIZE = 1e300  # that is drawn itself; larger ones by their logarithm
+_MOST_CONTOURS, _ROWS = 8, 200  # of the map
+_MARGIN = 0.1  # in decades: a contour nearer to the extremes runs along the frame, its label cut off
 
 
-def phase_diagram_figure(diagram: xr.Dataset) -> Figure:
-    """Critical times of `phase_diagram`'s result, in two panels.
+def phase_diagram_figure(diagram: xr.Dataset, num_samples: float | None = None) -> Figure:
+    """`phase_diagram`'s result as a picture, in three panels.
 
-    Above, t_c against N for every block, with the opening times; below, t_c of the
-    swept block against N and its local variance, with the line t_c = t_open: a
-    direction below it never opens. Values outside the level's validity are faint.
+    Above, how many directions are kept against N and t, with every block's opening and
+    critical time; in the middle, at the size nearest to `num_samples`, where a direction of the
+    swept block's local variance is kept; below, its t_c against N and that variance, with the
+    line t_c = t_open: a direction below it never opens. By default the size is the middle one
+    of the diagram. Values outside the level's validity are faint.
     """
+    place = diagram.sizes["num_samples"] // 2
+    if num_samples is not None:
+        place = int(np.abs(diagram.log_num_samples.values - np.log(num_samples)).argmin())
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(COLUMN_WIDTH, 5.2), layout="constrained")
-        grid = figure.add_gridspec(2, 1)
-        above, below = figure.add_subfigure(grid[0]), figure.add_subfigure(grid[1])
-        axes = above.add_subplot()
-        draw_critical_times(axes, diagram)
-        draw_clock(axes, "right", diagram)
-        axes.set_title(f"{diagram_title(diagram)} (\N{BLACK RIGHT-POINTING TRIANGLE} opening times)", fontsize=8)
+        figure = Figure(figsize=(COLUMN_WIDTH, 7.6), layout="constrained")
+        above, middle, below = figure.subplots(3, 1, height_ratios=[1.15, 1, 1])
+        _draw_blocks(above, diagram)
+        above.set_ylabel(TIME_LABEL)
+        if above.get_yscale() == "log":
+            above.set_ylim(top=above.get_ylim()[1] * 2)  # room for a label
+        draw_kept_directions(above, diagram)
+        draw_size(above, diagram, place)
         if diagram.sizes["block"] <= MOST_LINES:
-            above.legend(loc="outside lower center", ncols=3, frameon=False, handlelength=2.0, columnspacing=1.0)
-        draw_critical_time_map(below.add_subplot(), diagram)
+            label_blocks(above, diagram)
+        draw_spectrum_plane(middle, diagram, place)
+        for axes in (above, middle):
+            draw_clock(axes, "right", diagram)
+        positive = diagram.local_variance.values > 0  # the axis is logarithmic
+        draw_critical_time_map(below, diagram.isel(local_variance=positive) if positive.any() else diagram)
+        draw_size(below, diagram, place)
+        figure.suptitle(diagram_title(diagram), fontsize=8)
     return figure
 
 
 def draw_critical_times(axes: Axes, diagram: xr.Dataset) -> None:
     """t_c against N, a line per block; opening times are triangles at the right and, for few blocks, thin lines."""
-    sizes, variances = _sizes(diagram), diagram.block_variance.values
+    scale = _draw_blocks(axes, diagram)
+    if diagram.sizes["block"] > MOST_LINES:
+        axes.figure.colorbar(scale, ax=axes, label="local variance $s_b$", pad=0.03)
+
+
+def _draw_blocks(axes: Axes, diagram: xr.Dataset) -> ScalarMappable:
+    """The lines of `draw_critical_times`, and the scale of their colours."""
+    sizes, variances = drawn_sizes(diagram), diagram.block_variance.values
     many = len(variances) > MOST_LINES
     colours, scale = _block_colours(variances)
     for block, (variance, colour) in enumerate(zip(variances, colours, strict=True)):
@@ -62,43 +92,57 @@ def draw_critical_times(axes: Axes, diagram: xr.Dataset) -> None:
         outside = diagram.status.values[block] == Status.OUT_OF_VALIDITY
         # The faint part reaches the first valid point, so that the line has no hole.
         reach = outside | np.append(outside[1:], False) | np.insert(outside[:-1], 0, False)
-        plot(np.where(reach, times, np.nan), alpha=_FAINT)
+        plot(np.where(reach, times, np.nan), alpha=FAINT)
         plot(np.where(outside, np.nan, times), label=rf"$s_{{{block}}} = {variance:.3g}$")
         if not many:
             axes.axhline(opening, color=colour, linestyle=dashes, linewidth=0.5, alpha=0.6)
         axes.plot([0.99], [opening], marker=5, color=colour, markersize=4, transform=axes.get_yaxis_transform())
     found = diagram.critical_time.values[np.isfinite(diagram.critical_time.values)]
-    # Data without any variance have nothing to show on a logarithmic axis.
-    axes.set(yscale="log" if variances.any() else "linear", ylabel=f"critical time $t_c$ [{UNITS}]")
-    _label_sizes(axes, diagram)
-    if many:
+    axes.set_ylabel(f"critical time $t_c$ [{UNITS}]")
+    if variances.any():
+        axes.set_yscale("log")
+    else:  # nothing to show on a logarithmic axis
+        axes.set_ylim(0, 1)
+    label_sizes(axes, diagram)
+    if many and len(found):
         # Blocks far below the critical times never open; their opening times would squeeze the curves.
-        if len(found):
-            axes.set_ylim(found.min() / 3, max(found.max(), diagram.opening_time.values.max()) * 1.5)
-        axes.figure.colorbar(scale, ax=axes, label="local variance $s_b$", pad=0.03)
+        axes.set_ylim(found.min() / 3, max(found.max(), diagram.opening_time.values.max()) * 1.5)
+    return scale
 
 
 def draw_critical_time_map(axes: Axes, diagram: xr.Dataset) -> None:
-    """t_c of the swept block against N and its local variance; below the dashed line it never opens."""
+    """t_c of the swept block against N and its local variance, in contours; below the dashed line it never opens."""
     times = diagram.critical_time_map.values.T
     found = times[np.isfinite(times)]
-    norm = LogNorm(found.min(), found.max()) if len(found) and found.max() > found.min() else None
-    _draw_map(axes, diagram, times, norm, COLOURS, f"$t_c$ of the swept block [{UNITS}]")
+    spread = len(found) > 0 and found.max() > found.min() and min(times.shape) > 1
+    norm = LogNorm(found.min(), found.max()) if spread else None
+    _draw_map(axes, diagram, times, norm, COLOURS, f"$t_c$ of the swept block [{UNITS}]", "top")
+    if spread:
+        _draw_decades(axes, diagram, times)
     ratio = _opening_ratio(diagram)
-    if len(found) and np.nanmin(ratio) < 1 < np.nanmax(ratio) and min(ratio.shape) > 1:
+    if spread and np.nanmin(ratio) < 1 < np.nanmax(ratio):
         line = axes.contour(
-            _sizes(diagram),
-            diagram.local_variance.values,
-            ratio,
-            levels=[1.0],
-            colors="black",
-            linestyles="--",
-            linewidths=1.0,
+            *_finer(diagram, np.log(ratio)), levels=[0.0], colors="black", linestyles="--", linewidths=1.0
         )
-        line.set_path_effects([withStroke(linewidth=2.2, foreground="white")])
+        line.set_path_effects(HALO)
         proxy = Line2D([], [], color="black", linestyle="--", linewidth=1.0, label="$t_c = s$: below, never opens")
-        axes.legend(handles=[proxy], loc="lower left", framealpha=0.85, edgecolor="none")
+        # Beside the axes: in them it would be on the contours' labels.
+        axes.figure.legend(handles=[proxy], loc="outside lower center", frameon=False)
     _label_map(axes, diagram)
+
+
+def _draw_decades(axes: Axes, diagram: xr.Dataset, times: np.ndarray) -> None:
+    """Contours of the map, a decade or a few apart, with their values on them."""
+    low, high = np.log10([np.nanmin(times), np.nanmax(times)])
+    exponents = np.arange(np.ceil(low + _MARGIN), np.floor(high - _MARGIN) + 1)
+    exponents = exponents[:: max(1, len(exponents) // _MOST_CONTOURS)]
+    _label_map(axes, diagram)  # labels are placed on the axes' own scales
+    lines = axes.contour(
+        *_finer(diagram, np.log10(times)), levels=exponents, colors="black", linestyles="-", linewidths=0.5
+    )
+    texts = axes.clabel(lines, fontsize=6, fmt=lambda exponent: f"$10^{{{exponent:.0f}}}$")
+    for text in texts:
+        text.set_path_effects(HALO)
 
 
 def draw_sensitivity(axes: Axes, diagram: xr.Dataset, name: str = "sensitivity_probe") -> None:
@@ -107,7 +151,7 @@ def draw_sensitivity(axes: Axes, diagram: xr.Dataset, name: str = "sensitivity_p
     Above zero higher variance is lost first. Where lower variance is, the map is hatched;
     the dotted line is where a direction opens just as it is lost.
     """
-    sizes, variances = _sizes(diagram), diagram.local_variance.values
+    sizes, variances = drawn_sizes(diagram), diagram.local_variance.values
     slope = diagram[name].values.T
     limit = np.nanmax(np.abs(slope), initial=0.0)
     norm = Normalize(-limit, limit)  # zero in the middle of the colours
@@ -127,17 +171,30 @@ def diagram_title(diagram: xr.Dataset) -> str:
 
 
 def _draw_map(
-    axes: Axes, diagram: xr.Dataset, values: np.ndarray, norm: Normalize | None, colours: str, label: str
+    axes: Axes,
+    diagram: xr.Dataset,
+    values: np.ndarray,
+    norm: Normalize | None,
+    colours: str,
+    label: str,
+    side: Literal["right", "top"] = "right",
 ) -> None:
     """Values over N and the local variance, faint where the level does not hold, with their colour bar."""
-    outside = diagram.status_map.values.T == Status.OUT_OF_VALIDITY
-    draw = partial(
-        axes.pcolormesh, _sizes(diagram), diagram.local_variance.values, norm=norm, cmap=colours, shading="nearest",
-        rasterized=True,
+    sizes, variances = drawn_sizes(diagram), diagram.local_variance.values
+    image = axes.pcolormesh(
+        sizes, variances, values, norm=norm, cmap=mpl.colormaps[colours].with_extremes(bad=(1, 1, 1, 0)),
+        shading="gouraud" if min(values.shape) > 1 else "nearest", rasterized=True, zorder=0,
     )  # fmt: skip
-    draw(np.where(outside, values, np.nan), alpha=_FAINT)
-    image = draw(np.where(outside, np.nan, values))
-    axes.figure.colorbar(image, ax=axes, label=label, pad=0.03)
+    veil(axes, sizes, variances, diagram.status_map.values.T == Status.OUT_OF_VALIDITY)
+    axes.figure.colorbar(image, ax=axes, label=label, pad=0.03, location=side, aspect=30 if side == "top" else 20)
+
+
+def _finer(diagram: xr.Dataset, values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Sizes, local variances and values for contours, which between few variances have dents on a logarithmic axis."""
+    nodes = np.log(diagram.local_variance.values)
+    finer = np.unique(np.concatenate([nodes, np.linspace(nodes[0], nodes[-1], _ROWS)]))
+    rows = np.stack([np.interp(finer, nodes, column) for column in values.T], axis=1)
+    return drawn_sizes(diagram), np.exp(finer), rows
 
 
 def _opening_ratio(diagram: xr.Dataset) -> np.ndarray:
@@ -146,28 +203,9 @@ def _opening_ratio(diagram: xr.Dataset) -> np.ndarray:
 
 
 def _label_map(axes: Axes, diagram: xr.Dataset) -> None:
-    _label_sizes(axes, diagram)
+    label_sizes(axes, diagram)
     axes.set(yscale="log")
     axes.set_ylabel(f"local variance $s$ of block {diagram.attrs['swept_block']} [{UNITS}]")
-
-
-def _drawable(diagram: xr.Dataset) -> bool:
-    """Whether N itself can be drawn; else its logarithm is."""
-    return bool((diagram.num_samples < _LARGEST_SIZE).all())
-
-
-def _sizes(diagram: xr.Dataset) -> np.ndarray:
-    return (diagram.num_samples if _drawable(diagram) else diagram.log_num_samples / np.log(10)).values
-
-
-def _label_sizes(axes: Axes, diagram: xr.Dataset) -> None:
-    sizes = _sizes(diagram)
-    if _drawable(diagram):
-        axes.set(xscale="log", xlabel=SIZE_LABEL)
-    else:
-        axes.set(xlabel=r"data-set size, $\log_{10} N$")
-    if sizes.min() < sizes.max():
-        axes.set_xlim(sizes.min(), sizes.max())
 
 
 def _block_colours(variances: np.ndarray) -> tuple[np.ndarray, ScalarMappable]:

@@ -52,6 +52,14 @@ def test_results_are_the_same_every_time(capsys, tmp_path):
         assert file.read_bytes() == (tmp_path / "second" / file.name).read_bytes(), file.name
 
 
+@pytest.mark.parametrize("size", [2, 10, 5000])
+def test_the_figure_shows_a_size_that_is_none_of_the_diagram_or_one(capsys, tmp_path, size):
+    run(capsys, "phase-diagram", "--theory", "rem", "--num-samples", size, "--sizes", 10, 1000, 3, "--out", tmp_path)
+    with xr.open_dataset(tmp_path / "phase_diagram.nc", engine="h5netcdf") as found:
+        np.testing.assert_allclose(found.num_samples, [10, 100, 1000])
+    assert (tmp_path / "phase_diagram.png").stat().st_size > 1000
+
+
 def test_data_file_sets_the_size(capsys, tmp_path, rng):
     np.save(tmp_path / "data.npy", rng.normal(size=(321, 4)) * [3, 1, 0.5, 0.1])
     out, _ = run(

@@ -3,8 +3,10 @@
 import matplotlib as mpl
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from geomem import Manifold, Probe, phase_diagram, phase_diagram_figure
+from geomem.figures.diagram import draw_critical_times
 from geomem.figures.style import save_figure
 from geomem.schedules.clock import clock_of, on_schedule
 
@@ -17,33 +19,62 @@ def diagram(manifold, **changes):
     return phase_diagram(manifold, **arguments)
 
 
-def axes_of(figure):
-    return [axes for subfigure in figure.subfigs for axes in subfigure.axes]
+def panels(figure):
+    """The three planes, without colour bars."""
+    return figure.axes[:3]
 
 
-def test_few_blocks_are_lines_with_a_legend(default_manifold):
+def block_lines(axes):
+    """Of every block the faint and the solid part of the critical line."""
+    drawn = [line.get_ydata() for line in axes.lines if len(np.atleast_1d(line.get_ydata())) == 8]
+    return list(zip(drawn[::2], drawn[1::2], strict=True))
+
+
+def test_few_blocks_are_labelled_lines(default_manifold):
     found = diagram(default_manifold)
     figure = phase_diagram_figure(found)
-    above, below = (axes for axes in axes_of(figure) if axes.get_xlabel())
-    labels = [text.get_text() for text in figure.subfigs[0].legends[0].get_texts()]
-    assert labels == ["$s_{0} = 1$", "$s_{1} = 0.09$", "$s_{2} = 0.0001$"]
-    assert len({line.get_linestyle() for line in above.lines if line.get_label() in labels}) == 3
+    above = panels(figure)[0]
+    labels = [text.get_text() for text in above.texts]
+    assert labels == ["$s_{0} = 1$", "$s_{1} = 0.09$", "$s_{2} = 0.0001$", "$t_{c,0}$", "$t_{c,1}$", "$t_{c,2}$"]
+    assert len({line.get_linestyle() for line in above.lines if line.get_label().startswith("$s")}) == 3
     # Solid and faint parts together show every critical time.
-    for block in range(3):
-        drawn = [line.get_ydata() for line in above.lines if len(np.atleast_1d(line.get_ydata())) == 8]
-        shown = np.fmax(drawn[2 * block], drawn[2 * block + 1])
-        np.testing.assert_allclose(shown, found.critical_time[block])
-    for axes in (above, below):
+    for block, (faint, solid) in enumerate(block_lines(above)):
+        np.testing.assert_allclose(np.fmax(faint, solid), found.critical_time[block])
+    for axes in panels(figure):
         assert axes.get_xlabel()
         assert axes.get_ylabel()
     assert figure.get_size_inches()[0] == pytest.approx(3.4)
 
 
-def test_many_blocks_are_a_colour_scale():
+@pytest.mark.parametrize("variances", [[1.0, 0.09, 1e-4], [1.0, 0.97, 0.95], [1e-3, 1.0], [1.0] * 6])
+def test_labels_do_not_overlap(variances):
+    figure = phase_diagram_figure(diagram(Manifold(variances, np.arange(len(variances)) + 1)))
+    figure.draw_without_rendering()
+    above = panels(figure)[0]
+    boxes = [text.get_window_extent() for text in above.texts]
+    frame = above.get_window_extent()
+    for place, box in enumerate(boxes):
+        assert frame.x0 < box.x0 < box.x1 < frame.x1
+        assert frame.y0 < box.y0 < box.y1 < frame.y1
+        assert not any(box.overlaps(other) for other in boxes[:place])
+
+
+def test_many_blocks_have_no_labels():
     found = diagram(Manifold(np.geomspace(1, 1e-3, 20), np.ones(20)))
-    figure = phase_diagram_figure(found)
-    assert not figure.subfigs[0].legends
-    assert any(axes.get_ylabel() == "local variance $s_b$" for axes in axes_of(figure))
+    above = panels(phase_diagram_figure(found))[0]
+    assert not above.texts
+    assert len(block_lines(above)) == 20
+
+
+def test_many_blocks_are_a_colour_scale():
+    axes = Figure().add_subplot()
+    draw_critical_times(axes, diagram(Manifold(np.geomspace(1, 1e-3, 20), np.ones(20))))
+    assert axes.figure.axes[-1].get_ylabel() == "local variance $s_b$"
+
+
+def test_contours_have_labels_at_decades(default_manifold):
+    below = panels(phase_diagram_figure(diagram(default_manifold)))[2]
+    assert {text.get_text() for text in below.texts} >= {"$10^{-2}$", "$10^{-1}$"}
 
 
 @pytest.mark.parametrize(
@@ -52,9 +83,10 @@ def test_many_blocks_are_a_colour_scale():
         (Manifold([1.0, 0.1], [2, 3]), {"probe": Probe.origin()}),
         (Manifold([0.0], [3]), {}),
         (Manifold([1.0], [3]), {"local_variance": [1.0], "num_samples": [10.0, 100.0]}),
+        (Manifold([1.0], [3]), {"local_variance": [0.0, 0.1, 1.0], "num_samples": [10.0]}),
         (Manifold(np.geomspace(1, 0.5, 9), np.ones(9)), {"probe": Probe.origin()}),
     ],
-    ids=["no transition", "no variance", "one variance", "many blocks, no transition"],
+    ids=["no transition", "no variance", "one variance", "a variance of zero, one size", "many blocks, no transition"],
 )
 def test_degenerate_diagrams_are_drawn(tmp_path, manifold, changes):
     save_figure(phase_diagram_figure(diagram(manifold, **changes)), tmp_path / "figure")
@@ -63,7 +95,7 @@ def test_degenerate_diagrams_are_drawn(tmp_path, manifold, changes):
 
 def test_sizes_that_overflow_are_drawn_by_their_logarithm():
     found = diagram(Manifold([1.0], [300]), num_samples=None, log_num_samples=np.linspace(10, 900, 5))
-    above = axes_of(phase_diagram_figure(found))[0]
+    above = panels(phase_diagram_figure(found))[0]
     assert above.get_xlabel() == r"data-set size, $\log_{10} N$"
     np.testing.assert_allclose(above.get_xlim(), np.array([10, 900]) / np.log(10))
 
@@ -71,26 +103,29 @@ def test_sizes_that_overflow_are_drawn_by_their_logarithm():
 @pytest.mark.parametrize("name", ["ddpm", "ou"])
 def test_a_schedule_has_an_axis_of_its_own(default_manifold, name):
     figure = phase_diagram_figure(on_schedule(diagram(default_manifold), clock_of(name)))
-    above = axes_of(figure)[0]
-    (clock,) = above.child_axes
     figure.draw_without_rendering()
-    assert clock.get_ylabel() == f"time, schedule {name}"
-    np.testing.assert_allclose(clock.get_ylim(), above.get_ylim())
-    labels = [float(label.get_text()) for label in clock.get_yticklabels()]
-    assert len(labels) > 2
-    np.testing.assert_allclose(clock.get_yticks(), clock_of(name).schedule.noise_variance(labels))
+    for axes in panels(figure)[:2]:
+        (clock,) = axes.child_axes
+        assert clock.get_ylabel() == f"time, schedule {name}"
+        np.testing.assert_allclose(clock.get_ylim(), axes.get_ylim())
+        labels = [float(label.get_text()) for label in clock.get_yticklabels()]
+        assert len(labels) > 2
+        np.testing.assert_allclose(clock.get_yticks(), clock_of(name).schedule.noise_variance(labels))
 
 
 def test_a_schedule_that_is_not_in_sight_has_none(tmp_path, default_manifold):
     file = tmp_path / "late.json"
     file.write_text('{"_class_name": "DDPMScheduler", "trained_betas": [0.9999, 0.9999]}')
-    above = axes_of(phase_diagram_figure(on_schedule(diagram(default_manifold), clock_of(str(file)))))[0]
+    above = panels(phase_diagram_figure(on_schedule(diagram(default_manifold), clock_of(str(file)))))[0]
     assert not above.child_axes
 
 
 def test_a_schedule_where_data_have_no_variance(tmp_path):
     found = on_schedule(diagram(Manifold([0.0], [3])), clock_of("ou"))
-    save_figure(phase_diagram_figure(found), tmp_path / "figure")
+    figure = phase_diagram_figure(found)
+    save_figure(figure, tmp_path / "figure")
+    assert panels(figure)[0].get_ylim() == (0, 1)  # on a linear axis, which no clock is beside
+    assert not panels(figure)[0].child_axes
 
 
 def test_files_are_the_same_every_time(tmp_path, default_manifold):
