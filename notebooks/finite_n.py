@@ -134,7 +134,8 @@ figure
 #
 # d ln t_c/d ln s, for every level and criterion: left with the spectrum following the swept block, right with the
 # spectrum fixed and one direction's variance changed. Positive: higher variance is lost first; hatched: lower
-# variance. Faint parts are outside the validity of `rem`, empty ones without a transition. The last row puts the probe six noise lengths out.
+# variance. Faint parts are outside the validity of `rem`, empty ones without a transition. The last row puts the
+# probe six noise lengths out.
 
 # %%
 cases = [

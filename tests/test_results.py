@@ -21,7 +21,7 @@ GROUPS = [
 RELATIVE = 1e-12
 # Scores are differences (mean - x)/t, of which a millionth may be left: their rounding is that of the terms.
 ABSOLUTE = {"score": 1e-12}
-# Level finite_n is integrated to 1e-8, by rules that may change.
+# Level finite_n is integrated to 1e-8 by mpmath's account, by rules that may change.
 INTEGRATED, RELATIVE_OF_INTEGRATED = ("finite_n", "quenched", "simulation", "collapse probability"), 1e-8
 # Sixty steps in float32, whose rounding is 6e-8: by the largest number of each result.
 FLOAT32 = 1e-5

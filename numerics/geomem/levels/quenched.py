@@ -53,9 +53,10 @@ def quenched(
             across the probed direction: along it, it has the probe's coordinate.
 
     Returns:
-        `Quenched`, of shape noise_variance.shape + size.shape. A lane that misses a relative error of 1e-8 is NaN and
-        NOT_CONVERGED; none is known between t/s of 1e-100 and 1e100. Differentiable in the manifold's variances, t,
-        ln N and the probe's amplitude, by forward mode through the integrals; `jax.jit` and `jax.vmap` apply.
+        `Quenched`, of shape noise_variance.shape + size.shape. A lane whose error may be above 1e-6 is NaN and
+        NOT_CONVERGED; most errors are below 1e-9, and no such lane is known for t/s between 1e-100 and 1e100.
+        Differentiable in the manifold's variances, t, ln N and the probe's amplitude, by forward mode through the
+        integrals; `jax.jit` and `jax.vmap` apply.
 
     Raises:
         InputError: for an unknown block, a law that is not one Gaussian, a planted weight that is
