@@ -17,6 +17,9 @@ from geomem.levels.quenched import quenched
 
 OBSERVABLES = ("log_partition", "participation", "score_mean", "score_variance")
 
+_FEWEST = 8  # data sets that an error bar needs
+_COUNTS = 0.01  # 1 - Y2 from which on a second sample counts
+
 
 def theory_versus_simulation(
     manifold: Manifold,
@@ -34,14 +37,16 @@ def theory_versus_simulation(
     Returns:
         A data set over `observable` (log_partition, participation, score_mean,
         score_variance) with `value` (simulated), `prediction`, `standard_error` of the
-        value, and `z`, their difference in standard errors.
+        value, and `z`, their difference in standard errors. Where a second sample counts in fewer than 8 of the
+        data sets, participation's standard error is at least what one more of them would have changed: its sample's
+        own, of what was hardly seen, would be too small.
 
     Raises:
         InputError: as `quenched`, for a size that is no single whole number, and for
             fewer than 8 data sets.
     """
-    if num_datasets < 8:
-        raise InputError(f"num_datasets is {num_datasets}; an error bar of a variance needs at least 8")
+    if num_datasets < _FEWEST:
+        raise InputError(f"num_datasets is {num_datasets}; an error bar of a variance needs at least {_FEWEST}")
     size = num_samples if log_num_samples is None else np.exp(np.asarray(log_num_samples, dtype=float))
     count = np.asarray(size)
     if count.ndim or not np.isclose(count, np.round(count), rtol=1e-9):
@@ -70,6 +75,9 @@ def theory_versus_simulation(
         along.std(ddof=1) / root,
         np.sqrt(max(float(np.mean(deviation**4)) - variance**2, 0.0)) / root,
     ]
+    if np.sum(participation < 1 - _COUNTS) < _FEWEST:
+        # Two samples of equal weight have a participation of one half.
+        error[1] = max(error[1], 0.5 / num_datasets)
     prediction = [float(getattr(predicted, name)) for name in OBSERVABLES]
     inputs = manifold.record() | {
         "block": int(block),

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import xarray as xr
 
 from geomem import InputError, Manifold, Probe, Status, quenched, theory_versus_simulation
 
@@ -182,3 +183,30 @@ def test_z_scores_of_many_cells(default_manifold):
     assert len(z) == 216
     assert np.abs(z).max() < 4.5
     assert 0.6 < np.mean(z**2) < 1.5
+
+
+@pytest.mark.slow  # draws 240 000 data sets
+def test_z_scores_deep_in_condensation():
+    """60 cells where one sample dominates, down to t five orders below the variances."""
+    laws = (([1.0, 0.09, 1e-4], [2, 5, 23]), ([1.0], [30]), ([1.0, 0.01], [3, 40]))
+    places = [(law, block) for law in laws for block in range(min(2, len(law[0])))]
+    scores = []
+    for (variances, multiplicities), block in places:
+        for time in (1e-2, 1e-3, 1e-4, 1e-5):
+            for size in (3, 10, 30):
+                table = theory_versus_simulation(
+                    Manifold(variances, multiplicities),
+                    block,
+                    noise_variance=time,
+                    num_samples=size,
+                    num_datasets=4000,
+                    key=jax.random.key(len(scores)),
+                )
+                scores.append(table.z)
+    z = xr.concat(scores, "cell")
+    assert z.sizes["cell"] == 60
+    assert (abs(z) < 4).all()
+    # Of participation, almost one, hardly any data set tells: its error bar only has to cover.
+    normal = z.sel(observable=["log_partition", "score_mean", "score_variance"])
+    assert (abs((normal**2).mean("cell") - 1) < 4 * np.sqrt(2 / 60)).all()
+    assert (abs(normal.mean("cell")) < 4 / np.sqrt(60)).all()
