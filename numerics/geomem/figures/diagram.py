@@ -22,6 +22,7 @@ from geomem.figures.planes import (
     drawn_sizes,
     label_blocks,
     label_sizes,
+    variance_label,
     veil,
 )
 from geomem.figures.style import (
@@ -204,8 +205,7 @@ def _opening_ratio(diagram: xr.Dataset) -> np.ndarray:
 
 def _label_map(axes: Axes, diagram: xr.Dataset) -> None:
     label_sizes(axes, diagram)
-    axes.set(yscale="log")
-    axes.set_ylabel(f"local variance $s$ of block {diagram.attrs['swept_block']} [{UNITS}]")
+    axes.set(yscale="log", ylabel=variance_label(diagram))
 
 
 def _block_colours(variances: np.ndarray) -> tuple[np.ndarray, ScalarMappable]:

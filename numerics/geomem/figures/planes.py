@@ -1,6 +1,5 @@
 """Planes of a phase diagram: directions kept over size and noise variance, and over local and noise variance."""
 
-import json
 from itertools import product
 
 import numpy as np
@@ -13,6 +12,7 @@ from matplotlib.patheffects import AbstractPathEffect, withStroke
 from matplotlib.ticker import MaxNLocator
 
 from geomem.core.arguments import Numbers
+from geomem.core.provenance import inputs_of
 from geomem.core.status import Status
 from geomem.figures.style import SIZE_LABEL, TIME_LABEL, UNITS
 
@@ -88,7 +88,7 @@ def draw_spectrum_plane(axes: Axes, diagram: xr.Dataset, place: int) -> None:
     """
     at = diagram.isel(num_samples=place).sortby("local_variance")
     at = at.isel(local_variance=at.local_variance.values > 0)  # the axis is logarithmic
-    axes.set(ylabel=TIME_LABEL, xlabel=f"local variance $s$ of block {diagram.attrs['swept_block']} [{UNITS}]")
+    axes.set(ylabel=TIME_LABEL, xlabel=variance_label(diagram))
     if not at.sizes["local_variance"]:
         return
     variances, critical = at.local_variance.values, at.critical_time_map.values
@@ -181,6 +181,11 @@ def label_sizes(axes: Axes, diagram: xr.Dataset) -> None:
         axes.set_xlim(sizes.min(), sizes.max())
 
 
+def variance_label(diagram: xr.Dataset) -> str:
+    """Label of the axis of local variances."""
+    return f"local variance $s$ of block {diagram.attrs['swept_block']} [{UNITS}]"
+
+
 def _drawable(diagram: xr.Dataset) -> bool:
     """Whether N itself can be drawn; else its logarithm is."""
     return bool((diagram.num_samples < _LARGEST_SIZE).all())
@@ -194,7 +199,7 @@ def _size_text(at: xr.Dataset) -> str:
 def _loss_times(critical: xr.DataArray, diagram: xr.Dataset) -> np.ndarray:
     """Noise variance below which a direction is lost: 0 if it never is, infinite if it always is, NaN if unknown."""
     status = diagram.status if critical.name == "critical_time" else diagram.status_map
-    inputs = json.loads(diagram.attrs["provenance"])["inputs"]
+    inputs = inputs_of(diagram.attrs["provenance"])
     # At the origin the score has no part along a direction for its noise to exceed.
     silent = inputs["criterion"] == "signal_to_noise" and inputs["probe"]["kind"] == "origin"
     return np.where(status == Status.NO_TRANSITION, np.inf if silent else 0.0, critical)

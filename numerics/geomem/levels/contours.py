@@ -64,22 +64,19 @@ def averages(
     top = jax.lax.stop_gradient(height[..., :1].real)
     depth = height.real - top
     last = _last(jax.lax.stop_gradient(depth))
+    kept = last >= _NUMBER
 
     # From the path's own xi to those of the points, whose integrand is largest near the same vertex.
     away = (xi - own[:, None])[None, :, :, None]
-    modulus = jnp.exp(
-        jnp.where(last >= _NUMBER, depth, -jnp.inf)[:, :, None] - (z.real - z.real[..., :1])[:, :, None] * away
-    )
-    phase = jnp.where(last >= _NUMBER, height.imag, 0.0)[:, :, None] - z.imag[:, :, None] * away
+    modulus = jnp.exp(jnp.where(kept, depth, -jnp.inf)[:, :, None] - (z.real - z.real[..., :1])[:, :, None] * away)
+    phase = jnp.where(kept, height.imag, 0.0)[:, :, None] - z.imag[:, :, None] * away
     integrands = jnp.concatenate([modulus * jnp.cos(phase), modulus * jnp.sin(phase)], axis=-1)
     factors = _factors(energy, reference, z, weight)
     sums = jnp.einsum("pgmn,ipgnr->pirgm", integrands, factors)
 
     # The error is about the square of what halving changes; what is cut off is an error itself.
     size = jax.lax.stop_gradient(jnp.exp(depth) * weight.imag)
-    lost = jnp.sum(jnp.where(last == _NUMBER, size, 0.0), axis=-1) / jnp.sum(
-        jnp.where(last >= _NUMBER, size, 0.0), axis=-1
-    )
+    lost = jnp.sum(jnp.where(last == _NUMBER, size, 0.0), axis=-1) / jnp.sum(jnp.where(kept, size, 0.0), axis=-1)
     half = 1.0 + jnp.sqrt(lost)
     scale = jnp.exp(top - z.real[..., :1] * away[..., 0])
     rules = jnp.stack([jnp.ones_like(half), half], axis=1)[:, None, :, :, None]
@@ -88,8 +85,12 @@ def averages(
     near_one = jnp.repeat(left, xi.shape[1])[None]
     of_psi = jnp.log1p(jnp.where(near_one, phi, 0.0))
     log_phi = jnp.where(near_one, of_psi, jnp.log(jnp.where(near_one, 1.0, jnp.maximum(phi, 1e-300))))
-    posterior = _tilted_mean(1.0, energy.time, energy.probed_variance, energy.coordinate)
-    return Averages(log_phi, m1, (posterior - reference) * m1 - m1_slope, m1gg, m2, m2gg)
+    return Averages(log_phi, m1, (posterior_mean(energy) - reference) * m1 - m1_slope, m1gg, m2, m2gg)
+
+
+def posterior_mean(energy: Energy) -> Float[Array, ""]:
+    """m(1), the mean of y_v given the probe."""
+    return _tilted_mean(1.0, energy.time, energy.probed_variance, energy.coordinate)
 
 
 def _factors(

@@ -14,7 +14,6 @@ from geomem.core.progress import bar
 from geomem.laws.law import Law
 from geomem.laws.setting import Energy, Setting
 from geomem.levels.quenched import (
-    FINER,
     SIZES,
     TIMES,
     energies_of,
@@ -22,6 +21,7 @@ from geomem.levels.quenched import (
     in_threads,
     padded,
     quenched_by_size,
+    refined,
 )
 from geomem.levels.question import Implicit, register
 from geomem.levels.rem import REM_LEVEL
@@ -78,14 +78,13 @@ class FiniteN(Implicit):
         pairs = [(energy, Energy(*(leaf[place] for leaf in along))) for place, energy in enumerate(energies)]
         count, sizes = len(log_sizes), filled(log_sizes, SIZES)
 
-        def kernel(pair: tuple[Energy, Energy]) -> tuple[np.ndarray, np.ndarray]:
+        def at_energy(pair: tuple[Energy, Energy]) -> tuple[np.ndarray, np.ndarray]:
             # Waits for the values, so that threads share the processor's cores.
-            values, slopes = _balances_with_slopes(*pair, sizes, np.float64(1.0), criterion)
-            if np.isnan(values).any():
-                values, slopes = _balances_with_slopes(*pair, sizes, np.float64(FINER), criterion)
+            kernel = partial(_balances_with_slopes, *pair, sizes, criterion=criterion)
+            values, slopes = refined(kernel, lambda found: np.isnan(found[0]))
             return np.asarray(values), np.asarray(slopes)
 
-        values, slopes = map(np.stack, zip(*in_threads(kernel, pairs), strict=True))
+        values, slopes = map(np.stack, zip(*in_threads(at_energy, pairs), strict=True))
         return values[:, :count], np.moveaxis(slopes, 0, 1)[:, :, :count]
 
     def excess_entropy(

@@ -27,7 +27,7 @@ from geomem.levels.sums import Quenched, quenched_at
 # Noise variances, sizes and blocks are padded to multiples of these: few shapes are compiled.
 TIMES, SIZES, _BLOCKS = 16, 16, 4
 # How many times as many panels are taken where the integrals do not converge.
-FINER = 2.5
+_FINER = 2.5
 
 
 def quenched(
@@ -157,10 +157,14 @@ def in_threads(kernel: Callable[[Any], Result], items: Sequence[Any]) -> list[Re
         return first + list(pool.map(kernel, items[1:]))
 
 
+def refined(kernel: Callable[[np.float64], Result], missed: Callable[[Result], np.ndarray]) -> Result:
+    """The kernel's answer with as many panels as should be needed; with more of them where some of it is missed."""
+    found = kernel(np.float64(1.0))
+    return kernel(np.float64(_FINER)) if missed(found).any() else found
+
+
 def quenched_by_size(energy: Energy, log_sizes: Float[np.ndarray, " sizes"], log_planted: float = -np.inf) -> Quenched:
     """`quenched` for one energy and many sizes, as NumPy arrays."""
-    asked = (energy, filled(log_sizes, SIZES), np.float64(log_planted))
-    rows = quenched_at(*asked, np.float64(1.0))
-    if (np.asarray(rows.status) == Status.NOT_CONVERGED).any():
-        rows = quenched_at(*asked, np.float64(FINER))
+    at = partial(quenched_at, energy, filled(log_sizes, SIZES), np.float64(log_planted))
+    rows = refined(at, lambda rows: np.asarray(rows.status) == Status.NOT_CONVERGED)
     return jax.tree.map(lambda field: np.asarray(field)[: len(log_sizes)], rows)

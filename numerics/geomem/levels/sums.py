@@ -14,7 +14,7 @@ from jaxtyping import Array, Float, Int8
 
 from geomem.core.status import Status
 from geomem.laws.setting import Energy
-from geomem.levels.contours import Averages, averages
+from geomem.levels.contours import Averages, averages, posterior_mean
 from geomem.levels.saddles import Transform, interpolate, nodes_of, panels_of, transform_of
 from geomem.lowering import lower
 
@@ -25,7 +25,6 @@ _mean_density = lower("mean_density")
 _second_moment_density = lower("second_moment_density")
 _squared_mean_density = lower("squared_mean_density")
 _planted_density = lower("planted_density")
-_tilted_mean = lower("tilted_mean")
 _planted_offset = lower("planted_offset")
 _score_mean = lower("quenched_score_mean")
 _score_variance = lower("quenched_score_variance")
@@ -109,8 +108,7 @@ def _reference(energy: Energy, transform: Transform, log_size: Array, log_plante
     """
     typical = interpolate(-log_size[None], jax.lax.cummax(transform.left.log_value), transform.left.xi[None])[0, 0]
     dominates = log_planted > -typical
-    posterior = _tilted_mean(1.0, energy.time, energy.probed_variance, energy.coordinate)
-    return jnp.where(dominates, energy.coordinate, posterior)
+    return jnp.where(dominates, energy.coordinate, posterior_mean(energy))
 
 
 def log_ratio(mean: Array, variance: Array) -> Array:
