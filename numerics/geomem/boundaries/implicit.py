@@ -7,6 +7,7 @@ every size or is not known (`boundaries.walk`). Where it changes sign, an interp
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from itertools import count
 
 import jax
 import jax.numpy as jnp
@@ -16,18 +17,23 @@ from numpy.polynomial import chebyshev
 from scipy.optimize import elementwise
 
 from geomem.boundaries.differentiable import differentiable
-from geomem.boundaries.explicit import DEFAULT_CELLS, Lanes, solve_times
-from geomem.boundaries.walk import TOLERANCE, Evaluate, walk_to_roots
+from geomem.boundaries.explicit import Lanes
+from geomem.boundaries.walk import Evaluate, walk_to_roots
 from geomem.core.arguments import SMALLEST_LOG_SIZE
 from geomem.core.progress import bar
 from geomem.core.results import Transition, transition
 from geomem.core.status import Status
 from geomem.laws.law import Law
 from geomem.laws.setting import Setting, opening_time
+from geomem.levels.quenched import in_threads
 from geomem.levels.question import Implicit, Question
+from geomem.lowering import lower
 
-# What a solved balance may be off, and how many Newton steps it may take from the interpolant's root.
-_RESIDUAL, _NEWTON = 1e-8, 3
+_gaussian_critical_time = lower("gaussian_critical_time")
+# What a solved balance may be off, and how many steps it may take from the interpolant's root.
+_RESIDUAL, _STEPS = 1e-8, 5
+# Error of the interpolant's root in ln t: where steps follow, and where it is the answer.
+_ROUGH, _FINE = 1e-3, 1e-6
 _LARGEST_LOG_SIZE = np.log(1e15)
 # A scan in ln N, and an interpolant in its cell with the root.
 _SCAN, _NODES = 96, 16
@@ -53,22 +59,30 @@ def _search_times(
     given: Float[np.ndarray, " sizes"],
     window: tuple[float, float] | None,
 ) -> Transition:
-    """Roots of the interpolant, corrected by Newton steps."""
+    """Roots of the interpolant, corrected by secant steps."""
     valid = np.isfinite(given) & (given >= SMALLEST_LOG_SIZE)
     # A lane that is no size runs on the largest one, which the walk reaches anyway, and is not looked at.
     wanted = np.where(valid, given, given[valid].max(initial=SMALLEST_LOG_SIZE))
     start, limits = _start(question, at, wanted)
     if window is not None:
         limits = (max(limits[0], np.log(window[0])), min(limits[1], np.log(window[1])))
-    roots = walk_to_roots(_evaluator(question, at, None, wanted), wanted, start, limits)
+    roots = walk_to_roots(_evaluator(question, at, None, wanted), start, limits, _ROUGH)
     log_time, residual = roots.log_time, np.full(len(wanted), np.nan)
     iterations = np.zeros(len(wanted), dtype=int)
     open_ = valid & (roots.status == Status.CONVERGED)
+    slope, step = roots.slope.copy(), np.zeros(len(wanted))
     while open_.any():
-        open_lanes = np.flatnonzero(open_)
-        residual[open_lanes] = _balances(question, at)(np.exp(log_time[open_lanes]), wanted[open_lanes, None])[:, 0]
-        open_ &= (np.abs(residual) > _RESIDUAL) & (iterations < _NEWTON)
-        log_time[open_] -= residual[open_] / roots.slope[open_]
+        before = residual.copy()
+        places = (np.exp(log_time[open_]), wanted[open_, None])
+        residual[open_] = _balances(question, at)(*places)[:, 0]
+        # The interpolant's slope, and from the second step on that between the last two points.
+        moved = open_ & (step != 0) & (residual != before)
+        slope[moved] = (residual - before)[moved] / step[moved]
+        # Where the balance is flat, a small one may be far from the root.
+        ahead = -residual / slope
+        open_ &= (np.maximum(np.abs(residual), np.abs(ahead)) > _RESIDUAL) & (iterations < _STEPS)
+        step[open_] = ahead[open_]
+        log_time[open_] += step[open_]
         iterations[open_] += 1
     solved = np.where(np.abs(residual) <= _RESIDUAL, Status.CONVERGED, Status.NOT_CONVERGED)
     status = np.where(roots.status == Status.CONVERGED, solved, roots.status)
@@ -115,12 +129,18 @@ def lanes(
 
     Times are those of the interpolant.
     """
-    rows = []
+    solved = count(1)
     with bar("critical times", len(indicators)) as report:
-        for lane, indicator in enumerate(jnp.asarray(indicators)):
-            at = jax.tree.map(lambda leaf, lane=lane: leaf[lane], laws).setting(indicator, question.probe)
-            rows.append((*_lane(question, at, log_sizes), float(at.probed_variance)))
-            report(lane + 1)
+
+        def row(lane: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+            own = jax.tree.map(lambda leaf: leaf[lane], laws)
+            at = own.setting(jnp.asarray(indicators[lane]), question.probe)
+            found = _lane(question, at, log_sizes)
+            report(next(solved))
+            return *found, float(at.probed_variance)
+
+        # A lane alone leaves processors idle wherever it asks for a single noise variance.
+        rows = in_threads(row, range(len(indicators)))
     value, status, slopes, probed = (np.array(column) for column in zip(*rows, strict=True))
     opening = np.asarray(jax.vmap(opening_time)(jnp.asarray(probed)))
     return Lanes(value, status, opening, slopes[:, 0], slopes[:, 1])
@@ -168,11 +188,10 @@ def spectrum_slopes(
     def slope(block: int) -> float:
         along = jnp.zeros(len(at.variances)).at[block].set(1.0)
         tangent = _tangents(at, [(along * at.variances, jnp.dot(at.indicator, along) * at.probed_variance)])
-        return question.level.balances_with_slopes(question.criterion, at, tangent, time, size)[1].item()
+        of_time, of_variance = question.level.balances_with_slopes(question.criterion, at, tangent, time, size)[1]
+        return -of_variance.item() / of_time.item()
 
-    slopes = np.array([slope(int(block)) for block in varying])
-    # With all variances multiplied by a number the critical time is too, so the derivatives add up to one.
-    return slopes / slopes.sum()
+    return np.array([slope(int(block)) for block in varying])
 
 
 def _balances(question: Question[Implicit], at: Setting) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
@@ -190,35 +209,34 @@ def _tangents(at: Setting, along: list[tuple[Array, Array]]) -> Setting:
 def _evaluator(question: Question[Implicit], at: Setting, tangents: Setting | None, log_sizes: np.ndarray) -> Evaluate:
     """What a walk evaluates for these sizes; with slopes if there are tangents."""
 
-    def evaluate(log_times: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        # One shape for the whole walk, though sizes drop out.
-        count = len(wanted)
-        shaped = np.pad(wanted, (0, -count % len(log_sizes)), mode="edge")
-        asked = (np.exp(log_times), shaped)
-        if tangents is None:
-            values = _balances(question, at)(*asked)
-            slopes = np.zeros((0, *values.shape))
-        else:
-            values, slopes = question.level.balances_with_slopes(question.criterion, at, tangents, *asked)
-        return values[:, :count], slopes[:, :, :count]
+    def evaluate(log_times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        asked = (np.exp(log_times), log_sizes)
+        if tangents is not None:
+            return question.level.balances_with_slopes(question.criterion, at, tangents, *asked)
+        values = _balances(question, at)(*asked)
+        return values, np.zeros((0, *values.shape))
 
     return evaluate
 
 
 def _start(question: Question[Implicit], at: Setting, log_sizes: np.ndarray) -> tuple[float, tuple[float, float]]:
-    """Above the leading-order critical times, and the supported window: none where there is no transition.
+    """Above most critical times, and the supported window: none where there is no transition.
 
-    The walk goes up from a start that is too low; so the least and the largest size are enough to ask.
+    The walk goes up from a start that is too low.
     """
-    level, largest = question.level, float(at.largest_variance)
+    largest = float(at.largest_variance)
     noiseless = question.criterion == "signal_to_noise" and not at.probed_variance > 0
-    limits = tuple(np.log(largest) + np.log(level.supported)) if largest > 0 and not noiseless else (0.0, 0.0)
-    first = replace(question, level=level.leading)
-    ends = jnp.asarray([log_sizes.min(), log_sizes.max()])
-    leading = solve_times(first, at, ends, jnp.asarray(limits), DEFAULT_CELLS)
-    guesses = np.asarray(leading.log_value)
-    guesses = guesses[np.isfinite(guesses)]
-    return float(guesses.max(initial=np.log(max(largest, 1e-300)))) + 1.0, limits
+    if noiseless or not largest > 0:
+        return 0.0, (0.0, 0.0)
+    published = float(_published_time(at, jnp.asarray(log_sizes.min())))
+    limits = np.log(largest) + np.log(question.level.supported)
+    return float(np.log(max(largest, published))) + 1.0, (float(limits[0]), float(limits[1]))
+
+
+@jax.jit
+def _published_time(at: Setting, log_size: Float[Array, ""]) -> Float[Array, ""]:
+    """Where the energy's two cumulants condense: a closed form, and near the exact time where that is high."""
+    return _gaussian_critical_time(at.second_cumulant(at.largest_variance), log_size)
 
 
 def _lane(
@@ -229,8 +247,8 @@ def _lane(
         at, [(at.indicator * at.variances, at.probed_variance), (jnp.zeros_like(at.variances), at.probed_variance)]
     )
     start, limits = _start(question, at, log_sizes)
-    roots = walk_to_roots(_evaluator(question, at, tangents, log_sizes), log_sizes, start, limits)
-    missed = (roots.status == Status.CONVERGED) & ~(roots.error <= TOLERANCE)
+    roots = walk_to_roots(_evaluator(question, at, tangents, log_sizes), start, limits, _FINE)
+    missed = (roots.status == Status.CONVERGED) & ~(roots.error <= _FINE)
     status = np.where(missed, Status.NOT_CONVERGED, roots.status).astype(np.int8)
     known = status == Status.CONVERGED
     slopes = np.where(known, -roots.tangents / roots.slope, np.nan)
@@ -264,10 +282,10 @@ def _roots_in_cells(
     roots = np.array([float(elementwise.find_root(fit, (bottom, top)).x) for fit, bottom, top in ends])
     slopes = [fit.deriv() for fit in fits]
     steps, open_ = np.zeros(len(roots), dtype=int), np.ones(len(roots), dtype=bool)
-    for _ in range(_NEWTON + 1):
+    for _ in range(_STEPS + 1):
         residual = balances(roots[:, None])[:, 0]
         open_ = np.abs(residual) > _RESIDUAL
-        if not open_.any() or steps.max() == _NEWTON:
+        if not open_.any() or steps.max() == _STEPS:
             break
         for lane in np.flatnonzero(open_):
             roots[lane] -= residual[lane] / float(slopes[lane](roots[lane]))

@@ -60,10 +60,11 @@ def averages(
     z, weight = jax.vmap(jax.vmap(_path))(shapes, room)
     at_zero = exponent(energy, jnp.asarray([0.0, 2.0])[:, None, None], z)
     # A product of matrices, so that the compiler does not compute it again for every point.
-    height = jnp.stack([at_zero, z * own[None, :, None].astype(complex)], axis=-1) @ np.array([1.0 + 0.0j, -1.0])
-    top = jax.lax.stop_gradient(height[..., :1].real)
+    exact = jnp.stack([at_zero, z * own[None, :, None].astype(complex)], axis=-1) @ np.array([1.0 + 0.0j, -1.0])
+    height = jax.lax.stop_gradient(exact)
+    top = height[..., :1].real
     depth = height.real - top
-    last = _last(jax.lax.stop_gradient(depth))
+    last = _last(depth)
     kept = last >= _NUMBER
 
     # From the path's own xi to those of the points, whose integrand is largest near the same vertex.
@@ -71,11 +72,13 @@ def averages(
     modulus = jnp.exp(jnp.where(kept, depth, -jnp.inf)[:, :, None] - (z.real - z.real[..., :1])[:, :, None] * away)
     phase = jnp.where(kept, height.imag, 0.0)[:, :, None] - z.imag[:, :, None] * away
     integrands = jnp.concatenate([modulus * jnp.cos(phase), modulus * jnp.sin(phase)], axis=-1)
-    factors = _factors(energy, reference, z, weight)
+    # Zero, but with the derivatives of the exponentials, so that these are not computed for every point.
+    change = jnp.where(kept, exact - height, 0.0)
+    factors = _factors(energy, reference, z, weight * (1.0 + change * (1.0 + 0.5 * change)))
     sums = jnp.einsum("pgmn,ipgnr->pirgm", integrands, factors)
 
     # The error is about the square of what halving changes; what is cut off is an error itself.
-    size = jax.lax.stop_gradient(jnp.exp(depth) * weight.imag)
+    size = jnp.exp(depth) * weight.imag
     lost = jnp.sum(jnp.where(last == _NUMBER, size, 0.0), axis=-1) / jnp.sum(jnp.where(kept, size, 0.0), axis=-1)
     half = 1.0 + jnp.sqrt(lost)
     scale = jnp.exp(top - z.real[..., :1] * away[..., 0])

@@ -1,7 +1,7 @@
 """Level finite_n: averages over data sets, exact at every N."""
 
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Callable, Mapping
+from functools import cache, partial
 from types import MappingProxyType
 from typing import ClassVar
 
@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from geomem.core.compilation import quick_options
 from geomem.core.progress import bar
 from geomem.laws.law import Law
 from geomem.laws.setting import Energy, Setting
@@ -71,7 +72,7 @@ class FiniteN(Implicit):
         tangents: Setting,
         times: Float[np.ndarray, " times"],
         log_sizes: Float[np.ndarray, " sizes"],
-    ) -> tuple[Float[np.ndarray, "times sizes"], Float[np.ndarray, "tangents times sizes"]]:
+    ) -> tuple[Float[np.ndarray, "times sizes"], Float[np.ndarray, "slopes times sizes"]]:
         energies = energies_of(at, times)
         shaped = jnp.asarray(filled(np.asarray(times), TIMES))
         along = jax.tree.map(np.asarray, _energy_tangents(padded(at), padded(tangents), shaped))
@@ -80,7 +81,7 @@ class FiniteN(Implicit):
 
         def at_energy(pair: tuple[Energy, Energy]) -> tuple[np.ndarray, np.ndarray]:
             # Waits for the values, so that threads share the processor's cores.
-            kernel = partial(_balances_with_slopes, *pair, sizes, criterion=criterion)
+            kernel = partial(_balances_with_slopes(criterion), *pair, sizes)
             values, slopes = refined(kernel, lambda found: np.isnan(found[0]))
             return np.asarray(values), np.asarray(slopes)
 
@@ -114,15 +115,16 @@ def _balances(energy: Energy, log_sizes: Float[np.ndarray, " sizes"], criterion:
     return np.asarray(_balance(quenched_by_size(energy, log_sizes), criterion))
 
 
-@partial(jax.jit, static_argnames="criterion")
-def _balances_with_slopes(
-    energy: Energy, tangents: Energy, sizes: Array, fineness: Array, criterion: str
-) -> tuple[Array, Array]:
-    def balance(energy: Energy) -> Array:
-        return _balance(quenched_at(energy, sizes, jnp.array(-jnp.inf), fineness), criterion)
+@cache
+def _balances_with_slopes(criterion: str) -> Callable[[Energy, Energy, Array, Array], tuple[Array, Array]]:
+    def kernel(energy: Energy, tangents: Energy, sizes: Array, fineness: Array) -> tuple[Array, Array]:
+        def balance(energy: Energy) -> Array:
+            return _balance(quenched_at(energy, sizes, jnp.array(-jnp.inf), fineness), criterion)
 
-    # The values do not depend on the tangent, and are not computed twice.
-    return jax.vmap(lambda tangent: jax.jvp(balance, (energy,), (tangent,)), out_axes=(None, 0))(tangents)
+        # The values do not depend on the tangent, and are not computed twice.
+        return jax.vmap(lambda tangent: jax.jvp(balance, (energy,), (tangent,)), out_axes=(None, 0))(tangents)
+
+    return jax.jit(kernel, compiler_options=quick_options())
 
 
 @partial(jax.jit, static_argnames="criterion")
@@ -134,9 +136,11 @@ def _balance(rows: Quenched, criterion: str) -> Array:
 
 @jax.jit
 def _energy_tangents(at: Setting, tangents: Setting, times: Float[Array, " times"]) -> Energy:
-    """Tangents of the energies, (times, tangents), to tangents of the setting."""
+    """Derivatives of the energies, (times, slopes), in ln t and along tangents to the setting."""
 
     def at_time(time: Array) -> Energy:
-        return jax.vmap(lambda tangent: jax.jvp(lambda one: one.energy(time), (at,), (tangent,))[1])(tangents)
+        of_time = jax.jvp(at.energy, (time,), (time,))[1]
+        of_setting = jax.vmap(lambda tangent: jax.jvp(lambda one: one.energy(time), (at,), (tangent,))[1])(tangents)
+        return jax.tree.map(lambda one, others: jnp.concatenate([one[None], others]), of_time, of_setting)
 
     return jax.vmap(at_time)(times)

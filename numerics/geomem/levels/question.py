@@ -114,8 +114,8 @@ class Implicit(Level):
         tangents: Setting,
         times: Float[np.ndarray, " times"],
         log_sizes: Float[np.ndarray, " sizes"],
-    ) -> tuple[Float[np.ndarray, "times sizes"], Float[np.ndarray, "tangents times sizes"]]:
-        """`balances`, and their derivatives along tangents to the setting, which are stacked on a leading axis."""
+    ) -> tuple[Float[np.ndarray, "times sizes"], Float[np.ndarray, "slopes times sizes"]]:
+        """`balances`, and their derivatives: in ln t, and along tangents to the setting, stacked on a leading axis."""
 
 
 _LevelType = TypeVar("_LevelType", bound=Level, covariant=True)
