@@ -116,7 +116,7 @@ def _balances(energy: Energy, log_sizes: Float[np.ndarray, " sizes"], criterion:
 
 
 @cache
-def _balances_with_slopes(criterion: str) -> Callable[[Energy, Energy, Array, Array], tuple[Array, Array]]:
+def _balances_with_slopes(criterion: str) -> Callable[[Energy, Energy, np.ndarray, np.float64], tuple[Array, Array]]:
     def kernel(energy: Energy, tangents: Energy, sizes: Array, fineness: Array) -> tuple[Array, Array]:
         def balance(energy: Energy) -> Array:
             return _balance(quenched_at(energy, sizes, jnp.array(-jnp.inf), fineness), criterion)
