@@ -19,6 +19,7 @@
 
 # %%
 import os
+import time
 from pathlib import Path
 
 import jax
@@ -271,3 +272,43 @@ population = -np.sqrt(0.1) / (1.0 + 0.1)
 deviation = np.abs(exact.score_mean / population - 1)
 print("relative deviation of the mean score from the population's, times N:", *(f"{x:.3f}" for x in sizes * deviation))
 assert np.ptp((sizes * deviation)[2:5]) < 0.01 * (sizes * deviation)[3]
+
+# %% [markdown]
+# ## What it costs
+#
+# Averages at one noise variance, compilation apart, against the number of sizes (8 blocks of 8 directions), of blocks
+# (8 directions each, 16 sizes) and of directions (8 blocks, 16 sizes): the median of repeated calls, with the quartiles
+# as error bars, on whatever machine drew the figure. Sixty-four sizes or blocks cost less than twice what one or four do,
+# and the number of directions, like N itself, costs nothing.
+
+
+# %%
+def milliseconds(blocks, directions, count):
+    """Quartiles over repeated calls of `quenched`, at noise variances of their own."""
+    law = Manifold(np.geomspace(1.0, 1e-3, blocks), np.full(blocks, directions))
+    asked = np.geomspace(10.0, 1e9, count)
+    rounds = []
+    for time_asked in np.geomspace(3e-3, 0.3, 5 if small else 40):
+        begun = time.perf_counter()
+        quenched(law, 0, noise_variance=time_asked, num_samples=asked)
+        rounds.append(1e3 * (time.perf_counter() - begun))
+    return np.quantile(rounds[1:], [0.25, 0.5, 0.75])  # the first one compiles
+
+
+costs = {
+    "sizes": [(8, 8, count) for count in ([1, 64] if small else [1, 16, 64, 256])],
+    "blocks": [(blocks, 8, 16) for blocks in ([4, 16] if small else [4, 16, 64])],
+    "directions of a block": [(8, each, 16) for each in ([1, 1000] if small else [1, 10, 100, 1000])],
+}
+figure, axes = plt.subplots(figsize=(COLUMN_WIDTH, 2.5), layout="constrained")
+for (name, cases), marker, place in zip(costs.items(), "osv", (2, 0, 1), strict=True):
+    low, median, high = np.transpose([milliseconds(*case) for case in cases])
+    number = [case[place] for case in cases]
+    axes.errorbar(
+        number, median, [median - low, high - median], fmt=marker + "-", color="black", markersize=3, label=name
+    )
+    print(f"{name}:", ", ".join(f"{value:.1f} ms for {n}" for n, value in zip(number, median, strict=True)))
+axes.set(xscale="log", ylim=(0, None), xlabel="number", ylabel="time per noise variance in ms")
+axes.legend(frameon=False)
+save_figure(figure, figures / "costs")
+figure
