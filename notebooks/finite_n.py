@@ -278,8 +278,8 @@ assert np.ptp((sizes * deviation)[2:5]) < 0.01 * (sizes * deviation)[3]
 #
 # Averages at one noise variance, compilation apart, against the number of sizes (8 blocks of 8 directions), of blocks
 # (8 directions each, 16 sizes) and of directions (8 blocks, 16 sizes): the median of repeated calls, with the quartiles
-# as error bars, on whatever machine drew the figure. Sixty-four sizes or blocks cost less than twice what one or four do,
-# and the number of directions, like N itself, costs nothing.
+# as error bars, on whatever machine drew the figure. Sixty-four sizes or blocks cost less than twice as much as one or
+# four, and the number of directions, like N itself, costs nothing.
 
 
 # %%

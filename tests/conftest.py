@@ -29,6 +29,7 @@ def pytest_configure(config):
     What is compiled is not kept on disk: in a run that read all of it back from there, four tests got the numbers of
     another program, which alone and compiled anew they never did (jaxlib 0.10.2).
     """
+    os.environ["GEOMEM_NO_CACHE"] = "1"
     if config.getoption("benchmark_only"):
         return
     flags = os.environ.get("XLA_FLAGS", "").split()

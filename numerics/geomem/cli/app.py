@@ -3,10 +3,13 @@
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from importlib.metadata import version
+from typing import Annotated
 
 from cyclopts import App, CycloptsError, Parameter
 
+from geomem.cli.cache import compilation_cache
 from geomem.cli.compare import compare
 from geomem.cli.critical_size import critical_size
 from geomem.cli.derive import derive
@@ -26,11 +29,27 @@ for command in (phase_diagram, critical_size, spectrum, compare, train, derive):
     app.command(command)
 
 
+@app.meta.default
+def launch(
+    *words: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
+    no_cache: Annotated[bool, Parameter(env_var="GEOMEM_NO_CACHE")] = False,
+) -> None:
+    """Run a command.
+
+    Parameters
+    ----------
+    no_cache
+        Neither use nor keep what earlier runs compiled, in the user's cache folder.
+    """
+    with nullcontext() if no_cache else compilation_cache():
+        app(words, exit_on_error=False, print_error=False)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point: exit status 0, or 2 with one sentence on stderr for bad input."""
     try:
         with progress():
-            app(arguments, exit_on_error=False, print_error=False)
+            app.meta(arguments, exit_on_error=False, print_error=False)
     except (InputError, CycloptsError) as error:
         sentence = " ".join(str(error).split()).rstrip(".").replace(". ", "; ")
         print(f"geomem: {sentence}", file=sys.stderr, flush=True)
