@@ -13,6 +13,8 @@ from geomem.laws.law import Law
 from geomem.laws.probe import Probe
 from geomem.levels.question import Level, question
 
+_NO_ORDER = 1e-8  # derivatives below it are none
+
 
 def phase_diagram(
     manifold: Law,
@@ -43,9 +45,10 @@ def phase_diagram(
         - `status`, `status_map`: values of `Status`,
         - `sensitivity_swept` (num_samples, local_variance): d ln t_c/d ln s of the swept block,
           its variance changing in the spectrum too,
-        - `sensitivity_probe`: the same with the spectrum fixed; only the probed direction's own
-          variance changes, and with it the probe's coordinate where the probe is drawn from the data,
-        - `lost_first`: its sign; +1 where of two directions the one of higher variance is lost first.
+        - `sensitivity_probe`: the same from one direction to another of the same spectrum. A probe along the
+          direction goes with it; any other is one point for both,
+        - `lost_first`: its sign; +1 where of two directions the one of higher variance is lost first, 0 where
+          there is no order, as by criteria of the weights alone at a probe that is one point.
 
     Raises:
         InputError: as `critical_time`, and for sizes or local variances that are not a list
@@ -68,6 +71,9 @@ def phase_diagram(
     probed = np.concatenate([np.eye(manifold.num_blocks), np.tile(swept_block, (len(swept_values), 1))])
     laws = manifold.with_variances(jnp.asarray(variances))
     lanes = solver_of(asked.level).lanes(asked, laws, probed, log_sizes)
+    sensitivity = lanes.probed.T
+    # What does not depend on the direction is left by rounding.
+    sensitivity = np.where(np.abs(sensitivity) < _NO_ORDER, 0.0, sensitivity)
     blocks, swept_lanes = slice(None, manifold.num_blocks), slice(manifold.num_blocks, None)
 
     time_text = f"critical noise variance by {criterion}, level {asked.level.name}"
@@ -97,12 +103,12 @@ def phase_diagram(
         ),
         "sensitivity_probe": (
             ("num_samples", "local_variance"),
-            lanes.probed[swept_lanes].T,
-            described("d ln t_c / d ln s with the spectrum fixed", "1"),
+            sensitivity[:, swept_lanes],
+            described("d ln t_c / d ln s from direction to direction of one spectrum", "1"),
         ),
         "lost_first": (
             ("num_samples", "local_variance"),
-            np.sign(np.nan_to_num(lanes.probed[swept_lanes].T)).astype(np.int8),
+            np.sign(np.nan_to_num(sensitivity[:, swept_lanes])).astype(np.int8),
             {
                 "long_name": "which of two directions is lost first",
                 "flag_values": np.array([-1, 0, 1], dtype=np.int8),

@@ -1,7 +1,6 @@
 """Critical times and sizes where the critical size is explicit in t: a scan of ln N_c(t) serves every size."""
 
 import math
-from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -157,12 +156,11 @@ def solve_lanes(
 
 
 def _sensitivities(question: Question[Explicit], law: Law, indicator: Array, log_time: Array) -> tuple[Array, Array]:
-    """d ln t_c/d ln s by the implicit-function theorem: spectrum following, and spectrum fixed."""
+    """d ln t_c/d ln s by the implicit-function theorem: the spectrum following, and from direction to direction."""
 
     def log_size(log_t: Array, log_swept: Array, log_probed: Array) -> Array:
         variances = law.variances * jnp.exp(indicator * log_swept)
-        at = law.with_variances(variances).setting(indicator, question.probe)
-        at = replace(at, probed_variance=at.probed_variance * jnp.exp(log_probed))
+        at = law.with_variances(variances).setting(indicator, question.probe).beside(jnp.exp(log_probed))
         return question.level.log_size(question.criterion, at, jnp.exp(log_t))
 
     slope, swept, probed = jax.grad(log_size, argnums=(0, 1, 2))(log_time, jnp.array(0.0), jnp.array(0.0))

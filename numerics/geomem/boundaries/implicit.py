@@ -243,11 +243,18 @@ def _lane(
     question: Question[Implicit], at: Setting, log_sizes: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Critical times of one direction, their status, and the sensitivities: the spectrum following, and fixed."""
-    tangents = _tangents(
-        at, [(at.indicator * at.variances, at.probed_variance), (jnp.zeros_like(at.variances), at.probed_variance)]
-    )
+
+    def changed(log_swept: Array, log_probed: Array) -> Setting:
+        swept = jnp.exp(log_swept)
+        variances = jnp.where(at.indicator > 0, at.variances * swept, at.variances)
+        follows = replace(at, variances=variances, probed_variance=at.probed_variance * swept)
+        return follows.beside(jnp.exp(log_probed))
+
+    nothing = jnp.zeros(())
+    tangents = jax.vmap(lambda along: jax.jvp(changed, (nothing, nothing), (along[0], along[1]))[1])(jnp.eye(2))
+    pair = changed(nothing, nothing)
     start, limits = _start(question, at, log_sizes)
-    roots = walk_to_roots(_evaluator(question, at, tangents, log_sizes), start, limits, _FINE)
+    roots = walk_to_roots(_evaluator(question, pair, tangents, log_sizes), start, limits, _FINE)
     missed = (roots.status == Status.CONVERGED) & ~(roots.error <= _FINE)
     status = np.where(missed, Status.NOT_CONVERGED, roots.status).astype(np.int8)
     known = status == Status.CONVERGED

@@ -1,6 +1,6 @@
 """Mixtures of Gaussians of one covariance."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +17,7 @@ from geomem.laws.probe import Probe
 from geomem.laws.setting import Components, Setting, root
 from geomem.lowering import lower
 
-_generating_function = lower("generating_function")
+_generating_function = lower("generating_function_probed")
 _mixture_excess = lower("mixture_generating_function")
 _class_log_size = lower("critical_log_size_probed")
 _log_size = lower("mixture_critical_log_size")
@@ -39,6 +39,11 @@ class MixtureSetting(Setting):
     @property
     def largest_variance(self) -> Float[Array, ""]:
         return self.largest
+
+    def beside(self, factor: Float[Array, ""]) -> Setting:
+        # The centers have the same coordinate along both.
+        lengths = self.centers[:, None] ** 2 * jnp.array([1.0, -1.0])[None, :]
+        return replace(super().beside(factor), rests=jnp.concatenate([self.rests, lengths], axis=1))
 
     def generating_function(self, tilt: Float[Array, ""], time: Float[Array, ""]) -> Float[Array, ""]:
         reference, excess = self._reference_and_excess(tilt, time)
@@ -71,9 +76,12 @@ class MixtureSetting(Setting):
     ) -> tuple[Float[Array, ""], Float[Array, " classes"]]:
         """K of the class where it is largest, and the excesses of all over it."""
         rests, coordinates = self._seen_from_centers(time)
-        lengths = rests + coordinates[:, None] ** 2 * self.indicator[None, :]
-        spectrum = (self.variances, self.multiplicities)
-        values = jax.vmap(lambda one: _generating_function(tilt, time, *spectrum, one))(lengths)
+
+        def of_class(rest: Array, squared: Array) -> Array:
+            spectrum = (self.variances, self.multiplicities)
+            return _generating_function(tilt, time, *spectrum, rest, self.probed_variance, squared)
+
+        values = jax.vmap(of_class)(rests, coordinates**2)
         return jnp.max(values), values - jnp.max(values)
 
 

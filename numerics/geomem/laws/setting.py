@@ -1,6 +1,6 @@
 """A direction of a law, seen from a probe: what a level of the theory is asked about."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import jax
@@ -63,9 +63,9 @@ def root(squared: Float[Array, ""]) -> Float[Array, ""]:
 class Setting:
     """A direction of a law, seen from a probe: what a level of the theory is asked about.
 
-    `probed_variance` is the direction's own local variance. It equals its block's in every published quantity;
-    sensitivities vary it alone. Everything is for one noise variance t; batches are `jax.vmap`'s. A law's setting gives
-    `generating_function` and `tilted_moments`; the rest follows, and is overridden where a closed form is known.
+    `probed_variance` is the direction's own local variance, that of its block. Everything is for one noise variance t;
+    batches are `jax.vmap`'s. A law's setting gives `generating_function` and `tilted_moments`; the rest follows, and is
+    overridden where a closed form is known.
     """
 
     variances: Float[Array, "..."]
@@ -78,6 +78,22 @@ class Setting:
     def largest_variance(self) -> Float[Array, ""]:
         """The scale of the search for critical times."""
         return jnp.max(self.variances)
+
+    def beside(self, factor: Float[Array, ""]) -> "Setting":
+        """The setting of another direction of the same spectrum, whose variance is `factor` times this one's.
+
+        Of the two only one is taken out of the rest, in which the other stays: this one's part of the probe is added
+        there, and the other's subtracted, unless the probe is a place on the direction and has no other part. What
+        the spectrum alone decides does not change.
+        """
+        own = jnp.stack([self.probed_variance, self.probed_variance * factor])
+        return replace(
+            self,
+            variances=jnp.concatenate([self.variances, own]),
+            multiplicities=jnp.concatenate([self.multiplicities, jnp.zeros(2)]),
+            indicator=jnp.concatenate([self.indicator, jnp.array([-1.0, 1.0])]),
+            probed_variance=own[1],
+        )
 
     def coordinate(self, time: Float[Array, ""]) -> Float[Array, ""]:
         """The probe's squared coordinate along the direction."""

@@ -77,23 +77,47 @@ def test_swept_sensitivity_equals_finite_differences(level, criterion):
         assert float(found.sensitivity_swept[size, variance]) == pytest.approx(expected, rel=1e-6, abs=1e-8)
 
 
-@pytest.mark.parametrize("criterion", ["condensation", "signal_to_noise"])
-def test_probe_sensitivity_is_that_of_an_added_direction_of_vanishing_weight(criterion):
-    """Probing a direction that the spectrum hardly holds: a block split off, its variance varied alone.
+def probes(amplitude):
+    return [
+        Probe.along(amplitude), Probe.random_direction(amplitude), Probe.data_point(), Probe.typical(),
+    ]  # fmt: skip
 
-    A block of 10^6 directions cannot tell that one of them has another variance, so t_c
-    of that one direction, with the spectrum changing, is that of the spectrum fixed.
-    """
-    many, step, log_size = 10**6, 1e-4, 30.0
-    arguments = {"criterion": criterion, "theory": "rem"}
-    whole = phase_diagram(Manifold([1e-4], [many]), log_num_samples=[log_size], local_variance=[1e-4], **arguments)
 
-    def split(factor):
-        manifold = Manifold([1e-4, 1e-4 * factor], [many - 1, 1])
-        return float(critical_time(manifold, 1, log_num_samples=log_size, **arguments).log_value)
+@pytest.mark.parametrize(
+    ("level", "criterion"),
+    [
+        ("rem", "condensation"),
+        ("rem", "participation"),
+        ("rem", "signal_to_noise"),
+        ("gaussian_rem", "condensation"),
+        ("gaussian_rem", "participation"),
+        pytest.param("finite_n", "participation", marks=pytest.mark.slow),  # tables with derivatives
+        pytest.param("finite_n", "signal_to_noise", marks=pytest.mark.slow),  # tables with derivatives
+    ],
+)
+def test_probe_sensitivity_is_the_difference_of_two_directions_of_one_spectrum(level, criterion):
+    """At random cells, from central differences of two lengths; none at a point common to all by weights alone."""
+    rng, known = np.random.default_rng(7), 0
+    for probe in probes(1.5) + probes(0.7):
+        variance, other = 10 ** rng.uniform(-1.5, 0.5, 2)
+        counts, log_size = rng.integers(1, 6, 2), rng.uniform(5.0, 16.0)
+        arguments = {"log_num_samples": [log_size], "criterion": criterion, "theory": level, "probe": probe}
+        spectrum = Manifold([variance, other], [2, *counts[:1]])
+        found = phase_diagram(spectrum, local_variance=[variance], **arguments)
+        known += int((found.status_map == Status.CONVERGED).sum())
 
-    expected = (split(np.exp(step)) - split(np.exp(-step))) / (2 * step)
-    assert float(whole.sensitivity_probe[0, 0]) == pytest.approx(expected, abs=1e-5)
+        def difference(step, variance=variance, other=other, counts=counts, arguments=arguments):
+            pair = Manifold([variance * np.exp(step), variance * np.exp(-step), other], [1, 1, *counts[:1]])
+            upper, lower = (critical_time(pair, block, **arguments).log_value[0] for block in (0, 1))
+            return float(upper - lower) / (2 * step)
+
+        expected = (4 * difference(0.02) - difference(0.04)) / 3
+        sensitivity = float(found.sensitivity_probe[0, 0])
+        assert sensitivity == pytest.approx(expected, rel=1e-3 if level == "finite_n" else 1e-4, abs=1e-5, nan_ok=True)
+        assert int(found.lost_first[0, 0]) == (0 if np.isnan(expected) or abs(expected) < 1e-6 else np.sign(expected))
+        if criterion != "signal_to_noise" and probe.kind != "along":
+            assert sensitivity == 0 or np.isnan(sensitivity)
+    assert known >= 4
 
 
 def test_condensation_along_a_direction_loses_lower_variance_first_below_its_opening():
