@@ -266,13 +266,15 @@ def _first_cell(values: Float[np.ndarray, " scan"]) -> tuple[int, int]:
     """Place in a scan down in ln N where the balance is no longer positive: CONVERGED; or how the lane ends."""
     if np.isinf(values[0]):
         return 0, int(Status.NO_TRANSITION)
-    if not values[0] > 0:  # lost at the largest size, or unknown there
+    if np.isnan(values[0]):
+        return 0, int(Status.NOT_CONVERGED)
+    if not values[0] > 0:  # lost at the largest size
         return 0, int(Status.OUT_OF_VALIDITY)
     below = np.flatnonzero(~(values > 0))
     if not len(below):
         return 0, int(Status.NO_TRANSITION)
     unknown = np.isnan(values[below[0]])
-    return int(below[0]), int(Status.OUT_OF_VALIDITY if unknown else Status.CONVERGED)
+    return int(below[0]), int(Status.NOT_CONVERGED if unknown else Status.CONVERGED)
 
 
 def _roots_in_cells(

@@ -41,15 +41,18 @@ def level_crossing(
             Stat. Comput. 5, 300, 1984), else linear between them.
 
     Returns:
-        The place; minus infinity where the curve is beyond the level from its first point on, and infinity where it
-        never is.
+        The place; minus infinity where the curve is beyond the level from its first point on, infinity where it
+        never is, and NaN where that hangs on points at which the curve is NaN.
     """
     beyond = values < level if falling else values >= level
     if last:
         beyond = np.logical_and.accumulate(beyond[::-1])[::-1]
-    if not beyond.any():
+    first = int(np.argmax(beyond)) if beyond.any() else len(values)
+    deciding = values[max(first - 1, 0) :] if last else values[: first + 1]
+    if np.isnan(deciding).any():
+        return np.nan
+    if first == len(values):
         return np.inf
-    first = int(np.argmax(beyond))
     if first == 0:
         return -np.inf
     if smooth:
@@ -62,7 +65,10 @@ def level_crossing(
 
 
 class Crossing(NamedTuple):
-    """First crossings from above. Where none was found, `point` is the upper end of the interval."""
+    """First crossings from above. Where none was found, `point` is the upper end of the interval.
+
+    Where the function is NaN somewhere, there may be one: it counts as found, at a point that is NaN.
+    """
 
     point: Float[Array, " targets"]
     lower: Float[Array, " targets"]
@@ -82,7 +88,7 @@ def first_crossing(
 
     The function must be smooth on the scale (upper - lower)/num_cells. Two crossings
     closer than that are seen if they enclose an extremum of the function (its place is
-    known to the fourth order in the spacing). A NaN in the function finds nothing.
+    known to the fourth order in the spacing).
 
     `point` has the derivatives of the implicit function with respect to whatever the
     function and the targets depend on.
@@ -107,7 +113,9 @@ def first_crossing(
     point, (final_low, final_high, iterations) = jax.lax.custom_root(
         residual, jax.lax.stop_gradient(start), solve, invert_slope, has_aux=True
     )
-    return Crossing(point, final_low, final_high, found, iterations.astype(int))
+    unknown = jnp.isnan(table.values).any()
+    point = jnp.where(unknown, jnp.nan, point)
+    return Crossing(point, final_low, final_high, found | unknown, iterations.astype(int))
 
 
 class _Table(NamedTuple):

@@ -59,7 +59,8 @@ def typical_averages(
     space = _Space.of(classes, time)
     log_others = log_size + float(np.log1p(-np.exp(-log_size))) if planted else log_size
     at = _Asked(np.asarray(classes.weights), time, log_others, planted)
-    counts = np.maximum(np.round(at.shares * _POINTS).astype(int), 4)
+    # A quasi-random sequence is balanced at powers of two.
+    counts = 2 ** np.ceil(np.log2(np.maximum(at.shares * _POINTS, 4))).astype(int)
     items, controls, known = [], [], []
     for scramble in range(scrambles):
         for own, count in enumerate(counts):

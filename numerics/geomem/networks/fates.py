@@ -19,7 +19,7 @@ class Fate(IntEnum):
     LOST = 0
     KEPT = 1
     NEVER_OPEN = 2
-    OUT_OF_RANGE = 3  # it would open at the smallest noise variance or below
+    OUT_OF_RANGE = 3  # it would open at the smallest noise variance or below, or its values are not known
 
 
 def loss_times(
@@ -49,6 +49,8 @@ def loss_times(
 
 def _fate(values: Float[np.ndarray, " times"], log_times: Float[np.ndarray, " times"]) -> np.ndarray:
     """When a block is lost, and what became of it; the times fall."""
+    if np.isnan(values).any():
+        return np.array([np.nan, Fate.OUT_OF_RANGE])
     below = values < OPEN
     if not below.any():
         return np.array([np.nan, Fate.NEVER_OPEN])

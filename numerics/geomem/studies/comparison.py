@@ -138,6 +138,8 @@ def _shift(at_shift, value: np.ndarray, weights: np.ndarray, span: float) -> tup
     if np.ptp(misfits) == 0:  # one time only, a flat curve, or nothing to judge by
         return np.nan, np.nan
     best = int(np.argmin(misfits))
+    if not np.isfinite(misfits).all() or best in (0, len(tried) - 1):
+        return np.nan, np.nan  # not known everywhere, or the best one may lie beyond what is tried
     step = float(tried[1] - tried[0])
     bounds = (tried[best] - step, tried[best] + step)
     found = minimize_scalar(misfit, bounds=bounds, method="bounded", options={"xatol": 1e-9})

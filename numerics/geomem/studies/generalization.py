@@ -54,7 +54,8 @@ def generalization_time(
     Returns:
         A data set with `value`, `lower` and `upper`, in squared units of the data: a 95 % interval, by the
         bootstrap over held-out samples of these data, or over scrambles of the quasi-random points. `status` is
-        NO_TRANSITION where the likelihood has no maximum inside the search. Source: `geomem_theory`, equations
+        NO_TRANSITION where the likelihood has no maximum inside the search, and NOT_CONVERGED where it is not known
+        next to the largest value that is. Source: `geomem_theory`, equations
         `empirical_log_density` and `generalization_ratio`.
 
     Raises:
@@ -98,11 +99,16 @@ def _of_law(law: Law, num_samples: Numbers | None, log_num_samples: Numbers | No
         return np.array(rows)
 
     record = law.record() | {"log_num_samples": size, "method": method}
-    top = _climb(lambda time: float(likelihood(np.array([time]), 1)[0, 0]), float(formula.generalization.value))
-    if not np.isfinite(top):
-        return _result(np.array([np.nan]), Status.NO_TRANSITION, record)
+    start = float(formula.generalization.value)
+    if not np.isfinite(start):
+        return _result(np.array([np.nan]), int(formula.generalization.status), record)
+    top, status = _climb(lambda time: float(likelihood(np.array([time]), 1)[0, 0]), start)
+    if status != Status.CONVERGED:
+        return _result(np.array([np.nan]), status, record)
     times = _nodes(top)
     curves = likelihood(times)
+    if not _inside(times, curves.mean(axis=1)):
+        return _result(np.array([np.nan]), Status.NOT_CONVERGED, record)
     estimates = np.array([_maximum(times, curve) for curve in curves.T])
     half = HALF_INTERVAL * estimates.std(ddof=1) / np.sqrt(len(estimates))
     value = _maximum(times, curves.mean(axis=1))
@@ -143,36 +149,37 @@ def _cross_validated(rows: np.ndarray, num_samples: Numbers | None, num_probes: 
     if scale == 0:
         raise InputError("all samples are the same; their law has no density")
     coarse = scale * np.geomspace(*_RANGE, 1 + round(np.log(_RANGE[1] / _RANGE[0]) / _SPACING))
-    best = int(np.argmax(likelihood(coarse, _FEW).mean(axis=1)))
+    means = likelihood(coarse, _FEW).mean(axis=1)
+    if np.isnan(means).any():
+        return _result(np.array([np.nan]), Status.NOT_CONVERGED, record)
+    best = int(np.argmax(means))
     if best in (0, len(coarse) - 1):
         return _result(np.array([np.nan]), Status.NO_TRANSITION, record)
     times = _nodes(coarse[best])
     curves = likelihood(times, count)
+    if not _inside(times, curves.mean(axis=1)):
+        return _result(np.array([np.nan]), Status.NOT_CONVERGED, record)
     estimates = np.array([_maximum(times, curve) for curve in resampled(curves)])
     interval = np.nanpercentile(estimates, INTERVAL)
     return _result(np.array([_maximum(times, curves.mean(axis=1)), *interval]), Status.CONVERGED, record)
 
 
-def _climb(likelihood: Callable[[float], float], start: float) -> float:
-    """The best of the noise variances of a grid about the start; NaN where there is no maximum."""
-    if not np.isfinite(start):
-        return np.nan
+def _climb(likelihood: Callable[[float], float], start: float) -> tuple[float, Status]:
+    """The best of the noise variances of a grid about the start, with both neighbours known to be worse."""
     places = [start * np.exp(_SPACING * step) for step in (-1, 0, 1)]
     values = [likelihood(place) for place in places]
     for _ in range(_MOST_STEPS):
-        best = int(np.nanargmax(values)) if np.isfinite(values).any() else len(values) - 1
+        if not np.isfinite(values).all():
+            # What is not known may be larger.
+            return np.nan, Status.NOT_CONVERGED
+        best = int(np.argmax(values))
         if 0 < best < len(values) - 1:
-            return places[best]
-        # The best is at an end: one step on. Where the condensation is too deep for a value, t is too small.
-        if best == 0 and np.isfinite(values[0]):
-            places.insert(0, places[0] * np.exp(-_SPACING))
-            values.insert(0, likelihood(places[0]))
-            if not np.isfinite(values[0]):
-                return places[1]
-        else:
-            places.append(places[-1] * np.exp(_SPACING))
-            values.append(likelihood(places[-1]))
-    return np.nan
+            return places[best], Status.CONVERGED
+        # The best is at an end: one step on.
+        place, at = (places[0] * np.exp(-_SPACING), 0) if best == 0 else (places[-1] * np.exp(_SPACING), len(places))
+        places.insert(at, place)
+        values.insert(at, likelihood(place))
+    return np.nan, Status.NO_TRANSITION
 
 
 def _nodes(middle: float) -> np.ndarray:
@@ -181,15 +188,20 @@ def _nodes(middle: float) -> np.ndarray:
 
 
 def _maximum(times: np.ndarray, curve: np.ndarray) -> float:
-    """Where the polynomial in ln t through a curve is largest."""
-    known = np.isfinite(curve)
-    if known.sum() < 3:
+    """Where the polynomial in ln t through a curve is largest; NaN if the curve is not known everywhere."""
+    if not np.isfinite(curve).all():
         return np.nan
-    fit = Polynomial.fit(np.log(times[known]), curve[known], int(known.sum()) - 1)
+    fit = Polynomial.fit(np.log(times), curve, len(curve) - 1)
     flat = fit.deriv().roots()
     places = np.append(flat.real[np.abs(flat.imag) < 1e-12], fit.domain)
     places = places[(places >= fit.domain[0]) & (places <= fit.domain[1])]
     return float(np.exp(places[np.argmax(fit(places))]))
+
+
+def _inside(times: np.ndarray, curve: np.ndarray) -> bool:
+    """Whether a curve is known, and its maximum not at an end, beyond which it may go on."""
+    place = _maximum(times, curve)
+    return bool(times[0] * (1 + 1e-9) < place < times[-1] * (1 - 1e-9))
 
 
 def _result(estimates: np.ndarray, status: int, record: dict[str, object]) -> xr.Dataset:

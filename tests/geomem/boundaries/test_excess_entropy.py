@@ -174,3 +174,29 @@ def test_sizes_beyond_float64():
     assert clones.value[0] == 1
     for curve in (exact, clones):
         assert curve.status.values.tolist() == [Status.CONVERGED, Status.NOT_CONVERGED]
+
+
+FOUR = Manifold([1.0], [4])
+MIXTURES = {
+    "equal": GaussianMixture.two_classes(4.0, FOUR),
+    "far": GaussianMixture([0.5, 0.5], [[6.0, 0, 0, 0], [-6.0, 0, 0, 0]], FOUR),
+    "unequal": GaussianMixture([0.8, 0.2], [[2.0, 0, 0, 0], [-2.0, 0, 0, 0]], FOUR),
+    "three": GaussianMixture([0.4, 0.3, 0.3], [[2.0, 0, 0, 0], [-2.0, 0, 0, 0], [0, 2.0, 0, 0]], FOUR),
+}
+
+
+@pytest.mark.parametrize(
+    "name", ["equal", *(pytest.param(name, marks=pytest.mark.slow) for name in ("far", "unequal", "three"))]
+)
+def test_few_samples_of_a_mixture_are_those_of_drawn_data_sets(name):
+    """Minus the logarithm of the own sample's weight, per dimension, in 20 000 data sets of each size."""
+    law, rng = MIXTURES[name], np.random.default_rng(5)
+    weights, centers = np.asarray(law.weights), np.asarray(law.centers)
+    for size, time in ((2, 0.5), (20, 2.0), (50, 0.7)):
+        expected = expected_excess_entropy(law, noise_variance=[time], num_samples=size, theory="finite_n")
+        data = centers[rng.choice(len(weights), (20_000, size), p=weights)] + rng.normal(size=(20_000, size, 4))
+        points = data[:, :1] + np.sqrt(time) * rng.normal(size=(20_000, 1, 4))
+        energies = -np.sum((points - data) ** 2, axis=2) / (2 * time)
+        own = (np.logaddexp.reduce(energies, axis=1) - energies[:, 0]) / 4
+        error = np.hypot(own.std() / np.sqrt(len(own)), float(expected.error[0]))
+        assert abs(float(expected.value[0]) - own.mean()) < 4 * error

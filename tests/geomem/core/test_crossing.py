@@ -43,6 +43,24 @@ def test_a_smooth_curve_meets_its_points_and_the_first_crossing():
     assert level_crossing(points, np.sin(points), 2.0, smooth=True) == np.inf
 
 
+@pytest.mark.parametrize("values", [[np.nan, 0.2, 0.8], [0.1, np.nan, 0.8], [0.1, 0.2, np.nan]])
+def test_a_crossing_that_hangs_on_what_is_not_known_is_not_known(values):
+    assert np.isnan(level_crossing(np.arange(3.0), np.array(values), 0.5))
+    backward = np.array(values)[::-1]
+    assert np.isnan(level_crossing(np.arange(3.0), backward, 0.5, falling=True, last=True))
+    # What lies beyond the crossing does not matter.
+    assert level_crossing(np.arange(4.0), np.array([0.0, 1.0, np.nan, 0.0]), 0.5) == 0.5
+
+
+def test_a_function_that_is_not_known_everywhere_is_not_without_a_crossing():
+    def function(x):
+        return jnp.where(jnp.abs(x - 0.5) < 0.1, jnp.nan, x)
+
+    crossing = first_crossing(function, jnp.array([0.7, 3.0]), jnp.array(0.0), jnp.array(1.0), 20)
+    assert crossing.found.all()
+    assert jnp.isnan(crossing.point).all()
+
+
 def crossing(function, targets, num_cells=128):
     return first_crossing(function, jnp.atleast_1d(jnp.asarray(targets, dtype=float)), LOW, HIGH, num_cells)
 
@@ -78,10 +96,6 @@ def test_a_pair_of_roots_inside_one_cell_is_seen(depth):
 def test_no_crossing_is_an_outcome():
     found = crossing(jnp.tanh, [2.0, 0.0, -2.0, np.nan, np.inf])
     assert found.found.tolist() == [False, True, False, False, False]
-
-
-def test_nan_in_the_function_finds_nothing():
-    assert not crossing(lambda u: jnp.sqrt(u) - 100.0, [0.0]).found.any()
 
 
 def test_infinite_values_are_ordered():

@@ -14,6 +14,7 @@ from geomem import (
     gibbs,
     trajectory_times,
 )
+from geomem.studies.generalization import _climb, _inside, _nodes
 
 KEY = jax.random.key(11)
 FLAT = Manifold([1.0], [15])
@@ -35,6 +36,39 @@ def test_finite_n_is_the_maximum_of_the_simulated_likelihood():
     error = np.std(slopes, axis=0, ddof=1)[1] / 10
     # The parabola through three points is off by the third derivative, some hundredth in ln t.
     assert abs(slope) < 4 * error + 0.01 * abs(2 * curvature)
+
+
+@pytest.mark.slow  # exact curves of mixtures
+@pytest.mark.parametrize(
+    ("weights", "centers"),
+    [([0.5, 0.5], [[4.0, 0, 0, 0], [-4.0, 0, 0, 0]]), ([0.8, 0.2], [[2.0, 0, 0, 0], [-2.0, 0, 0, 0]])],
+)
+def test_of_a_mixture_is_the_maximum_of_the_likelihood_of_drawn_points(weights, centers):
+    law, rng, size = GaussianMixture(weights, centers, Manifold([1.0], [4])), np.random.default_rng(1), 20
+    found = generalization_time(law, num_samples=size)
+    assert found.status == Status.CONVERGED
+    places = np.asarray(centers)[rng.choice(2, (40_000, size + 1), p=weights)] + rng.normal(size=(40_000, size + 1, 4))
+    distances = np.sum((places[:, :1] - places[:, 1:]) ** 2, axis=2)
+    times = float(found.value) * np.exp([-0.15, 0.0, 0.15])
+    rows = np.stack([np.logaddexp.reduce(-distances / (2 * time), axis=1) - 2 * np.log(time) for time in times])
+    # A parabola through three points: where its slope vanishes, in ln t.
+    slope, curvature = (rows[2] - rows[0]) / 0.3, (rows[2] - 2 * rows[1] + rows[0]).mean() / 0.15**2
+    shift, error = slope.mean() / -curvature, slope.std() / np.sqrt(len(places)) / -curvature
+    assert abs(shift) < 4 * error + 0.01
+    assert error < 0.02
+
+
+def test_a_likelihood_that_is_not_known_has_no_maximum():
+    def likelihood(time, unknown=0.0):
+        return -((np.log(time) - 1.0) ** 2) if time > unknown else np.nan
+
+    assert _climb(likelihood, 0.1)[1] == Status.CONVERGED
+    assert _climb(lambda time: likelihood(time, 3.0), 8.0)[1] == Status.NOT_CONVERGED
+    assert _climb(np.log, 1.0)[1] == Status.NO_TRANSITION
+    times = _nodes(1.0)
+    assert _inside(times, -(np.log(times) ** 2))
+    assert not _inside(times, np.log(times))
+    assert not _inside(times, np.where(times > 1.0, np.nan, -(np.log(times) ** 2)))
 
 
 @pytest.mark.slow  # one pass of a thousand held-out points over 20 000 samples at 40 noise variances
