@@ -22,12 +22,19 @@ from geomem_theory.symbols import (
     class_mean_2,
     class_offset,
     class_weight,
+    d,
+    displaced_excess,
+    dominance,
     excess_covariance,
     excess_function,
     excess_mean,
+    half_signal,
     i,
     lam,
     largest_eigenvalue,
+    log_N,
+    log_N_dominance,
+    log_N_onset,
     mixture_excess,
     mixture_log_size,
     mixture_log_size_kept,
@@ -48,6 +55,7 @@ from geomem_theory.symbols import (
     x_v,
     x_variance,
 )
+from geomem_theory.trajectories import onset_half_signal, onset_log_size
 
 _DR = "arXiv:2402.18491"
 
@@ -196,6 +204,47 @@ class_excess_covariance = Equation(
     ),
 )
 
+
+def _displaced_summand() -> sp.Expr:
+    """One block of minus K_* and the own weight's exponent, at a training point displaced by r_y t per direction."""
+    summand = merge_sums(generating_function.right.subs(lam, 1))[0]
+    return sp.simplify(-summand.subs(Q[b], d[b] * (s[b] + dominance * t)) - dominance * d[b] / 2)
+
+
+mixture_dominance_log_size = Equation(
+    name="mixture_dominance_log_size",
+    left=log_N_dominance,
+    right=log_N_onset - dominance * half_signal - displaced_excess,
+    arguments=(dominance, log_N_onset, half_signal, displaced_excess),
+    meaning="Size at which, at $y^1 + \\sqrt{r_y t}\\,\\omega$, the weight of $y^1$ is that of all others of a "
+    "mixture: $r_y$ is its dominance radius. $\\ln N_O$ and A are those of one class. The size falls in $r_y$: there "
+    "is one.",
+    source=DERIVED,
+    steps=(
+        Step(
+            "Seen from the point's own class $Q_b = d_b(s_b + r_y t)$, and its own weight is $e^{-r_y d/2}$: "
+            "what one block of that class brings to the size.",
+            _displaced_summand,
+        ),
+        Step(
+            "That is the summand of $\\ln N_O - r_y A$: the difference of the two vanishes.",
+            lambda: sp.simplify(
+                _displaced_summand()
+                - merge_sums(onset_log_size.right)[0]
+                + dominance * merge_sums(onset_half_signal.right)[0]
+            ),
+        ),
+        Step(
+            "H is the logarithm of a sum of exponentials of the $h_i$, which are linear in the probe: it is convex, "
+            "and its mean grows with the probe's variance $v_b = s_b + r_y t$. $A > 0$: the size falls in $r_y$."
+        ),
+        Step(
+            "The others' sum is $N e^{K_* + H}$. Equate and solve.",
+            lambda: sp.solve(log_N + displaced_excess - log_N_onset + dominance * half_signal, log_N)[0],
+        ),
+    ),
+)
+
 own_class_posterior = Equation(
     name="own_class_posterior",
     left=same_class,
@@ -253,6 +302,7 @@ CHAPTER = Chapter(
         mixture_signal_to_noise_log_size,
         class_excess_mean,
         class_excess_covariance,
+        mixture_dominance_log_size,
         own_class_posterior,
         speciation_time,
     ),

@@ -198,6 +198,8 @@ NOTATION: tuple[Notation, ...] = (
     Notation(sym.tilt_variance, "variance of y along v under the law tilted by 2", ""),
     Notation(sym.excess_mean, "mean of the excess of class i over random probes of the class of reference", ""),
     Notation(sym.excess_covariance, "covariance of two classes' excesses over random probes", ""),
+    Notation(sym.displaced_excess, "mean of H at training points displaced by r_y t per direction", ""),
+    Notation(sym.log_N_dominance, "size at which a training point of a mixture outweighs the rest up to r_y", ""),
     Notation(sym.same_class, "probability that two clones end in the same class", "`cloning_curve`"),
     Notation(sym.largest_eigenvalue, "largest eigenvalue of the data's covariance", ""),
     Notation(

@@ -20,7 +20,6 @@ from geomem.laws.law import Law
 from geomem.lowering import lower
 
 _half_signal = lower("onset_half_signal")
-_radius = lower("dominance_radius")
 _captured = lower("captured_log_size")
 _basin = lower("flow_basin_log_size")
 _basin_radius = lower("flow_basin_radius")
@@ -86,8 +85,9 @@ def dominance_radius(
 ) -> Float[Array, "..."]:
     """Squared distance from a training point, in noise variances per dimension, up to which its weight leads.
 
-    Shape: noise variances + sizes. It is 1 at collapse, 0 at onset, and negative above it. Source: `geomem_theory`,
-    equation `dominance_radius`.
+    Shape: noise variances + sizes. It is 1 at collapse, 0 at onset, and negative above it; of a `GaussianMixture`
+    only the sign has a meaning there. An asymptotic formula for many directions, as `trajectory_times`. Source:
+    `geomem_theory`, equations `dominance_radius` and `mixture_dominance_log_size`.
 
     Raises:
         InputError: as `trajectory_times`.
@@ -95,9 +95,16 @@ def dominance_radius(
     law.require("dominance_radius", "the dominance radius")
     log_sizes = checked_log_sizes(law, num_samples, log_num_samples)
     times = as_noise_variances(noise_variance)
-    rows = jax.vmap(law.typical_sizes)(jnp.ravel(jnp.asarray(times)))
-    each = jax.vmap(lambda onset, signal: jax.vmap(lambda size: _radius(size, onset, signal))(jnp.ravel(log_sizes)))
-    return each(rows.onset, rows.half_signal).reshape(np.shape(times) + np.shape(log_sizes))
+    radii = _dominance_radii(law, jnp.ravel(jnp.asarray(times)), jnp.ravel(jnp.asarray(log_sizes)))
+    return radii.reshape(np.shape(times) + np.shape(log_sizes))
+
+
+@jax.jit
+def _dominance_radii(
+    law: Law, times: Float[Array, " times"], log_sizes: Float[Array, " sizes"]
+) -> Float[Array, "times sizes"]:
+    # One by one: of classes every one is an average over thousands of nodes, at many distances.
+    return jax.lax.map(lambda time: law.dominance_radii(time, log_sizes), times)
 
 
 def flow_basin_radius(

@@ -133,13 +133,14 @@ def _samples(law: "Manifold", data: "np.ndarray | None", num_samples: int, key: 
 
 
 def _dimension_row(at: "xr.Dataset") -> dict[str, object]:
-    """The study's row of one noise variance."""
+    """The study's row of one noise variance; a dimension that the spectrum leaves undecided is None."""
+    population = float(at.population_gap_dimension)
     return {
         "noise_variance": float(at.noise_variance),
         **readings(at, "time_on_schedule", "step"),
         "gap": float(at.gap.mean()),
-        "gap_dimension": float(at.gap_dimension.mean()),
+        "gap_dimension": or_none(float(at.gap_dimension.mean())),
         "participation": float(at.participation),
-        "population_gap_dimension": int(at.population_gap_dimension),
+        "population_gap_dimension": int(population) if math.isfinite(population) else None,
         "resolved_dimension": or_none(float(at.resolved_dimension)),
     }

@@ -1,5 +1,7 @@
 """Spectra of a score's Jacobian, measured at a point by several protocols."""
 
+from enum import IntEnum
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,8 +16,17 @@ from geomem.empirical.gibbs import Gibbs, gibbs_and_jacobian, gibbs_and_score
 from geomem.empirical.scores import EmpiricalScore, Score
 
 PROTOCOLS = ("jacobian", "orthogonal_frame", "central_difference")
-# The least distance of neighbouring values of -tJ that counts as a gap; without memorization they lie in 0 to 1.
-GAP_THRESHOLD = 0.1
+OPEN = 0.5  # values of -tJ below which a direction counts as open; the population's, t/(t + s), pass it at t = s
+GAP_THRESHOLD = 0.1  # the least distance of the values on both sides of that which counts as a gap
+
+
+class Gap(IntEnum):
+    """What a spectrum of -tJ says of the dimension: values of `gap_status`."""
+
+    GAP = 0
+    ALL_OPEN = 1
+    NONE_OPEN = 2
+    UNDECIDED = 3
 
 
 def measure_spectrum(
@@ -36,16 +47,28 @@ def measure_spectrum(
         noise_variance: noise variances t, a list.
         protocol: `jacobian`: eigenvalues of the symmetric part of -tJ. `orthogonal_frame`: singular
             values of t S, the rows of S being score(x0 + sqrt(t) z_k)/sqrt(t) for a random orthonormal
-            frame z (arXiv:2410.08727). `central_difference`: singular values of t times the central
-            differences along the axes with step sqrt(t), from which what all rows share drops out.
+            frame z (arXiv:2410.08727); what all rows share is one large value, and may lower the least.
+            `central_difference`: singular values of t times the central differences along the axes with
+            step sqrt(t), from which what all rows share drops out.
         key: for the frames.
         num_replicates: number of frames; 1 for the other protocols, which draw nothing.
 
     Returns:
         A data set over `noise_variance`, `index` and `replicate` with `singular_value`, descending and
-        dimensionless, and of every spectrum the largest `gap` between neighbours, `gap_index` of the value
-        above it, and `gap_dimension`, the number of values below it: 0 where the gap is below
-        `GAP_THRESHOLD`. With an empirical score also its `participation` at x0.
+        dimensionless, and of every spectrum
+
+        - `gap_dimension`, the number of open directions, whose values are below one half: without memorization
+          the values lie in 0 to 1, and are below that where t < s. Values far below zero, between samples that
+          the measure tells apart, count as well; those above 1 are of memorization and make no gap.
+        - `gap_status`: `gap` where at least `GAP_THRESHOLD` lies between the open directions and the rest;
+          `all_open`, `gap_dimension` is the number of directions; `none_open`, it is 0: t is above every variance,
+          or all directions are lost, and the `participation` tells which, near 1/N for the one and towards 1 for
+          the other; `undecided`, it is NaN: there are values on both sides of one half and no gap between them, or
+          the spectrum is not known.
+        - `gap`, the distance of the two values next to one half, 0 where all are on one side and NaN where the
+          spectrum is not known, and `gap_index` of the upper of them, NaN where no gap counts.
+
+        With an empirical score also its `participation` at x0.
 
     Raises:
         InputError: for an unknown protocol, a point or noise variances that are none, or replicates of a
@@ -155,21 +178,31 @@ def _on_rays(
 
 
 def with_gaps(spectrum: xr.Dataset) -> xr.Dataset:
-    """The data set with the largest gap of every spectrum."""
+    """The data set with the gap of every spectrum between its open directions and the rest."""
     values = spectrum.singular_value
     size = values.sizes["index"]
-    if size == 1:
-        gap = xr.zeros_like(values.isel(index=0, drop=True))
-        place = gap.astype(int)
-    else:
-        gaps = -values.diff("index", label="lower")
-        # A spectrum that is not known has no gap.
-        gap, place = gaps.max("index"), gaps.fillna(-np.inf).argmax("index")
-    known = gap >= GAP_THRESHOLD
+    opened = values < OPEN
+    count = opened.sum("index")
+    known = values.notnull().all("index")
+    # Only a gap that begins at an open direction says how many there are: those above it are of memorization.
+    distance = values.where(~opened).min("index") - values.where(opened).max("index")
+    gap = distance.fillna(0.0).where(known)
+    found = [known & (gap >= GAP_THRESHOLD), known & (count == size), known & (count == 0)]
+    status = np.select(found, [Gap.GAP, Gap.ALL_OPEN, Gap.NONE_OPEN], Gap.UNDECIDED).astype(np.int8)
     return spectrum.assign(
-        gap=gap.assign_attrs(described("largest distance of neighbouring values", "1")),
-        gap_index=place.assign_attrs(described("index of the value above the gap", "1")),
-        gap_dimension=xr.where(known, size - 1 - place, 0).assign_attrs(
-            described(f"number of values below a gap of at least {GAP_THRESHOLD:g}", "1")
+        gap=gap.assign_attrs(described("distance of the values of -tJ next to one half", "1")),
+        gap_index=(size - 1.0 - count).where(found[0]).assign_attrs(described("index of the value above the gap", "1")),
+        gap_dimension=count.where(status != Gap.UNDECIDED).assign_attrs(
+            described(f"number of open directions, told apart by a gap of at least {GAP_THRESHOLD:g}", "1")
         ),
+        gap_status=(gap.dims, status, _gap_attributes()),
     )
+
+
+def _gap_attributes() -> dict[str, object]:
+    """Attributes of a variable that holds values of `Gap`."""
+    return {
+        "long_name": "what the spectrum says of the dimension",
+        "flag_values": np.array(list(Gap), dtype=np.int8),
+        "flag_meanings": " ".join(one.name.lower() for one in Gap),
+    }

@@ -16,6 +16,9 @@ from geomem.core.status import InputError
 from geomem.laws.classes import ClassProducts
 from geomem.laws.probe import Probe
 from geomem.laws.setting import Setting
+from geomem.lowering import lower
+
+_radius = lower("dominance_radius")
 
 
 class TypicalSizes(NamedTuple):
@@ -143,6 +146,11 @@ class Law(ABC):
     def typical_sizes(self, time: Float[Array, ""]) -> TypicalSizes:
         """The sizes at which typical trajectories change at a noise variance."""
         self.refuse("the theory of trajectories")
+
+    def dominance_radii(self, time: Float[Array, ""], log_sizes: Float[Array, " sizes"]) -> Float[Array, " sizes"]:
+        """Squared distances in t per direction up to which a training point dominates, where the balance is linear."""
+        at = self.typical_sizes(time)
+        return jax.vmap(lambda log_size: _radius(log_size, at.onset, at.half_signal))(log_sizes)
 
     def speciation_time(self) -> Float[Array, ""]:
         """Noise variance at which trajectories choose a class; 0 where there is nothing between classes."""

@@ -8,8 +8,9 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from geomem.core.arguments import Numbers, float_array, refuse_shares
+from geomem.core.crossing import first_crossing
 from geomem.core.status import InputError
-from geomem.laws.classes import ClassProducts, class_terms
+from geomem.laws.classes import ClassProducts, class_terms, over_probes
 from geomem.laws.law import Classes, Law, Score, TypicalSizes, rebuilt, register_law
 from geomem.laws.manifold import Manifold
 from geomem.laws.population import population_score
@@ -24,6 +25,9 @@ _log_size = lower("mixture_critical_log_size")
 _tilted_mean = lower("tilted_mean")
 _tilted_variance = lower("tilted_variance")
 _speciation = lower("speciation_time")
+_dominance_radius = lower("dominance_radius")
+_dominance_size = lower("mixture_dominance_log_size")
+_DISTANCES = 16  # cells of the search for a radius, over which the size falls
 
 
 @jax.tree_util.register_dataclass
@@ -148,7 +152,7 @@ class GaussianMixture(Law):
 
     @property
     def knows(self) -> frozenset[str]:
-        return frozenset({"generating_function", "classes", "class_products", "typical_sizes"})
+        return frozenset({"generating_function", "classes", "class_products", "typical_sizes", "dominance_radius"})
 
     @property
     def called(self) -> str:
@@ -220,6 +224,24 @@ class GaussianMixture(Law):
             half_signal=own.half_signal,
             ratio=own.ratio - 2.0 * terms.fresh_slope / jnp.sum(self.multiplicities),
         )
+
+    def dominance_radii(self, time: Float[Array, ""], log_sizes: Float[Array, " sizes"]) -> Float[Array, " sizes"]:
+        """Where the size at which a training point dominates up to a distance falls to the data set's."""
+        own, products = self.manifold.typical_sizes(time), self.class_products()
+
+        def size(radius: Array) -> Array:
+            excess = over_probes(
+                products, lambda _, h: _mixture_excess(self.weights, h), time, jnp.ones_like(time),
+                products.variances + radius * time,
+            )  # fmt: skip
+            return _dominance_size(radius, own.onset, own.half_signal, excess)
+
+        # The classes' excess grows with the distance: with that of the training point itself it is farthest.
+        onset = size(jnp.zeros_like(time))
+        bounds = jax.vmap(lambda log_size: _dominance_radius(log_size, onset, own.half_signal))(log_sizes)
+        farthest = jnp.max(jnp.where(jnp.isfinite(bounds), bounds, 0.0), initial=0.0)
+        crossing = first_crossing(size, log_sizes, jnp.zeros_like(time), 1e-6 + farthest * (1 + 1e-6), _DISTANCES)
+        return jnp.where(crossing.found, crossing.point, bounds)
 
     def speciation_time(self) -> Float[Array, ""]:
         return _speciation(self.weights, self.offsets)

@@ -8,9 +8,8 @@ from jaxtyping import Float
 
 from geomem.core.crossing import level_crossing
 from geomem.core.results import SQUARED, described
+from geomem.empirical.spectrum import OPEN
 from geomem.files.writing import or_none
-
-OPEN = 0.5  # values of -tJ below which a direction counts as resolved; the population's pass it at t = s
 
 
 class Fate(IntEnum):

@@ -14,10 +14,9 @@ from geomem.core.status import InputError
 from geomem.empirical.memorization import collapse_of_trajectories, memorization_ratio, score_distance
 from geomem.empirical.sampling import generate
 from geomem.empirical.scores import score_of
-from geomem.empirical.spectrum import jacobian_of, measure_spectrum, with_gaps
+from geomem.empirical.spectrum import OPEN, jacobian_of, measure_spectrum, with_gaps
 from geomem.networks.data_sets import TrainingSets
 from geomem.networks.experiment import Experiment, Measures
-from geomem.networks.fates import OPEN
 
 Traceable = Callable[..., Array]  # a score that JAX can trace
 _FLOW_POINTS = 20  # of the flow, at which scores are compared
@@ -54,7 +53,9 @@ def measure_spectra(
         {
             "block_mean": ((over, "block"), means.mean(axis=1), described("mean value of -tJ along a block", "1")),
             "singular_value": gaps.singular_value.mean("point").assign_attrs(described("value of -tJ", "1")),
-            "gap_dimension": gaps.gap_dimension.mean("point").assign_attrs(described("values below the gap", "1")),
+            "gap_dimension": gaps.gap_dimension.mean("point").assign_attrs(
+                described("mean number of open directions over points where it is decided", "1")
+            ),
             "dimension": (over, dimension, described("number of eigenvalues of -tJ below one half", "1")),
         }
     )

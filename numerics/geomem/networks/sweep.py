@@ -42,8 +42,9 @@ def train_study(experiment: Experiment, directory: str | Path, *, progress: bool
         A data set over `num_samples`, `seed`, the training `step`, `noise_variance`, `index` and `block` with, of
         networks and, named `empirical_`, of the empirical score of the same data: `block_mean`, values of -tJ along
         the directions of a block, averaged over them and over training points, noised or not; `dimension`, the mean
-        number of eigenvalues below one half there; `singular_value` and `gap_dimension` by the chosen protocol, those
-        of other protocols than `jacobian` at the training points themselves; `loss_time` and `loss_status` of every
+        number of eigenvalues below one half there; `singular_value` and `gap_dimension` by the chosen protocol, the
+        latter over points where it is decided (see `measure_spectrum`), and NaN without any, those of other protocols
+        than `jacobian` at the training points themselves; `loss_time` and `loss_status` of every
         block (see `loss_times`). Of networks also, along their own probability flow over
         `flow_noise_variance`, `distance_to_empirical` and, where the data are a linear manifold,
         `distance_to_population` (see `score_distance`); of the samples it ends at `memorization_ratio` with its error,

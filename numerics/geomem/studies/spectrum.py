@@ -36,9 +36,9 @@ def spectrum_study(
 
     Returns:
         The measured data set with, besides, over `noise_variance`: `population_value` (and `index`) and
-        `population_gap_dimension`, what it would be without memorization, and `resolved_dimension` of
-        level finite_n; and over `block`: `critical_time` and `status` by signal_to_noise, level
-        finite_n, and `opening_time`.
+        `population_gap_dimension` and `population_gap_status`, what they would be without memorization, and
+        `resolved_dimension` of level finite_n; and over `block`: `critical_time` and `status` by
+        signal_to_noise, level finite_n, and `opening_time`.
 
     Raises:
         InputError: as `measure_spectrum` and `critical_time`.
@@ -62,6 +62,7 @@ def spectrum_study(
     predictions = {
         "population_value": ((over, "index"), population.singular_value, described("value without memorization", "1")),
         "population_gap_dimension": (over, population.gap_dimension, described("the same without memorization", "1")),
+        "population_gap_status": (over, population.gap_status, population.gap_status.attrs),
         "resolved_dimension": (over, resolved, described("resolved dimension, level finite_n", "1")),
         "critical_time": ("block", np.array(times), described(critical_text, SQUARED)),
         "opening_time": ("block", np.asarray(jax.vmap(opening_time)(variances)), described(opening_text, SQUARED)),

@@ -34,6 +34,10 @@ def test_spectrum(capsys, tmp_path):
     for name in names:
         assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes()
     with xr.open_dataset(tmp_path / "first" / "spectrum.nc", engine="h5netcdf") as found:
+        measured = [row["gap_dimension"] for row in document["dimensions"]]
+        mean = found.gap_dimension.mean("replicate").values
+        assert measured == [None if np.isnan(one) else one for one in mean]
+        assert found.gap_status.dtype == found.population_gap_status.dtype == np.int8
         assert dict(found.sizes) == {"noise_variance": 5, "index": 6, "replicate": 1, "block": 2}
         assert json.loads(found.attrs["provenance"])["inputs"]["seed"] == 3
 

@@ -4,11 +4,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import xarray as xr
 
 from geomem import EmpiricalScore, InputError, Manifold, measure_spectrum, predicted_spectrum, score
+from geomem.empirical.spectrum import with_gaps
 
 VARIANCES = np.array([1.0, 1.0, 0.09, 1e-4])
 KEY = jax.random.key(0)
+
+
+def statuses(spectrum):
+    meanings = spectrum.gap_status.attrs["flag_meanings"].split()
+    assert spectrum.gap_status.attrs["flag_values"].tolist() == list(range(len(meanings)))
+    return [meanings[status] for status in spectrum.gap_status.values.ravel()]
 
 
 def population_score(x, time):
@@ -30,6 +38,7 @@ def test_predicted_population_spectrum_and_its_gaps():
     predicted = predicted_spectrum(manifold, noise_variance=[100.0, 0.3, 0.003], theory="population")
     # No gap far above the variances; then between the blocks of 1 and 0.09; then to the normal direction.
     assert predicted.gap_dimension.values.tolist() == [0, 2, 3]
+    assert statuses(predicted) == ["none_open", "gap", "gap"]
     assert predicted.gap_index.values[1:].tolist() == [1, 0]
     assert float(predicted.gap[1]) == pytest.approx(0.3 / 0.39 - 0.3 / 1.3)
 
@@ -71,12 +80,53 @@ def test_an_unknown_spectrum_has_no_gap(default_manifold):
     predicted = predicted_spectrum(default_manifold, noise_variance=[1e-200, 0.1], num_samples=1000, theory="finite_n")
     assert np.isnan(predicted.singular_value[0]).all()
     assert np.isnan(predicted.gap[0])
-    assert predicted.gap_dimension.values.tolist() == [0, 7]
+    np.testing.assert_array_equal(predicted.gap_dimension, [np.nan, 2])
+    assert statuses(predicted) == ["undecided", "gap"]
 
 
 def test_one_dimension_has_no_gap():
     measured = measure_spectrum(lambda x, time: -x / time, [0.0], [0.1], protocol="central_difference", key=KEY)
     assert measured.gap_dimension.values.ravel().tolist() == [0]
+    assert statuses(measured) == ["none_open"]
+
+
+@pytest.mark.parametrize("protocol", ["jacobian", "orthogonal_frame", "central_difference"])
+def test_all_open_is_told_from_none_open(protocol):
+    measured = measure_spectrum(population_score, np.zeros(4), [1e-6, 0.003, 100.0], protocol=protocol, key=KEY)
+    assert statuses(measured) == ["all_open", "gap", "none_open"]
+    assert measured.gap_dimension.values.ravel().tolist() == [4, 3, 0]
+
+
+@pytest.mark.parametrize("protocol", ["jacobian", "central_difference"])
+def test_a_collapsed_gaussian_has_no_dimension(protocol):
+    """Where one sample has all the weight nothing is open, nor is it far above the variance."""
+    data = np.asarray(Manifold([1.0], [6]).sample(jax.random.key(0), 200))
+    times = [1e-4, 100.0]
+    measured = measure_spectrum(EmpiricalScore(data), data.mean(axis=0), times, protocol=protocol, key=KEY)
+    assert statuses(measured) == ["none_open", "none_open"]
+    assert measured.gap_dimension.values.ravel().tolist() == [0, 0]
+    np.testing.assert_allclose(measured.participation, [1, 1 / 200], atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("values", "status", "dimension", "gap", "index"),
+    [
+        ([5.0, 1.8, 1.0, 0.9], "none_open", 0, 0.0, np.nan),  # gaps of memorization only
+        ([38.0, 1.0, 0.2, 0.1], "gap", 2, 0.8, 1),  # and a larger one of it
+        ([38.0, 1.0, 0.55, 0.46], "undecided", np.nan, 0.09, np.nan),
+        ([0.45, 0.3, 0.02, 0.01], "all_open", 4, 0.0, np.nan),  # two scales, both open
+        ([1.0, 0.2, 0.1, -30.0], "gap", 3, 0.8, 0),  # and between samples
+        ([0.9, 0.8, np.nan, np.nan], "undecided", np.nan, np.nan, np.nan),
+        ([np.nan] * 4, "undecided", np.nan, np.nan, np.nan),
+    ],
+)
+def test_a_gap_begins_at_an_open_direction(values, status, dimension, gap, index):
+    found = with_gaps(xr.Dataset({"singular_value": ("index", values)}))
+    assert statuses(found) == [status]
+    assert found.gap_status.dtype == np.int8
+    np.testing.assert_array_equal(found.gap_dimension, dimension)
+    np.testing.assert_allclose(found.gap, gap, rtol=1e-12)
+    np.testing.assert_array_equal(found.gap_index, index)
 
 
 @pytest.mark.parametrize("normalized", [True, False])

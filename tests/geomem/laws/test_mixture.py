@@ -35,6 +35,10 @@ def three_classes() -> GaussianMixture:
     return GaussianMixture([0.2, 0.3, 0.5], centers, Manifold([1.0, 0.1], [2, 4]))
 
 
+def two_classes() -> GaussianMixture:
+    return GaussianMixture.two_classes(4.0, MANIFOLD)
+
+
 @pytest.mark.parametrize("criterion", CRITERIA)
 @pytest.mark.parametrize("probe", PROBES)
 def test_classes_at_one_place_are_one_gaussian(criterion, probe):
@@ -116,6 +120,70 @@ def test_trajectory_times_of_separated_and_merged_classes():
         np.testing.assert_allclose(getattr(merged, name).value, expected, rtol=1e-9)
     np.testing.assert_array_equal(of_one.speciation.status, Status.NO_TRANSITION)
     np.testing.assert_allclose(separated.speciation.value, 1e5)  # Lambda = 1 + |m|^2
+
+
+def test_dominance_radius_of_classes_at_one_place_is_that_of_one_gaussian():
+    law = GaussianMixture([0.3, 0.7], np.ones((2, 10)), MANIFOLD)
+    question = {"noise_variance": [[0.01, 0.1], [0.3, 5.0]], "num_samples": [10, 100, 1e5]}
+    ours, theirs = dominance_radius(law, **question), dominance_radius(MANIFOLD, **question)
+    assert ours.shape == (2, 2, 3)
+    assert ours.min() < 0 < ours.max()
+    np.testing.assert_allclose(ours, theirs, rtol=1e-12)
+
+
+@pytest.mark.parametrize("within", [0.0, 1.0])
+def test_dominance_of_classes_is_one_at_collapse_and_none_at_onset(within):
+    law = GaussianMixture.two_classes(9.0, Manifold([within, 1.0], [1, 9]))
+    times = trajectory_times(law, num_samples=1000)
+    radii = dominance_radius(law, noise_variance=[times.collapse.value, times.onset.value], num_samples=[1000, 1e4])
+    np.testing.assert_allclose(radii[:, 0], [1.0, 0.0], atol=1e-9)
+    assert (radii[:, 1] < radii[:, 0]).all()
+
+
+@pytest.mark.parametrize(("make", "time"), [(three_classes, 0.3), (two_classes, 0.5)])
+@pytest.mark.parametrize("log_size", [2.0, 4.0])
+def test_at_the_dominance_radius_the_own_weight_is_that_of_the_rest(make, time, log_size):
+    """On average over displaced training points, the others' sum being N times the noised population's density."""
+    law, rng = make(), np.random.default_rng(5)
+    radius = float(dominance_radius(law, noise_variance=time, log_num_samples=log_size))
+    assert radius > 0
+    points = np.asarray(law.sample(jax.random.key(6), 40_000))
+    x = points + np.sqrt(radius * time) * rng.normal(size=points.shape)
+    spread = np.repeat(np.asarray(law.variances), np.asarray(law.multiplicities, dtype=int)) + time
+    squared = ((x[:, None, :] - np.asarray(law.centers)) ** 2 / spread).sum(axis=2)
+    # The mean of e^(-|x - y|^2/2t) over the samples.
+    others = logsumexp(np.log(np.asarray(law.weights)) - squared / 2, axis=1) - np.log(spread / time).sum() / 2
+    own = -radius * points.shape[1] / 2
+    balance = log_size + np.asarray(others) - own
+    assert abs(balance.mean()) < 4 * balance.std() / np.sqrt(len(points))
+
+
+def test_dominance_radius_of_classes_against_simulation():
+    """Where half of the displaced training points have half of the weight, within 10 % of the formula."""
+    law, size = GaussianMixture.two_classes(6.0, Manifold([1.0], [60])), 10_000
+    times = trajectory_times(law, num_samples=size)
+    time = float(jnp.sqrt(times.collapse.value * times.onset.value))
+    expected = float(dominance_radius(law, noise_variance=time, num_samples=size))
+    data, noise = np.asarray(law.sample(jax.random.key(7), size)), np.random.default_rng(8).normal(size=(300, 60))
+    radii = expected * np.linspace(0.5, 1.5, 11)
+    own = np.empty((len(radii), len(noise)))
+    for place, radius in enumerate(radii):
+        x = data[:300] + np.sqrt(radius * time) * noise
+        squared = (x**2).sum(axis=1)[:, None] - 2 * x @ data.T + (data**2).sum(axis=1)
+        total = logsumexp(-squared / (2 * time), axis=1)
+        own[place] = np.exp(-np.diagonal(squared) / (2 * time) - total)
+    measured = np.interp(-0.5, -np.median(own, axis=1), radii)
+    assert measured == pytest.approx(expected, rel=0.1)
+
+
+def test_dominance_radius_of_classes_has_a_derivative():
+    law, shift = GaussianMixture.two_classes(9.0, MANIFOLD), 1e-4
+
+    def radius(log_size):
+        return dominance_radius(law, noise_variance=0.1, log_num_samples=log_size)
+
+    difference = (radius(4.0 + shift) - radius(4.0 - shift)) / (2 * shift)
+    assert float(jax.grad(radius)(4.0)) == pytest.approx(float(difference), rel=1e-6)
 
 
 @pytest.mark.parametrize("within", [1e-12, 0.01, 1.0, 100.0])
@@ -215,7 +283,6 @@ def test_cloning_at_speciation():
         (lambda: GaussianMixture([1.0], np.full((1, 10), np.nan), MANIFOLD), "must be finite"),
         (lambda: GaussianMixture([1.0], np.zeros((1, 10)), Manifold([1.0], [10], normalized=True)), "normalized"),
         (lambda: GaussianMixture.two_classes(-1.0, MANIFOLD), "squared length"),
-        (lambda: dominance_radius(three_classes(), noise_variance=1.0, num_samples=10), "mixture"),
     ],
 )
 def test_bad_mixtures_are_refused(make, sentence):

@@ -44,6 +44,8 @@ def test_a_study_is_what_its_parts_are(manifold, study):
     np.testing.assert_array_equal(study.resolved_dimension, resolved)
     population = predicted_spectrum(manifold, noise_variance=TIMES, theory="population")
     np.testing.assert_array_equal(study.population_value, population.singular_value)
+    np.testing.assert_array_equal(study.population_gap_dimension, population.gap_dimension)
+    np.testing.assert_array_equal(study.population_gap_status, population.gap_status)
     assert study.singular_value.sizes == {"noise_variance": 6, "index": 6, "replicate": 3}
     assert '"num_samples": 300' in study.attrs["provenance"]
 
