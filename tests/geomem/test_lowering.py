@@ -102,6 +102,8 @@ def points(draw) -> dict:
         symbols.log_N_onset,
         symbols.log_N_captured,
         symbols.companion,
+        symbols.dominance,
+        symbols.displaced_excess,
     ):
         values[symbol] = draw(st.floats(0.01, 10.0))
     values[symbols.G_prime] = -draw(st.floats(0.01, 10.0))

@@ -22,11 +22,11 @@ from geomem_theory.symbols import (
     log_weight,
     log_Z,
     noisy_value,
+    quenched_score,
     quenched_variance,
     ray_distance,
     reversed_mean,
     reversed_variance,
-    s_v,
     t,
     t_later,
     u,
@@ -198,17 +198,24 @@ empirical_jacobian = Equation(
 noisy_eigenvalue = Equation(
     name="noisy_eigenvalue",
     left=noisy_value,
-    right=sp.sqrt(population_eigenvalue.right**2 + dims * t * quenched_variance),
-    arguments=(t, s_v, dims, quenched_variance),
+    right=sp.sqrt(dims * t * (quenched_score**2 + quenched_variance)),
+    arguments=(t, dims, quenched_score, quenched_variance),
     meaning="Root of the diagonal mean of $t^2 S^\\top S$ along v over data sets, where the rows of S are "
-    "$\\hat{s}(\\sqrt{t}\\, z_k)/\\sqrt{t}$ and z is a random orthonormal frame: the population's eigenvalue, and for "
-    "each of d rows the score's variance over data sets at the probe `random_direction`.",
+    "$\\hat{s}(\\sqrt{t}\\, z_k)/\\sqrt{t}$ and z is a random orthonormal frame: from each of d rows the score's "
+    "squared mean and variance over data sets at the probe `random_direction`. The mean is the population's at large N "
+    "only.",
     source=DERIVED,
     steps=(
         Step(
-            "The mean score along row k is $-z_{kv}\\sqrt{t}/(t + s_v)$; over t, the rows' squares add to "
-            "$1/(t + s_v)^2$, and d rows add their variances.",
-            lambda: t * sp.sqrt((population_score.right / x_v) ** 2 + dims * quenched_variance / t),
+            "Without noise, and with the population's mean at $x_v^2 = t/d$, it would be its eigenvalue: "
+            "the squares differ by",
+            lambda: sp.simplify(
+                dims * t * population_score.right.subs(x_v, sp.sqrt(t / dims)) ** 2 - population_eigenvalue.right**2
+            ),
+        ),
+        Step(
+            "The mean square of a row's entry is the squared mean and the variance over t; d rows add.",
+            lambda: t * sp.sqrt(dims * (quenched_score**2 + quenched_variance) / t),
         ),
     ),
 )

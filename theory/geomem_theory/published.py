@@ -1,8 +1,8 @@
 r"""The spectrum of the published theory, kept as it was published, to reproduce its figure.
 
 It adds a memorized part to the population's eigenvalues of -J. What it adds does not have their
-units, so it is a picture of the order of losses and no prediction; the exact spectrum is
-`noisy_eigenvalue` of the chapter `empirical`.
+units, so it is a picture of the order of losses and no prediction. One whose
+units balance is `noisy_eigenvalue` of the chapter `empirical`.
 """
 
 import sympy as sp

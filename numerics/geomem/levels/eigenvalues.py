@@ -1,4 +1,4 @@
-"""Values of -tJ that are predicted: without memorization, with the exact variance of the score, and as published."""
+"""Values of -tJ that are predicted: without memorization, of the empirical score, and as published."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -36,14 +36,13 @@ def _population(manifold: Manifold, times: Float[Array, " times"]) -> Float[Arra
 def _finite_n(
     manifold: Manifold, times: Float[Array, " times"], log_size: Float[Array, ""]
 ) -> Float[Array, "times blocks"]:
-    spread = [
-        quenched(
-            manifold, block, noise_variance=times, log_num_samples=log_size, probe=Probe.random_direction()
-        ).score_variance
-        for block in range(manifold.num_blocks)
-    ]
-    dims = jnp.sum(manifold.multiplicities)
-    return _noisy_eigenvalue(times[:, None], manifold.variances[None, :], dims, jnp.stack(spread, axis=-1))
+    probe, dims = Probe.random_direction(), jnp.sum(manifold.multiplicities)
+
+    def of_block(block: int) -> Float[Array, " times"]:
+        found = quenched(manifold, block, noise_variance=times, log_num_samples=log_size, probe=probe)
+        return _noisy_eigenvalue(times, dims, found.score_mean, found.score_variance)
+
+    return jnp.stack([of_block(block) for block in range(manifold.num_blocks)], axis=-1)
 
 
 @jax.jit

@@ -88,9 +88,10 @@ def predicted_spectrum(
     """The spectrum that `measure_spectrum` would find, on average over data sets.
 
     Predictions: `population`, the eigenvalues t/(t + s), without memorization, at every size;
-    `finite_n`, these with the exact variance of the score over data sets, as the rows of an
-    orthogonal frame see it; `published`, the formula of the public notebook of arXiv:2410.08727,
-    whose units do not balance, with the variances as they are before any normalization.
+    `finite_n`, from the exact mean and variance of the score over data sets at the probe
+    `random_direction`, for all rows of an orthogonal frame; `published`, the formula of the public
+    notebook of arXiv:2410.08727, whose units do not balance, with the variances as they are before any
+    normalization.
     `finite_n` is the root of a diagonal mean, to be compared with a mean over data sets and not with
     sorted singular values. The variables are those of `measure_spectrum`, without replicates, and
     `block_value`, the value of every block in the manifold's order.

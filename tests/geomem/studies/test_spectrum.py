@@ -62,6 +62,25 @@ def test_a_study_is_drawn_and_the_same_every_time(study, tmp_path):
     assert below.get_xlabel()
 
 
+@pytest.mark.parametrize(("size", "time"), [(50, 0.02), (20, 0.3)])
+def test_finite_n_is_the_diagonal_mean_over_drawn_data_sets(size, time):
+    """Where few samples pull the score's mean away from the population's; rows of a random orthonormal frame."""
+    law, draws, rng = Manifold([1.0, 0.25, 0.01], [1, 2, 3]), 4000, np.random.default_rng(4)
+    predicted = predicted_spectrum(law, noise_variance=[time], num_samples=size, theory="finite_n").block_value[0]
+    deviations = np.sqrt(np.repeat([1.0, 0.25, 0.01], [1, 2, 3]))
+    data = deviations * rng.normal(size=(draws, size, 6))
+    frames = np.linalg.qr(rng.normal(size=(draws, 6, 6)))[0]
+    probes = np.sqrt(time) * frames
+    energies = -np.sum((probes[:, :, None, :] - data[:, None, :, :]) ** 2, axis=3) / (2 * time)
+    weights = np.exp(energies - energies.max(axis=2, keepdims=True))
+    scores = (np.einsum("dkn,dni->dki", weights, data) / weights.sum(axis=2)[..., None] - probes) / time
+    squares = np.sum(time * scores**2, axis=1)
+    for block, place in enumerate((0, slice(1, 3), slice(3, 6))):
+        own = squares[:, place].reshape(draws, -1).mean(axis=1)
+        error = own.std(ddof=1) / np.sqrt(draws)
+        assert abs(float(predicted[block]) ** 2 - own.mean()) < 4 * error + 0.01 * own.mean()
+
+
 def test_a_comparison_is_drawn(manifold, study):
     predicted = predicted_spectrum(manifold, noise_variance=TIMES, num_samples=300, theory="finite_n")
     figure = comparison_figure(study, predicted)
