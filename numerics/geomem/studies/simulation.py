@@ -18,7 +18,7 @@ from geomem.levels.quenched import quenched
 OBSERVABLES = ("log_partition", "participation", "score_mean", "score_variance")
 
 _FEWEST = 8  # data sets that an error bar needs
-_COUNTS = 0.01  # 1 - Y2 from which on a second sample counts
+_COUNTS, _SEEN = 0.01, 20  # 1 - Y2 from which on a second sample counts, and data sets in which that has to be seen
 
 
 def theory_versus_simulation(
@@ -37,9 +37,11 @@ def theory_versus_simulation(
     Returns:
         A data set over `observable` (log_partition, participation, score_mean,
         score_variance) with `value` (simulated), `prediction`, `standard_error` of the
-        value, and `z`, their difference in standard errors. Where a second sample counts in fewer than 8 of the
-        data sets, participation's standard error is at least what one more of them would have changed: its sample's
-        own, of what was hardly seen, would be too small.
+        value, and `z`, their difference as a normal score: in standard errors if the data sets are many, and
+        so that few exceed it no more often. Means take Student's law for that, the variance its cube root (E. B. Wilson
+        and M. M. Hilferty, PNAS 17, 684, 1931) and the kurtosis of the scores, at least a normal one's. Where a second
+        sample counts in fewer than 20 of the data sets, participation's standard error is at least what one more of
+        them would have changed: its sample's own, of what was hardly seen, would be too small.
 
     Raises:
         InputError: as `quenched`, for a size that is no single whole number, and for
@@ -65,19 +67,14 @@ def theory_versus_simulation(
         )
     )
     along = score[:, _direction(manifold, block)]
-    deviation = along - along.mean()
-    variance = float(np.mean(deviation**2))
-    root = np.sqrt(num_datasets)
-    value = [log_partition.mean(), participation.mean(), along.mean(), variance * num_datasets / (num_datasets - 1)]
-    error = [
-        log_partition.std(ddof=1) / root,
-        participation.std(ddof=1) / root,
-        along.std(ddof=1) / root,
-        np.sqrt(max(float(np.mean(deviation**4)) - variance**2, 0.0)) / root,
-    ]
-    if np.sum(participation < 1 - _COUNTS) < _FEWEST:
+    variance = float(along.var(ddof=1))
+    means = np.stack([log_partition, participation, along])
+    error = means.std(axis=1, ddof=1) / np.sqrt(num_datasets)
+    if np.sum(participation < 1 - _COUNTS) < _SEEN:
         # Two samples of equal weight have a participation of one half.
         error[1] = max(error[1], 0.5 / num_datasets)
+    relative = _relative_error_of_variance(along)
+    value = [*means.mean(axis=1), variance]
     prediction = [float(getattr(predicted, name)) for name in OBSERVABLES]
     inputs = manifold.record() | {
         "block": int(block),
@@ -88,17 +85,35 @@ def theory_versus_simulation(
         "key": key_record(key),
     }
     with np.errstate(divide="ignore", invalid="ignore"):
-        z = (np.array(value) - np.array(prediction)) / np.array(error)
+        of_means = _normal_score((np.array(value[:3]) - prediction[:3]) / error, num_datasets - 1)
+        of_variance = 3.0 * (np.cbrt(variance / prediction[3]) - 1.0) / relative
     return xr.Dataset(
         {
             "value": ("observable", value),
             "prediction": ("observable", prediction),
-            "standard_error": ("observable", error),
-            "z": ("observable", z),
+            "standard_error": ("observable", [*error, variance * relative]),
+            "z": ("observable", [*of_means, of_variance]),
         },
         {"observable": list(OBSERVABLES)},
         {"provenance": provenance(inputs)},
     )
+
+
+def _relative_error_of_variance(values: Float[np.ndarray, " values"]) -> float:
+    """Standard error of the variance of such values, over the variance; a kurtosis seen in few is often too small."""
+    deviation = values - values.mean()
+    spread = max(float(np.mean(deviation**2)), 1e-300)
+    kurtosis = max(float(np.mean(deviation**4)) / spread**2, 3.0)
+    return float(np.sqrt((kurtosis - 1.0) / (len(values) - 1)))
+
+
+def _normal_score(
+    ratio: Float[np.ndarray, " observables"], degrees_of_freedom: int
+) -> Float[np.ndarray, " observables"]:
+    """What a normal variable exceeds as often as Student's does the ratio."""
+    from scipy.stats import norm, t  # slow to import, and rarely needed
+
+    return np.sign(ratio) * norm.isf(t.sf(np.abs(ratio), degrees_of_freedom))
 
 
 def _direction(manifold: Manifold, block: int | np.integer) -> int:
