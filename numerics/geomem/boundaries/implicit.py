@@ -79,10 +79,12 @@ def _search_times(
         moved = open_ & (step != 0) & (residual != before)
         slope[moved] = (residual - before)[moved] / step[moved]
         # Where the balance is flat, a small one may be far from the root.
-        ahead = -residual / slope
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ahead = -residual / slope
         open_ &= (np.maximum(np.abs(residual), np.abs(ahead)) > _RESIDUAL) & (iterations < _STEPS)
-        step[open_] = ahead[open_]
-        log_time[open_] += step[open_]
+        moved_to = np.clip(log_time + ahead, roots.lower, roots.upper)
+        step[open_] = (moved_to - log_time)[open_]
+        log_time[open_] = moved_to[open_]
         iterations[open_] += 1
     solved = np.where(np.abs(residual) <= _RESIDUAL, Status.CONVERGED, Status.NOT_CONVERGED)
     status = np.where(roots.status == Status.CONVERGED, solved, roots.status)

@@ -203,7 +203,8 @@ def _solve(
     found.upper[lanes], found.lower[lanes] = grid.at(above[lanes]), grid.at(above[lanes] + stride)
     within = ends[0] + np.linspace(0.0, 1.0, 7)[:, None] * (ends[1] - ends[0])
     change = np.array([_series_at(series, points) - _series_at(inner, points) for points in within])
-    found.error[lanes] = np.abs(change).max(axis=0) / np.abs(slope)
+    with np.errstate(divide="ignore", invalid="ignore"):  # a balance that is flat there has no accurate root
+        found.error[lanes] = np.abs(change).max(axis=0) / np.abs(slope)
     found.slope[lanes] = slope
     for number, tangent in enumerate(found.tangents, start=1):
         fit = chebyshev.chebfit(use.points, slopes[..., number], count - 1)
