@@ -40,6 +40,8 @@ def phase_diagram(
         A data set over `block`, `num_samples` and `local_variance` with, in squared units of the data,
 
         - `critical_time` (block, num_samples) and `opening_time` (block),
+        - `sensitivity_block` (block, num_samples): how it changes from direction to direction of a block whose
+          variance is a mean; `sensitivity_probe` of the block itself,
         - `critical_time_map` (num_samples, local_variance) and `opening_time_map`
           (local_variance): the swept block's,
         - `status`, `status_map`: values of `Status`,
@@ -79,6 +81,11 @@ def phase_diagram(
     time_text = f"critical noise variance by {criterion}, level {asked.level.name}"
     data = {
         "critical_time": (("block", "num_samples"), lanes.value[blocks], described(time_text, SQUARED)),
+        "sensitivity_block": (
+            ("block", "num_samples"),
+            sensitivity.T[blocks],
+            described("d ln t_c / d ln s from direction to direction of a block", "1"),
+        ),
         "opening_time": (
             "block",
             lanes.opening_time[blocks],

@@ -134,7 +134,9 @@ def _solve_sizes(question: Question[Explicit], at: Setting, noise_variances: Flo
 def _is_spectrum(at: Setting) -> Bool[Array, ""]:
     """Whether the spectrum is one, for what was traced when the law was made."""
     variances = jnp.isfinite(at.variances) & (at.variances >= 0)
-    multiplicities = (at.multiplicities >= 1) & (at.multiplicities == jnp.round(at.multiplicities))
+    # None in a block that only holds what a probe has along one direction (`Setting.beside`).
+    none = (at.multiplicities == 0) & (at.indicator != 0)
+    multiplicities = none | ((at.multiplicities >= 1) & (at.multiplicities == jnp.round(at.multiplicities)))
     return (variances & multiplicities).all()
 
 

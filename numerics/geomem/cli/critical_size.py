@@ -41,7 +41,7 @@ def critical_size(
     folder = output.folder("critical_size.json")
     schedule = clock.read()
     variances = _asked_variances(noise_variance, time, schedule)
-    spectrum, _, record, _ = manifold.read()
+    spectrum, _, record, *_ = manifold.read()
     asked = question.posed()
 
     from geomem.boundaries.critical import critical_size as compute

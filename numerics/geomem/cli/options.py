@@ -34,12 +34,16 @@ _DEFAULT_SIZE = 1000.0
 
 
 class GivenManifold(NamedTuple):
-    """What a command is given: spectrum, data-set size, what the provenance says of them, and the data if there are."""
+    """What a command is given: spectrum, data-set size, what the provenance says of them, and the data if there are.
+
+    Of blocks that group the data's spectrum also the variances, (blocks, 2), between which their directions lie.
+    """
 
     manifold: "Manifold"
     num_samples: float
     record: dict[str, object]
     data: "np.ndarray | None"
+    ranges: "np.ndarray | None" = None
 
 
 @Parameter(name="*")
@@ -83,8 +87,17 @@ class ManifoldInput:
 
         data = load_data(source)
         manifold = Manifold.from_data(data, num_blocks=self.num_blocks)
-        record = {"data": source, "num_blocks": self.num_blocks, "data_sha256": digest(data)}
-        return GivenManifold(manifold, float(len(data)), record, data)
+        record: dict[str, object] = {"data": source, "num_blocks": self.num_blocks, "data_sha256": digest(data)}
+        given = GivenManifold(manifold, float(len(data)), record, data)
+        if self.num_blocks is None:
+            return given
+        import numpy as np
+
+        from geomem.laws.covariance import block_ranges
+
+        whole = Manifold.from_data(data)
+        spectrum = np.repeat(np.asarray(whole.variances), np.asarray(whole.multiplicities, dtype=int))
+        return given._replace(ranges=block_ranges(spectrum, np.asarray(manifold.multiplicities)))
 
     def _of_spectrum(self) -> GivenManifold:
         if self.num_blocks is not None:

@@ -3,7 +3,7 @@
 import json
 import math
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,8 @@ _HEADINGS = {
     "multiplicity": "directions",
     "opening_time": "opening t",
     "critical_time": "critical t",
+    "critical_time_lower": "from",
+    "critical_time_upper": "to",
     "lost": "at N",
     "noise_variance": "t",
     "opening_time_on_schedule": "opening on schedule",
@@ -94,6 +96,18 @@ def time_row(at: "xr.Dataset") -> dict[str, object]:
         "status": Status(int(at.status)).name,
         "lost": time >= opening if math.isfinite(time) else None,
     }
+
+
+def range_row(at: "xr.Dataset", variances: Sequence[float]) -> dict[str, object]:
+    """Between which critical times the directions of a block are lost whose variances lie between these.
+
+    To first order in the logarithms, from the block's own time.
+    """
+    if not at.block_variance > 0:
+        return {"critical_time_lower": None, "critical_time_upper": None}
+    shifts = [float(at.sensitivity_block) * math.log(one / float(at.block_variance)) for one in variances]
+    ends = [float(at.critical_time) * math.exp(shift) for shift in sorted(shifts)]
+    return {"critical_time_lower": or_none(ends[0]), "critical_time_upper": or_none(ends[1])}
 
 
 def readings(at: "xr.Dataset", *names: str) -> dict[str, float | int | None]:

@@ -43,6 +43,14 @@ def covariance_spectrum(
     return variances, multiplicities
 
 
+def block_ranges(
+    spectrum: Float[np.ndarray, " directions"], multiplicities: Float[np.ndarray, " blocks"]
+) -> Float[np.ndarray, "blocks ends"]:
+    """Smallest and largest variance inside every block of so many directions, of a descending spectrum."""
+    ends = np.cumsum(np.asarray(multiplicities, dtype=int))
+    return np.stack([spectrum[ends - 1], spectrum[np.append(0, ends[:-1])]], axis=1)
+
+
 def _grouped(spectrum: np.ndarray, num_blocks: int | None) -> tuple[np.ndarray, np.ndarray]:
     """Blocks of a descending positive spectrum, as their mean variances and sizes."""
     if num_blocks is None or num_blocks >= len(spectrum) or len(spectrum) < 2:

@@ -415,3 +415,29 @@ def test_a_very_wide_window():
     answer = critical_time(Manifold([1.0], [2]), 0, num_samples=10, criterion="condensation", theory="rem",
                            window=(1e-200, 1e200))  # fmt: skip
     assert answer.status == Status.CONVERGED
+
+
+@pytest.mark.parametrize(
+    ("level", "criterion"),
+    [("rem", "signal_to_noise"), ("gaussian_rem", "participation"), ("finite_n", "signal_to_noise")],
+)
+@pytest.mark.parametrize("probe", [Probe.along(), Probe.typical()], ids=["along", "typical"])
+def test_a_direction_of_its_own_variance_is_that_of_a_block_of_it(level, criterion, probe):
+    """The same spectrum: asked of the narrower block, and of the wider one with the narrower one's variance."""
+    law = Manifold([1.0, 0.4, 0.02], [3, 2, 10])
+    asked = {"criterion": criterion, "theory": level, "probe": probe}
+    times = [critical_time(law, 1, num_samples=[300, 3000], **asked)]
+    times.append(critical_time(law, 0, num_samples=[300, 3000], local_variance=0.4, **asked))
+    np.testing.assert_allclose(times[1].value, times[0].value, rtol=1e-7)
+    sizes = [critical_size(law, 1, noise_variance=0.3, **asked)]
+    sizes.append(critical_size(law, 0, noise_variance=0.3, local_variance=0.4, **asked))
+    np.testing.assert_allclose(sizes[1].log_value, sizes[0].log_value, rtol=1e-7)
+
+
+def test_a_direction_needs_a_variance(default_manifold):
+    asked = {"num_samples": 100, "criterion": "condensation", "theory": "rem"}
+    for variance in (0.0, -1.0, np.inf, np.nan):
+        with pytest.raises(InputError, match="local variance is"):
+            critical_time(default_manifold, 0, local_variance=variance, **asked)
+    with pytest.raises(InputError, match="block 1 has no variance"):
+        critical_time(Manifold([1.0, 0.0], [2, 3]), 1, local_variance=0.1, **asked)

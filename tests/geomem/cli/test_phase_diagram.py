@@ -74,6 +74,28 @@ def test_data_file_sets_the_size(capsys, tmp_path, rng):
     assert len(record["data_sha256"]) == 64
 
 
+@pytest.mark.parametrize("level", ["rem", pytest.param("finite_n", marks=pytest.mark.slow)])  # compiles more
+def test_directions_of_a_block_have_their_own_times(capsys, tmp_path, rng, level):
+    """Between which they are lost, to first order, against single solves at the ends of the block."""
+    data = rng.normal(size=(300, 6)) * np.sqrt([1.0, 0.9, 0.8, 0.05, 0.04, 0.0])
+    np.save(tmp_path / "data.npy", data)
+    out, _ = run(
+        capsys, "phase-diagram", "--data", tmp_path / "data.npy", "--num-blocks", 2, "--theory", level, "--num-samples",
+        3000, "--sizes", 100, 1e4, 3, "--json", "--out", tmp_path / "results",
+    )  # fmt: skip
+    rows, whole = json.loads(out), Manifold.from_data(data)
+    blocks = Manifold.from_data(data, num_blocks=2)
+    widest = np.split(np.asarray(whole.variances), [3, 5])
+    for place, row in enumerate(rows[:2]):
+        for name, own in (("critical_time_lower", widest[place][-1]), ("critical_time_upper", widest[place][0])):
+            exact = critical_time(
+                blocks, place, num_samples=3000, local_variance=own, criterion="signal_to_noise", theory=level
+            )
+            assert row[name] == pytest.approx(float(exact.value), rel=0.02)
+        assert row["critical_time_lower"] < row["critical_time"] < row["critical_time_upper"]
+    assert rows[2]["critical_time_lower"] is rows[2]["critical_time_upper"] is None
+
+
 def test_times_on_a_schedule(capsys, tmp_path):
     ddpm = Discrete.linear()
     arguments = ["phase-diagram", "--theory", "rem", "--sizes", 10, 100, 3, "--json", "--out", tmp_path]
