@@ -167,7 +167,7 @@ assert of_means.attrs["max_abs_z"] < 4.5
 
 # %%
 digits = load_data("digits")
-digits_law = Manifold.from_data(digits, num_blocks=30)
+digits_law = Manifold.from_data(digits)
 cases = {
     "default": (manifold, manifold, np.geomspace(3e-3, 2, 22), [100, 1000, 10_000, 100_000], [200, 200, 60, 20]),
     "digits": (digits, digits_law, np.geomspace(6, 250, 14), [100, 300, 800], 40),

@@ -6,6 +6,9 @@ from jaxtyping import Float
 from geomem.core.arguments import Numbers, as_samples, parts, refuse_not_finite
 from geomem.core.status import InputError
 
+_BISECTIONS = 60  # of a width in ln s
+_SAME = 1e-9  # difference in ln s that is rounding
+
 
 def covariance_spectrum(
     data: Numbers, center: bool, num_blocks: int | None
@@ -55,8 +58,27 @@ def _grouped(spectrum: np.ndarray, num_blocks: int | None) -> tuple[np.ndarray, 
     """Blocks of a descending positive spectrum, as their mean variances and sizes."""
     if num_blocks is None or num_blocks >= len(spectrum) or len(spectrum) < 2:
         return spectrum, np.ones(len(spectrum))
-    from scipy.cluster.hierarchy import fcluster, linkage  # slow to import, and rarely needed
-
-    labels = fcluster(linkage(np.log(spectrum)[:, None], method="ward"), num_blocks, criterion="maxclust")
-    members = [spectrum[labels == label] for label in dict.fromkeys(labels)]  # in descending order
+    depths = -np.log(spectrum)
+    # The least width, in ln s, with which so many blocks suffice, each begun at the widest direction that is left.
+    narrow, wide = 0.0, float(np.ptp(depths)) + _SAME
+    for _ in range(_BISECTIONS):
+        middle = 0.5 * (narrow + wide)
+        narrow, wide = (narrow, middle) if len(_starts(depths, middle)) <= num_blocks else (middle, wide)
+    starts = _starts(depths, wide)
+    while len(starts) < num_blocks:
+        # Where fewer suffice, the others go into the largest gaps that are left.
+        gaps = np.diff(depths)
+        gaps[np.array(starts[1:], dtype=int) - 1] = 0.0
+        if not gaps.max() > _SAME:
+            break
+        starts = sorted([*starts, int(np.argmax(gaps)) + 1])
+    members = np.split(spectrum, starts[1:])
     return np.array([group.mean() for group in members]), np.array([float(len(group)) for group in members])
+
+
+def _starts(depths: Float[np.ndarray, " directions"], width: float) -> list[int]:
+    """Where blocks begin that are as wide as that, of directions in rising order."""
+    starts = [0]
+    while (following := int(np.searchsorted(depths, depths[starts[-1]] + width, side="right"))) < len(depths):
+        starts.append(following)
+    return starts

@@ -163,8 +163,9 @@ class Manifold(Law):
         """The spectrum of a data set's covariance (normalized by the number of rows), descending.
 
         Variances that are zero to machine precision become one block with s = 0.
-        `num_blocks` groups the others by Ward's method on ln s into that many blocks (fewer
-        if there are fewer), each with the mean of its members, so the trace is kept.
+        `num_blocks` groups the others into that many blocks (fewer if there are fewer), each with the mean of
+        its members, so the trace is kept: such that the largest ratio of two variances in a block is as small
+        as can be.
 
         Raises:
             InputError: if the data are not a finite two-dimensional array of at least two rows.

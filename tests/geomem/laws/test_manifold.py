@@ -1,11 +1,14 @@
 """The spectrum as given and as taken from data."""
 
+from itertools import combinations
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from geomem import InputError, Manifold
+from geomem import InputError, Manifold, critical_time
+from geomem.laws.covariance import block_ranges
 
 
 def test_leaves_are_float64():
@@ -103,6 +106,43 @@ def test_grouping_keeps_trace_and_order(rng, num_blocks):
     for start, end, mean in zip(np.append(0, ends[:-1]), ends, grouped.variances, strict=True):
         assert whole.variances[end - 1] <= mean * (1 + 1e-12)
         assert mean <= whole.variances[start] * (1 + 1e-12)
+
+
+@pytest.mark.parametrize("num_blocks", [2, 3, 4])
+def test_the_largest_ratio_inside_a_block_is_as_small_as_can_be(rng, num_blocks):
+    """Against all ways to cut nine directions."""
+    for _ in range(20):
+        data = rng.normal(size=(50, 9)) * np.exp(rng.normal(size=9))
+        spectrum = np.asarray(Manifold.from_data(data).variances)
+        grouped = Manifold.from_data(data, num_blocks=num_blocks)
+        assert grouped.num_blocks == num_blocks
+        ranges = block_ranges(spectrum, np.asarray(grouped.multiplicities))
+        least = min(
+            max(part[0] / part[-1] for part in np.split(spectrum, cuts))
+            for cuts in combinations(range(1, 9), num_blocks - 1)
+        )
+        assert np.max(ranges[:, 1] / ranges[:, 0]) == pytest.approx(least, rel=1e-12)
+
+
+def test_equal_variances_stay_together():
+    diagonal = np.diag([2.0, 2.0, 2.0, 1.0, 1.0])
+    grouped = Manifold.from_data(np.concatenate([diagonal, -diagonal]), num_blocks=4)
+    assert grouped.multiplicities.tolist() == [3.0, 2.0]
+
+
+@pytest.mark.slow  # exact critical times of a hundred blocks
+def test_directions_of_a_grouped_spectrum_are_lost_as_in_the_whole():
+    """The spectrum j^-1.5, j up to 100, in eight blocks: to half a percent, with the directions' own variances."""
+    spectrum = np.arange(1, 101) ** -1.5
+    frame = np.linalg.qr(np.random.default_rng(0).normal(size=(500, 100)))[0]
+    frame = np.linalg.qr(frame - frame.mean(axis=0))[0]
+    grouped = Manifold.from_data(np.sqrt(500 * spectrum) * frame, num_blocks=8)
+    places = np.repeat(np.arange(8), np.asarray(grouped.multiplicities, dtype=int))
+    asked = {"num_samples": 1000, "criterion": "signal_to_noise", "theory": "finite_n"}
+    for direction in (0, 1, 3, 10, 40):
+        whole = critical_time(Manifold(spectrum, np.ones(100)), direction, **asked).value
+        own = critical_time(grouped, int(places[direction]), local_variance=spectrum[direction], **asked).value
+        assert float(own) == pytest.approx(float(whole), rel=5e-3)
 
 
 @pytest.mark.parametrize(
