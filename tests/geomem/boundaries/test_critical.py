@@ -419,7 +419,11 @@ def test_a_very_wide_window():
 
 @pytest.mark.parametrize(
     ("level", "criterion"),
-    [("rem", "signal_to_noise"), ("gaussian_rem", "participation"), ("finite_n", "signal_to_noise")],
+    [
+        ("rem", "signal_to_noise"),
+        ("gaussian_rem", "participation"),
+        pytest.param("finite_n", "signal_to_noise", marks=pytest.mark.slow),  # compiles three shapes of integrals
+    ],
 )
 @pytest.mark.parametrize("probe", [Probe.along(), Probe.typical()], ids=["along", "typical"])
 def test_a_direction_of_its_own_variance_is_that_of_a_block_of_it(level, criterion, probe):

@@ -131,7 +131,9 @@ def test_dominance_radius_of_classes_at_one_place_is_that_of_one_gaussian():
     np.testing.assert_allclose(ours, theirs, rtol=1e-12)
 
 
-@pytest.mark.parametrize("within", [0.0, 1.0])
+@pytest.mark.parametrize(
+    "within", [pytest.param(0.0, marks=pytest.mark.slow), 1.0]
+)  # compiles another number of blocks
 def test_dominance_of_classes_is_one_at_collapse_and_none_at_onset(within):
     law = GaussianMixture.two_classes(9.0, Manifold([within, 1.0], [1, 9]))
     times = trajectory_times(law, num_samples=1000)
@@ -158,6 +160,7 @@ def test_at_the_dominance_radius_the_own_weight_is_that_of_the_rest(make, time, 
     assert abs(balance.mean()) < 4 * balance.std() / np.sqrt(len(points))
 
 
+@pytest.mark.slow  # draws ten thousand samples many times
 def test_dominance_radius_of_classes_against_simulation():
     """Where half of the displaced training points have half of the weight, within 10 % of the formula."""
     law, size = GaussianMixture.two_classes(6.0, Manifold([1.0], [60])), 10_000
