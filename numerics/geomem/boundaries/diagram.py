@@ -73,9 +73,8 @@ def phase_diagram(
     probed = np.concatenate([np.eye(manifold.num_blocks), np.tile(swept_block, (len(swept_values), 1))])
     laws = manifold.with_variances(jnp.asarray(variances))
     lanes = solver_of(asked.level).lanes(asked, laws, probed, log_sizes)
-    sensitivity = lanes.probed.T
     # What does not depend on the direction is left by rounding.
-    sensitivity = np.where(np.abs(sensitivity) < _NO_ORDER, 0.0, sensitivity)
+    sensitivity = np.where(np.abs(lanes.probed) < _NO_ORDER, 0.0, lanes.probed)
     blocks, swept_lanes = slice(None, manifold.num_blocks), slice(manifold.num_blocks, None)
 
     time_text = f"critical noise variance by {criterion}, level {asked.level.name}"
@@ -83,7 +82,7 @@ def phase_diagram(
         "critical_time": (("block", "num_samples"), lanes.value[blocks], described(time_text, SQUARED)),
         "sensitivity_block": (
             ("block", "num_samples"),
-            sensitivity.T[blocks],
+            sensitivity[blocks],
             described("d ln t_c / d ln s from direction to direction of a block", "1"),
         ),
         "opening_time": (
@@ -110,12 +109,12 @@ def phase_diagram(
         ),
         "sensitivity_probe": (
             ("num_samples", "local_variance"),
-            sensitivity[:, swept_lanes],
+            sensitivity[swept_lanes].T,
             described("d ln t_c / d ln s from direction to direction of one spectrum", "1"),
         ),
         "lost_first": (
             ("num_samples", "local_variance"),
-            np.sign(np.nan_to_num(sensitivity[:, swept_lanes])).astype(np.int8),
+            np.sign(np.nan_to_num(sensitivity[swept_lanes].T)).astype(np.int8),
             {
                 "long_name": "which of two directions is lost first",
                 "flag_values": np.array([-1, 0, 1], dtype=np.int8),

@@ -15,7 +15,7 @@ from geomem.core.results import Transition, status_of, transition
 from geomem.core.status import InputError
 from geomem.laws.law import Law
 from geomem.laws.setting import Setting, opening_time
-from geomem.levels.question import Explicit, Question
+from geomem.levels.question import Explicit, Level, Question
 
 # Default window, in units of the largest variance, and the spacing of the scan in ln t. The equations vary on
 # the scale of one e-fold; the scan's spacing only limits how close two roots in one cell may be.
@@ -134,8 +134,8 @@ def _solve_sizes(question: Question[Explicit], at: Setting, noise_variances: Flo
 def _is_spectrum(at: Setting) -> Bool[Array, ""]:
     """Whether the spectrum is one, for what was traced when the law was made."""
     variances = jnp.isfinite(at.variances) & (at.variances >= 0)
-    # None in a block that only holds what a probe has along one direction (`Setting.beside`).
-    none = (at.multiplicities == 0) & (at.indicator != 0)
+    # None in the blocks that `Setting.beside` adds, which only hold what a probe has along two directions.
+    none = (at.multiplicities == 0) & (at.indicator != 0) & (jnp.min(at.indicator) < 0)
     multiplicities = none | ((at.multiplicities >= 1) & (at.multiplicities == jnp.round(at.multiplicities)))
     return (variances & multiplicities).all()
 
@@ -157,12 +157,19 @@ def solve_lanes(
     return jax.lax.map(lane, (laws, indicators))
 
 
+def varied_setting(
+    question: Question[Level], law: Law, indicator: Array, log_swept: Array, log_probed: Array
+) -> Setting:
+    """What sensitivities are derivatives at: the block's variance changed, and the direction exchanged for another."""
+    variances = law.variances * jnp.exp(indicator * log_swept)
+    return law.with_variances(variances).setting(indicator, question.probe).beside(jnp.exp(log_probed))
+
+
 def _sensitivities(question: Question[Explicit], law: Law, indicator: Array, log_time: Array) -> tuple[Array, Array]:
     """d ln t_c/d ln s by the implicit-function theorem: the spectrum following, and from direction to direction."""
 
     def log_size(log_t: Array, log_swept: Array, log_probed: Array) -> Array:
-        variances = law.variances * jnp.exp(indicator * log_swept)
-        at = law.with_variances(variances).setting(indicator, question.probe).beside(jnp.exp(log_probed))
+        at = varied_setting(question, law, indicator, log_swept, log_probed)
         return question.level.log_size(question.criterion, at, jnp.exp(log_t))
 
     slope, swept, probed = jax.grad(log_size, argnums=(0, 1, 2))(log_time, jnp.array(0.0), jnp.array(0.0))

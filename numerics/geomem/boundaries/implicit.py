@@ -1,7 +1,7 @@
 """Critical times and sizes where the criterion's balance is a table, costly at every noise variance, for all sizes.
 
-The balance is followed in ln t, downward from above the leading-order critical times, until it has changed sign at
-every size or is not known (`boundaries.walk`). Where it changes sign, an interpolant at Chebyshev nodes has the root.
+The balance is followed in ln t, downward from above most critical times, until it has changed sign at every size or
+is not known; polynomials through the points of that walk have the roots (`boundaries.walk`).
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from numpy.polynomial import chebyshev
 from scipy.optimize import elementwise
 
 from geomem.boundaries.differentiable import differentiable
-from geomem.boundaries.explicit import Lanes
+from geomem.boundaries.explicit import Lanes, varied_setting
 from geomem.boundaries.walk import Evaluate, walk_to_roots
 from geomem.core.arguments import SMALLEST_LOG_SIZE
 from geomem.core.progress import bar
@@ -135,16 +135,14 @@ def lanes(
     with bar("critical times", len(indicators)) as report:
 
         def row(lane: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
-            own = jax.tree.map(lambda leaf: leaf[lane], laws)
-            at = own.setting(jnp.asarray(indicators[lane]), question.probe)
-            found = _lane(question, at, log_sizes)
+            law = jax.tree.map(lambda leaf: leaf[lane], laws)
+            found = _lane(question, law, jnp.asarray(indicators[lane]), log_sizes)
             report(next(solved))
-            return *found, float(at.probed_variance)
+            return found
 
         # A lane alone leaves processors idle wherever it asks for a single noise variance.
         rows = in_threads(row, range(len(indicators)))
-    value, status, slopes, probed = (np.array(column) for column in zip(*rows, strict=True))
-    opening = np.asarray(jax.vmap(opening_time)(jnp.asarray(probed)))
+    value, status, slopes, opening = (np.array(column) for column in zip(*rows, strict=True))
     return Lanes(value, status, opening, slopes[:, 0], slopes[:, 1])
 
 
@@ -187,9 +185,12 @@ def spectrum_slopes(
         return np.full(len(varying), np.nan)
     time, size = np.array([np.exp(log_time)]), np.array([log_size])
 
+    nothing = jax.tree.map(lambda leaf: jnp.zeros_like(leaf)[None], at)
+
     def slope(block: int) -> float:
         along = jnp.zeros(len(at.variances)).at[block].set(1.0)
-        tangent = _tangents(at, [(along * at.variances, jnp.dot(at.indicator, along) * at.probed_variance)])
+        probed = jnp.dot(at.indicator, along) * at.probed_variance
+        tangent = replace(nothing, variances=(along * at.variances)[None], probed_variance=probed[None])
         of_time, of_variance = question.level.balances_with_slopes(question.criterion, at, tangent, time, size)[1]
         return -of_variance.item() / of_time.item()
 
@@ -199,13 +200,6 @@ def spectrum_slopes(
 def _balances(question: Question[Implicit], at: Setting) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
     """The balance as a function of noise variances and sizes."""
     return partial(question.level.balances, question.criterion, at)
-
-
-def _tangents(at: Setting, along: list[tuple[Array, Array]]) -> Setting:
-    """Tangents to the setting, stacked on a leading axis, from those of its variances and of the direction's own."""
-    nothing = jax.tree.map(jnp.zeros_like, at)
-    each = [replace(nothing, variances=variances, probed_variance=probed) for variances, probed in along]
-    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *each)
 
 
 def _evaluator(question: Question[Implicit], at: Setting, tangents: Setting | None, log_sizes: np.ndarray) -> Evaluate:
@@ -242,26 +236,23 @@ def _published_time(at: Setting, log_size: Float[Array, ""]) -> Float[Array, ""]
 
 
 def _lane(
-    question: Question[Implicit], at: Setting, log_sizes: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Critical times of one direction, their status, and the sensitivities: the spectrum following, and fixed."""
+    question: Question[Implicit], law: Law, indicator: Float[Array, " blocks"], log_sizes: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+    """Critical times of one direction, their status, the sensitivities to both variations, and its opening time."""
 
-    def changed(log_swept: Array, log_probed: Array) -> Setting:
-        swept = jnp.exp(log_swept)
-        variances = jnp.where(at.indicator > 0, at.variances * swept, at.variances)
-        follows = replace(at, variances=variances, probed_variance=at.probed_variance * swept)
-        return follows.beside(jnp.exp(log_probed))
+    def varied(logs: Array) -> Setting:
+        return varied_setting(question, law, indicator, logs[0], logs[1])
 
-    nothing = jnp.zeros(())
-    tangents = jax.vmap(lambda along: jax.jvp(changed, (nothing, nothing), (along[0], along[1]))[1])(jnp.eye(2))
-    pair = changed(nothing, nothing)
+    nothing = jnp.zeros(2)
+    at = law.setting(indicator, question.probe)
+    tangents = jax.vmap(lambda along: jax.jvp(varied, (nothing,), (along,))[1])(jnp.eye(2))
     start, limits = _start(question, at, log_sizes)
-    roots = walk_to_roots(_evaluator(question, pair, tangents, log_sizes), start, limits, _FINE)
+    roots = walk_to_roots(_evaluator(question, varied(nothing), tangents, log_sizes), start, limits, _FINE)
     missed = (roots.status == Status.CONVERGED) & ~(roots.error <= _FINE)
     status = np.where(missed, Status.NOT_CONVERGED, roots.status).astype(np.int8)
     known = status == Status.CONVERGED
     slopes = np.where(known, -roots.tangents / roots.slope, np.nan)
-    return np.where(known, np.exp(roots.log_time), np.nan), status, slopes
+    return np.where(known, np.exp(roots.log_time), np.nan), status, slopes, float(opening_time(at.probed_variance))
 
 
 def _first_cell(values: Float[np.ndarray, " scan"]) -> tuple[int, int]:

@@ -8,10 +8,14 @@ import sys
 import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
 from platformdirs import user_cache_path
+
+from geomem.core.status import InputError
+from geomem.files.writing import write_whole
 
 _FOLDER = "JAX_COMPILATION_CACHE_DIR"
 # Everything is kept, however quickly it compiled: there are many small things. Caches of XLA's own would put the
@@ -46,7 +50,7 @@ def compilation_cache() -> Generator[None]:
             for name in changed:
                 os.environ.pop(name, None)
             # A cache that cannot be written is none.
-            with suppress(OSError):
+            with suppress(OSError, InputError):
                 _keep(Path(own), common)
 
 
@@ -65,11 +69,7 @@ def _keep(own: Path, common: Path) -> None:
         if other != common:
             shutil.rmtree(other, ignore_errors=True)
     common.mkdir(parents=True, exist_ok=True)
-    for entry in own.iterdir():
-        if not entry.is_symlink():
-            handle, name = tempfile.mkstemp(dir=common.parent)
-            os.close(handle)
-            shutil.copyfile(entry, name)
-            Path(name).replace(common / entry.name)
+    added = [entry for entry in own.iterdir() if not entry.is_symlink()]
+    write_whole({common / entry.name: partial(shutil.copyfile, entry) for entry in added})
     for entry in sorted(common.iterdir(), key=lambda one: one.stat().st_mtime, reverse=True)[_MOST:]:
         entry.unlink(missing_ok=True)

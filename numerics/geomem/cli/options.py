@@ -83,21 +83,15 @@ class ManifoldInput:
             raise InputError("give either --data or --variances with --multiplicities, not both")
         from geomem.core.provenance import digest
         from geomem.files.data import load_data
+        from geomem.laws.covariance import block_ranges, in_blocks, variances_of_directions
         from geomem.laws.manifold import Manifold
 
         data = load_data(source)
-        manifold = Manifold.from_data(data, num_blocks=self.num_blocks)
+        spectrum = variances_of_directions(data, center=True)
+        manifold = Manifold(*in_blocks(spectrum, self.num_blocks))
         record: dict[str, object] = {"data": source, "num_blocks": self.num_blocks, "data_sha256": digest(data)}
-        given = GivenManifold(manifold, float(len(data)), record, data)
-        if self.num_blocks is None:
-            return given
-        import numpy as np
-
-        from geomem.laws.covariance import block_ranges
-
-        whole = Manifold.from_data(data)
-        spectrum = np.repeat(np.asarray(whole.variances), np.asarray(whole.multiplicities, dtype=int))
-        return given._replace(ranges=block_ranges(spectrum, np.asarray(manifold.multiplicities)))
+        ranges = None if self.num_blocks is None else block_ranges(spectrum, manifold.multiplicities)
+        return GivenManifold(manifold, float(len(data)), record, data, ranges)
 
     def _of_spectrum(self) -> GivenManifold:
         if self.num_blocks is not None:

@@ -1,5 +1,6 @@
 """What solvers answer and results carry: transitions, coordinates and attributes."""
 
+from enum import IntEnum
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -60,13 +61,18 @@ def transition(
     return Transition(jnp.exp(log_value), log_value, status, residual, lower, upper, iterations)
 
 
+def flag_attributes(kinds: type[IntEnum], text: str) -> dict[str, object]:
+    """Attributes of a variable that holds values of an enumeration, as the CF conventions have them."""
+    return {
+        "long_name": text,
+        "flag_values": np.array(list(kinds), dtype=np.int8),
+        "flag_meanings": " ".join(kind.name.lower() for kind in kinds),
+    }
+
+
 def status_attributes() -> dict[str, object]:
     """Attributes of a variable that holds values of `Status`."""
-    return {
-        "long_name": "how the solver ended",
-        "flag_values": np.array(list(Status), dtype=np.int8),
-        "flag_meanings": " ".join(status.name.lower() for status in Status),
-    }
+    return flag_attributes(Status, "how the solver ended")
 
 
 def with_status(curve: xr.Dataset) -> xr.Dataset:

@@ -87,19 +87,17 @@ def collapse_time(data: Numbers, *, key: Array, level: float = 0.05, num_probes:
         raise InputError("all samples are the same; there is nothing to collapse")
     times = scale * np.geomspace(*_RANGE, _COARSE)
     coarse = _own_excesses(rows, times, min(_FEW, count), key).mean(axis=1)
-    above = np.flatnonzero(coarse > wanted)
+    known, above = np.isfinite(coarse).all(), np.flatnonzero(coarse > wanted)
     estimates = np.full(1, np.nan)
-    if np.isfinite(coarse).all() and above.size and above[0] > 0:
+    if known and above.size and above[0] > 0:
         first = int(above[0])
         times = np.geomspace(times[max(first - 2, 0)], times[min(first + 1, len(times) - 1)], _FINE)
         values = _own_excesses(rows, times, count, key)
         curves = [values.mean(axis=1), *resampled(values)]
         places = np.array([level_crossing(np.log(times), curve, wanted, smooth=True) for curve in curves])
         estimates = np.where(np.isfinite(places), np.exp(places), np.nan)
-    if not np.isfinite(coarse).all():
-        status = Status.NOT_CONVERGED
-    else:
-        status = Status.CONVERGED if np.isfinite(estimates[0]) else Status.NO_TRANSITION
+    missed = Status.NO_TRANSITION if known else Status.NOT_CONVERGED
+    status = Status.CONVERGED if np.isfinite(estimates[0]) else missed
     lower, upper = np.nanpercentile(estimates[1:], INTERVAL) if status == Status.CONVERGED else (np.nan, np.nan)
     record = {"data_sha256": digest(rows), "level": level, "num_probes": count, "key": key_record(key)}
     return xr.Dataset(

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 
 from geomem.core.arguments import Numbers, listed_noise_variances
 from geomem.core.provenance import key_record, provenance
-from geomem.core.results import described, spectrum_coordinates
+from geomem.core.results import described, flag_attributes, spectrum_coordinates
 from geomem.core.status import InputError
 from geomem.empirical.gibbs import Gibbs, gibbs_and_jacobian, gibbs_and_score
 from geomem.empirical.scores import EmpiricalScore, Score
@@ -195,14 +195,5 @@ def with_gaps(spectrum: xr.Dataset) -> xr.Dataset:
         gap_dimension=count.where(status != Gap.UNDECIDED).assign_attrs(
             described(f"number of open directions, told apart by a gap of at least {GAP_THRESHOLD:g}", "1")
         ),
-        gap_status=(gap.dims, status, _gap_attributes()),
+        gap_status=(gap.dims, status, flag_attributes(Gap, "what the spectrum says of the dimension")),
     )
-
-
-def _gap_attributes() -> dict[str, object]:
-    """Attributes of a variable that holds values of `Gap`."""
-    return {
-        "long_name": "what the spectrum says of the dimension",
-        "flag_values": np.array(list(Gap), dtype=np.int8),
-        "flag_meanings": " ".join(one.name.lower() for one in Gap),
-    }

@@ -1,7 +1,7 @@
 """The spectrum of a data set's covariance, in blocks."""
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, Float
 
 from geomem.core.arguments import Numbers, as_samples, parts, refuse_not_finite
 from geomem.core.status import InputError
@@ -18,9 +18,16 @@ def covariance_spectrum(
     Raises:
         InputError: as there.
     """
+    return in_blocks(variances_of_directions(data, center), num_blocks)
+
+
+def variances_of_directions(data: Numbers, center: bool) -> Float[np.ndarray, " directions"]:
+    """The same for every direction, zeros where a variance is zero to machine precision.
+
+    Raises:
+        InputError: as there.
+    """
     rows = as_samples(data)
-    if num_blocks is not None and num_blocks < 1:
-        raise InputError(f"num_blocks is {num_blocks}; it must be at least 1")
     num_samples, ambient_dim = rows.shape
     # The triangular factor has the singular values of the rows, and takes them part by part.
     triangle = np.zeros((0, ambient_dim))
@@ -38,16 +45,29 @@ def covariance_spectrum(
     spectrum[: len(singular)] = singular**2
     # Singular values at rounding level are zeros, as in the numerical rank of a matrix.
     floor = (singular.max() * max(rows.shape) * np.finfo(float).eps) ** 2
-    positive = spectrum[spectrum > floor]
+    return np.where(spectrum > floor, spectrum, 0.0)
+
+
+def in_blocks(
+    spectrum: Float[np.ndarray, " directions"], num_blocks: int | None
+) -> tuple[Float[np.ndarray, " blocks"], Float[np.ndarray, " blocks"]]:
+    """A descending spectrum in so many blocks, and one of its zeros.
+
+    Raises:
+        InputError: for no blocks.
+    """
+    if num_blocks is not None and num_blocks < 1:
+        raise InputError(f"num_blocks is {num_blocks}; it must be at least 1")
+    positive = spectrum[spectrum > 0]
     variances, multiplicities = _grouped(positive, num_blocks)
-    if len(positive) < ambient_dim:
+    if len(positive) < len(spectrum):
         variances = np.append(variances, 0.0)
-        multiplicities = np.append(multiplicities, ambient_dim - len(positive))
+        multiplicities = np.append(multiplicities, len(spectrum) - len(positive))
     return variances, multiplicities
 
 
 def block_ranges(
-    spectrum: Float[np.ndarray, " directions"], multiplicities: Float[np.ndarray, " blocks"]
+    spectrum: Float[np.ndarray, " directions"], multiplicities: Float[Array | np.ndarray, " blocks"]
 ) -> Float[np.ndarray, "blocks ends"]:
     """Smallest and largest variance inside every block of so many directions, of a descending spectrum."""
     ends = np.cumsum(np.asarray(multiplicities, dtype=int))

@@ -96,7 +96,7 @@ class Implicit(Level):
     """A level whose balance is tabulated, a noise variance at a time for all sizes, by code that runs in Python."""
 
     cheap: ClassVar[bool] = False
-    # The level that the search starts from, and where balances are supported, in units of the largest variance.
+    # The level that searches for sizes start from, and where balances are supported, in units of the largest variance.
     leading: ClassVar[Explicit]
     supported: ClassVar[tuple[float, float]]
 
