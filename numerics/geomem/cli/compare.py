@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from geomem.laws.manifold import Manifold
     from geomem.schedules.clock import Clock
 
+_UNKNOWN = (
+    "the points are taken to be independent, so there is no p-value and the shift's interval may be too narrow; a "
+    "curve of at least 8 replicates has the covariance of its points, and '# points: independent' in its file says "
+    "that there is none"
+)
+
 
 def compare(
     curve: Path,
@@ -31,7 +37,6 @@ def compare(
     theory: str | None = None,
     block: Whole | None = None,
     probe: str | None = None,
-    index: Whole | None = None,
     clock: ClockInput = ClockInput(),
     output: OutputOptions = OutputOptions(),
 ) -> None:
@@ -46,52 +51,50 @@ def compare(
     curve
         A .csv, .npz or .nc file with the columns time, value, error and, of replicates, replicate.
     observable
-        What was measured.
+        What was measured. Singular values are refused: of sorted ones there is no prediction yet.
     law
         manifold; two-classes, Gaussians of that manifold about two opposite centers; or the file of a measured
         excess entropy, which bounds the collapse probability from below.
     squared_center
         Squared distance of the centers from the origin, along the first direction.
     theory
-        Level of the theory: finite_n, where there are levels; rem for the excess entropy too, population or published
-        for singular values.
+        Level of the theory: finite_n, where there are levels; rem for the excess entropy too.
     block
         Block of the probed direction, for the participation [default: 0].
     probe
         Where the participation is taken: origin, along[:AMPLITUDE], random_direction[:AMPLITUDE], data_point or
         typical [default: along].
-    index
-        Which singular value [default: 0, the largest].
     """
     from dataclasses import replace
 
     from geomem.core.provenance import document_of, extended
     from geomem.figures.comparison import comparison_figure
     from geomem.figures.style import figure_writers
-    from geomem.studies.curve import Asked, in_words, predict, study_curve, with_both_errors
+    from geomem.studies.agreement import ASSUMED
+    from geomem.studies.curve import Asked, in_words, predict, study_curve
 
     name = output.folder("compare.nc", "compare.json", "compare.png", "compare.pdf") / "compare"
     check_seed(output.seed)
     said = {"observable": observable, "schedule": clock.schedule, "num_samples": manifold.num_samples}
     measured, schedule = _read_curve(curve, said)
     found = measured.attrs["observable"]
-    options = {"block": block, "probe": probe, "index": index}
-    for option, of in {"block": "participation", "probe": "participation", "index": "singular-values"}.items():
+    options = {"block": block, "probe": probe}
+    for option, of in {"block": "participation", "probe": "participation"}.items():
         if options[option] is not None and found != of:
             raise InputError(f"--{option} is for {of}; what was measured is {found}")
     if "num_samples" in measured.attrs:
         manifold = replace(manifold, num_samples=float(measured.attrs["num_samples"]))
     spectrum, num_samples, record, *_ = manifold.read()
     source = _read_law(law, squared_center, spectrum, measured)
-    asked = Asked(num_samples, theory, block or 0, read_probe(probe or "along"), index or 0)
+    asked = Asked(num_samples, theory, block or 0, read_probe(probe or "along"))
     predicted = predict(found, source, measured.noise_variance.values, asked)
-    measured = with_both_errors(measured, predicted)
     study = study_curve(measured, predicted, output.seed)
     inputs = record | schedule.record | {"curve": str(curve), "observable": found, "law": law, "seed": output.seed}
     study.attrs["provenance"] = extended(study.attrs["provenance"], inputs)
     rows = [_curve_row(study.isel(noise_variance=place)) for place in range(study.sizes["noise_variance"])]
-    names = ("reduced_chi_square", "max_abs_z", "log_time_shift", "log_time_shift_lower", "log_time_shift_upper")
-    summary = {one: or_none(float(study.attrs[one])) for one in names}
+    names = ("reduced_chi_square", "p_value", "max_abs_z", "log_time_shift", "log_time_shift_lower")
+    numbers = {one: or_none(float(study.attrs[one])) for one in (*names, "log_time_shift_upper")}
+    summary = {"points": study.attrs["points"]} | numbers
     document = {"summary": summary, "rows": rows}
     whole = document | {"provenance": document_of(study.attrs["provenance"])}
     writers = {name.with_suffix(".nc"): netcdf_writer(study), name.with_suffix(".json"): json_writer(whole)}
@@ -103,6 +106,8 @@ def compare(
             f"geomem: the prediction has no value at {int(missing.sum())} of {missing.size} times: {reasons}",
             file=sys.stderr,
         )
+    if study.attrs["points"] == ASSUMED:
+        print(f"geomem: {_UNKNOWN}", file=sys.stderr)
     print_table(rows, f"{found.replace('-', ' ')}, {law}, schedule {schedule.name}", output.json)
     print_table([dict(summary)], "measured less predicted", output.json)
     if output.json:

@@ -12,15 +12,15 @@ class Observable(NamedTuple):
     units: str
     axis: str
     levels: tuple[str, ...]
+    normal: bool = True  # about its prediction, as means are; a count near one of its steps is biased
 
 
 OBSERVABLES = {
     "participation": Observable("1", "participation $Y_2$", ("finite_n",)),
-    "dimension": Observable("1", "dimension", ("finite_n",)),
+    "dimension": Observable("1", "dimension", ("finite_n",), normal=False),
     "excess-entropy": Observable(
         "nats per dimension", "excess entropy $f$ [nats/dimension]", ("finite_n", "rem", "asymptotic")
     ),
     "collapse-probability": Observable("1", "probability of the same sample", ("finite_n",)),
     "cloning": Observable("1", "probability of the same class", ()),
-    "singular-values": Observable("1", "singular value times $t$", ("finite_n", "population", "published")),
 }

@@ -13,6 +13,7 @@ from geomem.core.provenance import provenance
 from geomem.core.status import Status
 
 SQUARED = "squared units of the data"
+AGAIN = "_again"  # what the second axis of a covariance is called, after the first
 
 
 def described(long_name: str, units: str) -> dict[str, str]:

@@ -1,22 +1,27 @@
-"""Excess entropy of a noised training set, measured and predicted, and the collapse read off it."""
+"""Excess entropy of a noised training set, as it is measured, and the collapse read off it."""
+
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from geomem.core.arguments import Numbers, check_data, listed_noise_variances, whole_number
 from geomem.core.crossing import level_crossing
 from geomem.core.progress import bar
 from geomem.core.provenance import digest, key_record, provenance
 from geomem.core.resampling import INTERVAL, resampled
-from geomem.core.results import SQUARED, data_set_curve, described, status_attributes
+from geomem.core.results import AGAIN, SQUARED, data_set_curve, described, status_attributes
 from geomem.core.status import InputError, Status
 from geomem.empirical.gibbs import gibbs
+from geomem.empirical.jackknife import covariance_over_data_sets
 from geomem.lowering import lower
 
 _excess = jnp.vectorize(lower("excess_entropy"))
+# Samples that a mean has to come from for it to have an error, and to be nearly normal.
+_SEEN, _NORMAL = 10, 50
 _BATCH = 512  # probes of one pass over the samples
 # The search for the collapse: noise variances in units of the mean variance, then finer ones where it is.
 _RANGE, _COARSE, _FINE, _FEW = (1e-9, 1e4), 32, 11, 256
@@ -42,20 +47,32 @@ def excess_entropy(
         key: for the choice of samples and the noise.
 
     Returns:
-        A data set with `value` and `error`, a standard error over noised points of these data, over
-        `noise_variance`. Source: arXiv:2402.18491; `geomem_theory`, equation `excess_entropy`.
+        A data set over `noise_variance` with `value`; `covariance`, also over `noise_variance_again`, of the values
+        over data sets of this size and their noise, by a jackknife of the samples; and `error`, a standard error, the
+        root of its diagonal. Where fewer than 50 samples make the mean the covariance is NaN, being not known well
+        enough to judge by, and where fewer than 10 do the error too. Source: arXiv:2402.18491; `geomem_theory`,
+        equation `excess_entropy`.
 
     Raises:
         InputError: for a data set, noise variances or a number of probes that are none.
     """
     rows = check_data(data)
     times = listed_noise_variances(noise_variance)
-    values = _own_excesses(rows, times, whole_number(num_probes, "num_probes", 2), key)
-    error = values.std(axis=1, ddof=1) / np.sqrt(values.shape[1])
-    record = {"data_sha256": digest(rows), "num_probes": values.shape[1], "key": key_record(key)}
+    found = _own_excesses(rows, times, whole_number(num_probes, "num_probes", 2), key)
+    mean, num_probes = found.values.mean(axis=1), len(found.order)
+    covariance, contributing = covariance_over_data_sets(rows.astype(float), times, *found)
+    variance = np.diag(covariance)
+    error = np.where((contributing >= _SEEN) & (variance > 0), np.sqrt(np.maximum(variance, 0.0)), np.nan)
+    few = contributing < _NORMAL
+    covariance[few] = covariance[:, few] = np.nan
+    record = {"data_sha256": digest(rows), "num_probes": num_probes, "key": key_record(key)}
     num_samples, dimension = map(float, rows.shape)
-    mean = values.mean(axis=1)
-    return data_set_curve("excess-entropy", "excess entropy", times, mean, error, num_samples, dimension, record)
+    curve = data_set_curve("excess-entropy", "excess entropy", times, mean, error, num_samples, dimension, record)
+    text = described("covariance over data sets", f"squared {curve.value.attrs['units']}")
+    over = ("noise_variance", "noise_variance" + AGAIN)
+    return curve.assign(covariance=(over, covariance, text | {"degrees_of_freedom": len(rows) - 1})).assign_coords(
+        {over[1]: (over[1], times, described("noise variance", SQUARED))}
+    )
 
 
 def collapse_time(data: Numbers, *, key: Array, level: float = 0.05, num_probes: int = 1000) -> xr.Dataset:
@@ -86,13 +103,13 @@ def collapse_time(data: Numbers, *, key: Array, level: float = 0.05, num_probes:
     if scale == 0:
         raise InputError("all samples are the same; there is nothing to collapse")
     times = scale * np.geomspace(*_RANGE, _COARSE)
-    coarse = _own_excesses(rows, times, min(_FEW, count), key).mean(axis=1)
+    coarse = _own_excesses(rows, times, min(_FEW, count), key).values.mean(axis=1)
     known, above = np.isfinite(coarse).all(), np.flatnonzero(coarse > wanted)
     estimates = np.full(1, np.nan)
     if known and above.size and above[0] > 0:
         first = int(above[0])
         times = np.geomspace(times[max(first - 2, 0)], times[min(first + 1, len(times) - 1)], _FINE)
-        values = _own_excesses(rows, times, count, key)
+        values = _own_excesses(rows, times, count, key).values
         curves = [values.mean(axis=1), *resampled(values)]
         places = np.array([level_crossing(np.log(times), curve, wanted, smooth=True) for curve in curves])
         estimates = np.where(np.isfinite(places), np.exp(places), np.nan)
@@ -111,19 +128,28 @@ def collapse_time(data: Numbers, *, key: Array, level: float = 0.05, num_probes:
     )
 
 
-def _own_excesses(
-    rows: np.ndarray, times: np.ndarray, num_probes: int, key: Array
-) -> Float[np.ndarray, "times probes"]:
+class _Probed(NamedTuple):
+    """Noised training points, and what is found at each."""
+
+    order: Int[np.ndarray, " probes"]  # the samples
+    noise: Float[np.ndarray, "probes dims"]
+    log_partition: Float[np.ndarray, "times probes"]
+    values: Float[np.ndarray, "times probes"]  # excess entropies
+
+
+def _own_excesses(rows: np.ndarray, times: np.ndarray, num_probes: int, key: Array) -> _Probed:
     """Excess entropy at single noised training points."""
     of_choice, of_noise = jax.random.split(key)
     rounds = jax.random.split(of_choice, -(-num_probes // len(rows)))
     order = np.concatenate([np.asarray(jax.random.permutation(one, len(rows))) for one in rounds])[:num_probes]
-    columns = []
+    parts = []
     with bar("noised points", num_probes) as report:
         for first in range(0, num_probes, _BATCH):
             chosen = rows[order[first : first + _BATCH]].astype(float)
             noise = np.asarray(jax.random.normal(jax.random.fold_in(of_noise, first), chosen.shape))
             log_partition = np.asarray(gibbs(chosen, rows, times, directions=noise).log_partition)
-            columns.append(np.asarray(_excess(-0.5 * np.sum(noise**2, axis=1) - log_partition, float(rows.shape[1]))))
+            excess = np.asarray(_excess(-0.5 * np.sum(noise**2, axis=1) - log_partition, float(rows.shape[1])))
+            parts.append((noise, log_partition, excess))
             report(first + len(chosen))
-    return np.concatenate(columns, axis=1)
+    noise, log_partition, values = zip(*parts, strict=True)
+    return _Probed(order, *(np.concatenate(*one) for one in ((noise, 0), (log_partition, 1), (values, 1))))

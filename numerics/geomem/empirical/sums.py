@@ -18,7 +18,7 @@ from geomem.empirical.streaming import PassOptions, Samples, fold_samples
 from geomem.lowering import lower
 
 _distance_on_ray = jnp.vectorize(lower("distance_on_ray"))
-_relative_log_weight = jnp.vectorize(lower("relative_log_weight"))
+relative_log_weight = jnp.vectorize(lower("relative_log_weight"))
 TILE_WEIGHTS = 1 << 19  # computed at once, which should stay in the processor's cache
 
 
@@ -99,7 +99,7 @@ def gibbs_sums(given: Given, data: Samples, moments: int, options: PassOptions) 
     return fold_samples(_sums_tile, _merge, given.probes, zero, data, given.dims, given.tile, options)
 
 
-def _squared_distances(probes: Probes, y: Array, index: Array) -> Array:
+def squared_distances(probes: Probes, y: Array, index: Array) -> Array:
     """Squared distances (levels or 1, probes, tile) to samples relative to the center; infinite where there is none."""
     x, v = probes.x, probes.v
     products = jnp.concatenate([x, v]) @ y.T
@@ -117,12 +117,12 @@ def _squared_distances(probes: Probes, y: Array, index: Array) -> Array:
 def _weights(probes: Probes, distances: Array, nearest: Array) -> Array:
     """Weights relative to the nearest sample, (levels, probes, tile)."""
     safe = jnp.where(jnp.isfinite(nearest), nearest, 0.0)
-    return jnp.exp(_relative_log_weight(probes.times[:, None, None], distances, safe[:, :, None]))
+    return jnp.exp(relative_log_weight(probes.times[:, None, None], distances, safe[:, :, None]))
 
 
 def _sums_tile(probes: Probes, sums: Sums, samples: Array, index: Array) -> Sums:
     y = samples - probes.center[None, :]
-    distances = _squared_distances(probes, y, index)
+    distances = squared_distances(probes, y, index)
     least = jnp.min(distances, axis=2)
     nearest = jnp.minimum(sums.nearest, least)
     weights = _weights(probes, distances, nearest)
@@ -152,7 +152,7 @@ def _first(distances: Array, least: Array, index: Array) -> Array:
 def _shrink(times: Array, before: Array, after: Array) -> Array:
     """What weights relative to one nearest sample are worth relative to a nearer one."""
     known = jnp.isfinite(after)
-    return jnp.exp(_relative_log_weight(times[:, None], jnp.where(known, before, 0.0), jnp.where(known, after, 0.0)))
+    return jnp.exp(relative_log_weight(times[:, None], jnp.where(known, before, 0.0), jnp.where(known, after, 0.0)))
 
 
 def _merge(probes: Probes, one: Sums, other: Sums) -> Sums:
@@ -179,7 +179,7 @@ class _Spread(NamedTuple):
 
     def weights(self, y: Array, index: Array) -> Array:
         """Gibbs weights, (levels, probes, tile)."""
-        weights = _weights(self.probes, _squared_distances(self.probes, y, index), self.nearest)
+        weights = _weights(self.probes, squared_distances(self.probes, y, index), self.nearest)
         return weights / self.total[:, :, None]
 
 

@@ -40,6 +40,7 @@ def comparison_figure(measured: xr.Dataset, predicted: xr.Dataset) -> Figure:
 def draw_curves(axes: Axes, measured: xr.Dataset, predicted: xr.Dataset) -> None:
     """The predicted curve as lines, the measured one as points with error bars, one of each per value beside time."""
     value, error = curve(measured, "measured")
+    error = error.broadcast_like(value)
     expected, _ = curve(predicted, "predicted")
     columns = _columns(value)
     few = len(columns) <= MOST_LINES

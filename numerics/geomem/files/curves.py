@@ -28,7 +28,8 @@ def load_curve(path: str | Path, *, said: Mapping[str, object] | None = None) ->
     Metadata may be anything that is text or a number. Known are `observable`; `schedule`, a
     name as of `--schedule` or a .json file of diffusers, a relative path being taken from the
     curve's own folder; `units` of the value: 1, nats or nats per dimension, the last of an
-    `excess-entropy` and 1 of the other observables of `OBSERVABLES`; and `num_samples` and
+    `excess-entropy` and 1 of the other observables of `OBSERVABLES`; `points`, which may be
+    `independent`, of measurements that share no data; and `num_samples` and
     `dimension`, which are positive. What is `said` of them the file need not say, and may not
     contradict; what is None is not said.
 
@@ -183,6 +184,8 @@ def _checked_metadata(metadata: dict[str, object], folder: Path, said: Mapping[s
             raise InputError(f"{key} is {shown(value)}; it must be text")
         if key in _COUNTS and not (isinstance(value, (int, float)) and 0 < value < math.inf):
             raise InputError(f"{key} is {shown(value)}; it must be a positive, finite number")
+    if metadata.get("points", "independent") != "independent":
+        raise InputError(f"points is {shown(metadata['points'])}; it can only say 'independent'")
     schedule = str(metadata.get("schedule", ""))
     metadata = metadata | ({"schedule": str(folder / schedule)} if schedule.endswith(".json") else {})
     for key, value in said.items():

@@ -1,13 +1,18 @@
 """A measured curve beside a predicted one: residuals in error bars, and how far they are apart in time."""
 
+from collections.abc import Callable
 from operator import itemgetter
+from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
+from jaxtyping import Float
 from scipy.optimize import brentq, minimize_scalar
 
+from geomem.core.observables import OBSERVABLES
 from geomem.core.results import described
 from geomem.core.status import InputError
+from geomem.studies.agreement import Spread, agreement, curves_like, spread_of_points
 
 # Clocks that curves are given over; shifts are in their logarithm.
 TIMES = ("noise_variance", "time")
@@ -19,63 +24,55 @@ _ROUNDING = 1e-9
 def compare(measured: xr.Dataset, predicted: xr.Dataset) -> xr.Dataset:
     """Residuals of a measured curve from a predicted one.
 
-    Both are data sets over `noise_variance` or `time` and any other dimensions, which must agree: with
-    `value` and, of the measured one, `error` (its standard error); or spectra of `measure_spectrum` and
-    `predicted_spectrum`, replicates being averaged. The predicted curve is interpolated in ln t between
-    its own times; beyond them nothing is predicted, and a curve that is shifted there is constant.
+    Both are data sets over `noise_variance` or `time` and any other dimensions, which must agree, with
+    `value` and maybe `error`, its standard error; that of the prediction is added as if independent. The predicted
+    curve is interpolated in ln t between its own times; beyond them nothing is predicted, and a curve that is shifted
+    there is constant.
+
+    Points of one curve are correlated where they come from the same data sets. How much is known of a curve that has
+    `replicates` (replicate, time), each of a data set of its own and at least 8; that has a `covariance`, as that of
+    `excess_entropy`; or whose attribute `points` says `independent`. Otherwise the points are taken to be independent,
+    and there is no p-value.
 
     Returns:
         A data set with `residual`, measured minus predicted, NaN where nothing is predicted, and `z`, the same
-        in standard errors, NaN where there is no error bar. Attributes: `reduced_chi_square`, the mean of z^2
-        (nothing is fitted), `max_abs_z`; `log_time_shift`, by how much ln t of the predicted curve has to grow to
-        fit the measured one best by least squares, and `log_time_shift_error`, half the interval in which the sum
-        of z^2 rises by one: as if the points were independent, which points of the same data sets are not.
-        Without error bars the weights are equal and the shift has no error.
+        in standard errors, NaN where there is no error bar. Attributes: `points`, `correlated`, `independent` or
+        `assumed independent`; `reduced_chi_square`, of independent points the mean of z^2 (nothing is fitted), of
+        correlated ones that of the residual's components along `degrees_of_freedom` polynomials in ln t, at most
+        five, by their own covariance; `p_value`, how often a true prediction has a larger one, by Hotelling's law
+        where the covariance is estimated, NaN where it is unknown and of dimensions, since counts near a step are
+        biased; `max_abs_z`; `log_time_shift`, by how much ln t of the predicted curve has to grow to fit the measured
+        one best by least squares; and `log_time_shift_error`: of correlated points the scatter of the shifts of 200
+        curves with that covariance, else half the interval in which the sum of z^2 rises by one. Without error bars
+        the weights are equal and the shift has no error.
 
     Raises:
-        InputError: if there are no such variables, or the dimensions do not agree.
+        InputError: if there are no such variables, or the dimensions do not agree; for singular values, which are
+            sorted in every data set, and have no law yet to be held against.
     """
-    value, error = curve(measured, "measured")
-    expected, _ = curve(predicted, "predicted")
-    clock = next((name for name in TIMES if name in value.dims), None)
-    if clock is None or clock not in expected.dims:
-        raise InputError(f"the curves must share a dimension {' or '.join(TIMES)} to be compared over")
-    others = [dim for dim in value.dims if dim != clock]
-    if set(expected.dims) != set(value.dims) or any(
-        not np.array_equal(expected[dim].values, value[dim].values) for dim in others
-    ):
-        raise InputError(
-            f"the measured curve has dimensions {_shape(value)}, the predicted one {_shape(expected)}; all but "
-            f"{clock} must be the same"
-        )
-    error = error.broadcast_like(value)
-    value, error, expected = (one.transpose(clock, *others) for one in (value, error, expected))
-    expected = expected.sortby(clock)
-    for one in (value, expected):
-        if not (np.isfinite(one[clock]) & (one[clock] > 0)).all():
-            raise InputError(f"{clock} must be positive and finite")
-    clocks, nodes = (np.log(one[clock].values.astype(float)) for one in (value, expected))
-    table = expected.values.reshape(len(nodes), -1)
-
-    def at_shift(shift: float) -> np.ndarray:
-        columns = [_interpolated(clocks - shift, nodes, column) for column in table.T]
-        return np.stack(columns, axis=1).reshape(value.shape)
-
-    # Nothing is predicted beside a node that is unknown, or beyond the last; times may differ by rounding.
-    inside = (clocks >= nodes[0] - _ROUNDING) & (clocks <= nodes[-1] + _ROUNDING)
-    known = np.stack([inside & np.isfinite(np.interp(clocks, nodes, column)) for column in table.T], axis=1)
-    residual = np.where(known.reshape(value.shape), value.values - at_shift(0.0), np.nan)
+    for one in (measured, predicted):
+        if "value" not in one and "singular_value" in one:
+            raise InputError(
+                "singular values are sorted within every data set, which moves their means; there is no prediction of "
+                "sorted ones to compare them with"
+            )
+    pair = paired(measured, predicted)
+    value, error, residual = pair.value, pair.error, pair.residual
     # What is known exactly agrees, or is infinitely far off.
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        z = np.where((residual == 0) & (error.values == 0), 0.0, residual / error.values)
-    weights = np.where(np.isnan(residual), 0.0, _weights(error.values))
-    shift, shift_error = _shift(at_shift, value.values, weights, float(np.ptp(nodes)))
+        z = np.where((residual == 0) & (error == 0), 0.0, residual / error)
+    shift, shift_error = _shift(pair)
     judged = z[~np.isnan(z)]
+    counts = not OBSERVABLES[name].normal if (name := measured.attrs.get("observable")) in OBSERVABLES else False
+    fit = agreement(residual.ravel(), error.ravel(), pair.clocks, pair.spread, normal=not counts)
     attributes = {
-        "reduced_chi_square": float(np.mean(judged**2)) if judged.size else np.nan,
+        "points": pair.spread.points,
+        "reduced_chi_square": fit.reduced_chi_square,
+        "degrees_of_freedom": fit.degrees_of_freedom,
+        "p_value": fit.p_value,
         "max_abs_z": float(np.abs(judged).max()) if judged.size else np.nan,
         "log_time_shift": shift,
-        "log_time_shift_error": shift_error if np.isfinite(error.values).any() else np.nan,
+        "log_time_shift_error": shift_error,
     }
     return xr.Dataset(
         {
@@ -91,6 +88,100 @@ def compare(measured: xr.Dataset, predicted: xr.Dataset) -> xr.Dataset:
     )
 
 
+class Pair(NamedTuple):
+    """A measured and a predicted curve over the same points, their time first."""
+
+    value: xr.DataArray
+    error: Float[np.ndarray, "..."]  # of both
+    residual: Float[np.ndarray, "..."]  # NaN where nothing is predicted
+    bars: Float[np.ndarray, "..."]  # the errors that are known well enough to weigh by
+    clocks: Float[np.ndarray, " times"]  # ln t
+    span: float  # of ln t that is predicted
+    at_shifts: Callable[[np.ndarray], np.ndarray]  # the predicted curve with these added to its ln t, one after another
+    spread: Spread
+
+    @property
+    def weights(self) -> Float[np.ndarray, "..."]:
+        """Of the residuals in least squares: inverse errors, equal if there are none; zero where none is judged."""
+        known = np.isfinite(self.bars) & (self.bars > 0)
+        inverse = (
+            np.where(known, 1.0 / np.where(known, self.bars, 1.0), 0.0) if known.any() else np.ones_like(self.bars)
+        )
+        return np.where(np.isnan(self.residual), 0.0, inverse)
+
+
+def paired(measured: xr.Dataset, predicted: xr.Dataset) -> Pair:
+    """The two curves of `compare`.
+
+    Raises:
+        InputError: as there.
+    """
+    value, error = curve(measured, "measured")
+    expected, uncertain = curve(predicted, "predicted")
+    clock = next((name for name in TIMES if name in value.dims), None)
+    if clock is None or clock not in expected.dims:
+        raise InputError(f"the curves must share a dimension {' or '.join(TIMES)} to be compared over")
+    others = [dim for dim in value.dims if dim != clock]
+    if set(expected.dims) != set(value.dims) or any(
+        not np.array_equal(expected[dim].values, value[dim].values) for dim in others
+    ):
+        raise InputError(
+            f"the measured curve has dimensions {_shape(value)}, the predicted one {_shape(expected)}; all but "
+            f"{clock} must be the same"
+        )
+    error, uncertain = error.broadcast_like(value), uncertain.broadcast_like(expected)
+    value, error, expected, uncertain = (one.transpose(clock, *others) for one in (value, error, expected, uncertain))
+    expected, uncertain = expected.sortby(clock), uncertain.sortby(clock)
+    for one in (value, expected):
+        if not (np.isfinite(one[clock]) & (one[clock] > 0)).all():
+            raise InputError(f"{clock} must be positive and finite")
+    clocks, nodes = (np.log(one[clock].values.astype(float)) for one in (value, expected))
+    table = expected.values.reshape(len(nodes), -1)
+
+    def at_shifts(shifts: np.ndarray) -> np.ndarray:
+        columns = [_interpolated(clocks - shifts[:, None], nodes, column) for column in table.T]
+        return np.stack(columns, axis=-1).reshape(len(shifts), *value.shape)
+
+    # Nothing is predicted beside a node that is unknown, or beyond the last; times may differ by rounding.
+    inside = (clocks >= nodes[0] - _ROUNDING) & (clocks <= nodes[-1] + _ROUNDING)
+    known = np.stack([inside & np.isfinite(np.interp(clocks, nodes, column)) for column in table.T], axis=1)
+    residual = np.where(known.reshape(value.shape), value.values - at_shifts(np.zeros(1))[0], np.nan)
+    of_prediction = np.nan_to_num(
+        np.stack([np.interp(clocks, nodes, one) for one in uncertain.values.reshape(len(nodes), -1).T], axis=1)
+    ).reshape(value.shape)
+    spread = spread_of_points(measured, value, error.values, of_prediction)
+    both = np.hypot(error.values, of_prediction)
+    bars = both
+    if spread.covariance is not None:
+        bars = np.where(np.isfinite(np.diag(spread.covariance)), both, np.nan)
+    return Pair(value, both, residual, bars, clocks, float(np.ptp(nodes)), at_shifts, spread)
+
+
+def scattered_shifts(pair: Pair, seed: int = 0) -> Float[np.ndarray, " curves"]:
+    """Shifts of curves that scatter as the measured one: by least squares, on the scan's points and between them.
+
+    Errors that are taken from replicates scatter too, and the weights with them.
+    """
+    values, errors = curves_like(pair.value.values, pair.spread, seed)
+    tried = np.linspace(-_RANGE * pair.span, _RANGE * pair.span, _SCAN)
+    weights = pair.weights
+    judged = weights > 0
+    shifted = pair.at_shifts(tried)[:, judged]
+    inverse = np.broadcast_to(weights, values.shape)
+    if errors is not None:
+        inverse = np.where(errors > 0, 1.0 / np.where(errors > 0, errors, 1.0), inverse)
+    squares = inverse[:, judged] ** 2
+    misfit = squares @ (shifted**2).T - 2.0 * (values[:, judged] * squares) @ shifted.T
+    best = np.argmin(misfit, axis=1)
+    inner = best.clip(1, _SCAN - 2)
+    rows = np.arange(len(values))
+    before, at, after = (misfit[rows, inner + step] for step in (-1, 0, 1))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        between = np.nan_to_num(0.5 * (before - after) / (before - 2.0 * at + after)).clip(-0.5, 0.5)
+    # At an end the best one may lie beyond what is tried.
+    return np.where(best == inner, tried[inner] + between * (tried[1] - tried[0]), np.nan)
+
+
 def _interpolated(points: np.ndarray, nodes: np.ndarray, column: np.ndarray) -> np.ndarray:
     """Interpolation between the nodes that are known."""
     known = np.isfinite(column)
@@ -98,7 +189,7 @@ def _interpolated(points: np.ndarray, nodes: np.ndarray, column: np.ndarray) -> 
 
 
 def curve(data: xr.Dataset, name: str = "given") -> tuple[xr.DataArray, xr.DataArray]:
-    """Value and standard error of a curve; NaN where it has none.
+    """Value and standard error of a curve, or of the singular values of a spectrum; NaN where it has none.
 
     Raises:
         InputError: if the data set holds no curve.
@@ -119,22 +210,20 @@ def curve(data: xr.Dataset, name: str = "given") -> tuple[xr.DataArray, xr.DataA
     return mean, spread
 
 
-def _weights(error: np.ndarray) -> np.ndarray:
-    """Inverse errors; equal ones if there are no error bars."""
-    known = np.isfinite(error) & (error > 0)
-    return np.where(known, 1.0 / np.where(known, error, 1.0), 0.0) if known.any() else np.ones_like(error)
+def _shift(pair: Pair) -> tuple[float, float]:
+    """Best shift of the predicted curve in ln t, and its standard error."""
+    value, weights = pair.value.values, pair.weights
 
-
-def _shift(at_shift, value: np.ndarray, weights: np.ndarray, span: float) -> tuple[float, float]:  # noqa: ANN001
-    """Best shift of the predicted curve in ln t, and the standard error that the weights give it."""
+    def misfits_of(shifts: np.ndarray) -> np.ndarray:
+        with np.errstate(over="ignore"):  # an error bar that is next to nothing
+            pulls = np.where(weights > 0, weights * (value - pair.at_shifts(shifts)), 0.0)
+            return np.sum(pulls.reshape(len(shifts), -1) ** 2, axis=1)
 
     def misfit(shift: float) -> float:
-        with np.errstate(over="ignore"):  # an error bar that is next to nothing
-            pulls = np.where(weights > 0, weights * (value - at_shift(shift)), 0.0)
-            return float(np.sum(pulls**2))
+        return float(misfits_of(np.array([shift]))[0])
 
-    tried = np.linspace(-_RANGE * span, _RANGE * span, _SCAN)
-    misfits = np.array([misfit(float(shift)) for shift in tried])
+    tried = np.linspace(-_RANGE * pair.span, _RANGE * pair.span, _SCAN)
+    misfits = misfits_of(tried)
     if np.ptp(misfits) == 0:  # one time only, a flat curve, or nothing to judge by
         return np.nan, np.nan
     best = int(np.argmin(misfits))
@@ -146,6 +235,11 @@ def _shift(at_shift, value: np.ndarray, weights: np.ndarray, span: float) -> tup
     shift, least = min(
         (float(found.x), float(found.fun)), (float(tried[best]), float(misfits[best])), key=itemgetter(1)
     )
+    if not np.isfinite(pair.bars).any():
+        return shift, np.nan
+    if pair.spread.covariance is not None:
+        shifts = scattered_shifts(pair)
+        return shift, float(np.std(shifts, ddof=1)) if np.isfinite(shifts).all() else np.nan
 
     def end(side: np.ndarray) -> float:
         """Where the misfit has risen by one, on that side of the best shift."""

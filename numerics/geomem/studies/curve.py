@@ -11,7 +11,7 @@ from geomem.boundaries.excess_entropy import expected_excess_entropy
 from geomem.boundaries.phases import resolved_dimension
 from geomem.core.observables import OBSERVABLES
 from geomem.core.provenance import extended, provenance
-from geomem.core.resampling import DATA_RESAMPLES, HALF_INTERVAL, INTERVAL
+from geomem.core.resampling import HALF_INTERVAL, INTERVAL
 from geomem.core.results import SQUARED, described, noise_axis, status_attributes, with_status
 from geomem.core.status import InputError, Status
 from geomem.laws.law import Law
@@ -20,8 +20,7 @@ from geomem.levels.quenched import quenched
 from geomem.levels.question import level_of
 from geomem.lowering import lower
 from geomem.schedules.clock import Clock
-from geomem.studies.comparison import compare
-from geomem.studies.spectrum import predicted_spectrum
+from geomem.studies.comparison import compare, paired, scattered_shifts
 
 _bound = jnp.vectorize(lower("collapse_probability_bound"))
 # Numbers, and their ratios to errors, that can be squared, added and drawn.
@@ -32,7 +31,7 @@ _DENSE = 200
 
 @dataclass(frozen=True)
 class Asked:
-    """What is asked of a law, beside the observable: the level, and for some the size, direction, probe or index.
+    """What is asked of a law, beside the observable: the level, and for some the size, direction or probe.
 
     Without a `theory` it is the first level that predicts the observable.
     """
@@ -41,7 +40,6 @@ class Asked:
     theory: str | None = None
     block: int = 0
     probe: Probe = Probe.along()
-    index: int = 0
 
 
 # A law, or the measured excess entropy of a data set whose law is not known.
@@ -74,6 +72,11 @@ def predict(observable: str, law: Source, noise_variance: np.ndarray, asked: Ask
     Raises:
         InputError: for an unknown observable, a law that does not have it, or what the level does not know.
     """
+    if observable == "singular-values":
+        raise InputError(
+            "singular values are sorted within every data set, which moves their means; there is no prediction of "
+            "sorted ones to compare them with"
+        )
     if observable not in OBSERVABLES:
         raise InputError(f"there is no observable {observable!r}; choose one of {', '.join(OBSERVABLES)}")
     level = _level(observable, law, asked.theory)
@@ -106,13 +109,6 @@ def _prediction(observable: str, law: Source, noise_variance: np.ndarray, asked:
         if "class_products" not in law.knows:
             raise InputError("clones end in classes, and this law has none; give --law two-classes")
         return cloning_curve(law, noise_variance=_dense(noise_variance))
-    if observable == "singular-values":
-        law.require("one_gaussian", "the prediction of singular-values")
-        count = int(np.sum(np.asarray(law.multiplicities)))
-        if not 0 <= asked.index < count:
-            raise InputError(f"there is no singular value {asked.index}; the spectrum has 0 to {count - 1}")
-        spectrum = predicted_spectrum(law, noise_variance=noise_variance, num_samples=size, theory=level)
-        return spectrum[["singular_value"]].isel(index=asked.index, drop=True).rename(singular_value="value")
     if observable == "collapse-probability":
         return expected_collapse_probability(law, noise_variance=noise_variance, num_samples=size)
     law.require("one_gaussian", f"the prediction of {observable}")
@@ -126,24 +122,15 @@ def _prediction(observable: str, law: Source, noise_variance: np.ndarray, asked:
     return curve.assign(status=("noise_variance", np.asarray(found.status), status_attributes()))
 
 
-def with_both_errors(measured: xr.Dataset, predicted: xr.Dataset) -> xr.Dataset:
-    """The measured curve, with the error of a predicted one that has any added, as if independent."""
-    if "error" not in predicted:
-        return measured
-    clock, nodes = np.log(measured.noise_variance.values), np.log(predicted.noise_variance.values)
-    both = np.hypot(measured.error.values, np.nan_to_num(np.interp(clock, nodes, predicted.error.values)))
-    return measured.assign(error=measured.error.copy(data=both))
-
-
 def study_curve(measured: xr.Dataset, predicted: xr.Dataset, seed: int = 0) -> xr.Dataset:
     """`compare`, with both curves, and an interval of the shift in ln t.
 
-    Of replicates the interval is that of their bootstrap, drawn from `seed`, otherwise that of the curve's error
-    bars, as if its points were independent.
+    Of replicates the interval is that of their bootstrap, drawn from `seed` and widened as Student's law is for so
+    few, otherwise that of the error of the shift.
 
     Returns:
-        The data set of `compare` with `measured`, `error`, `predicted` and its `status` over `noise_variance`,
-        INVALID at times beyond those of the prediction, and attributes `log_time_shift_lower` and
+        The data set of `compare` with `measured`, `error` (of both curves), `predicted` and its `status` over
+        `noise_variance`, INVALID at times beyond those of the prediction, and attributes `log_time_shift_lower` and
         `log_time_shift_upper`, a 95 % interval.
 
     Raises:
@@ -153,23 +140,23 @@ def study_curve(measured: xr.Dataset, predicted: xr.Dataset, seed: int = 0) -> x
     status = _status_at(measured, predicted, found.residual.isnull().values)
     if found.residual.isnull().all():
         raise InputError(f"nothing is predicted at the times of the curve: {in_words(status)}")
-    if "replicates" in measured:
-        rng, rows = np.random.default_rng(seed), measured.replicates.values
-        shifts = []
-        for _ in range(DATA_RESAMPLES):
-            chosen = rows[rng.integers(len(rows), size=len(rows))]
-            again = measured.assign(value=(measured.value.dims, chosen.mean(axis=0)))
-            shifts.append(compare(again, predicted).attrs["log_time_shift"])
-        lower, upper = (np.nan, np.nan) if np.isnan(shifts).all() else np.nanpercentile(shifts, INTERVAL)
+    from scipy.stats import t as student  # slow to import
+
+    pair = paired(measured, predicted)
+    shift, shift_error = found.attrs["log_time_shift"], found.attrs["log_time_shift_error"]
+    quantile = student.ppf(INTERVAL[1] / 100, pair.spread.degrees_of_freedom)
+    if pair.spread.replicates is not None and np.isfinite(shift_error):
+        # Percentiles know that steps shift unevenly; of few replicates they are too narrow as a normal law is.
+        reach = np.percentile(scattered_shifts(pair, seed), INTERVAL) - shift
+        lower, upper = shift + quantile / HALF_INTERVAL * reach
     else:
-        reach = HALF_INTERVAL * found.attrs["log_time_shift_error"]
-        lower, upper = found.attrs["log_time_shift"] - reach, found.attrs["log_time_shift"] + reach
+        lower, upper = shift - quantile * shift_error, shift + quantile * shift_error
     units = str(measured.value.attrs.get("units", "1"))
     expected = found.residual.copy(data=measured.value.values - found.residual.values)
     expected.attrs = described("predicted", units)
     return found.assign(
         measured=measured.value,
-        error=measured.error,
+        error=measured.error.copy(data=pair.error),
         predicted=expected,
         status=("noise_variance", status, status_attributes()),
     ).assign_attrs(

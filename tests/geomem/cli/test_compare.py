@@ -143,11 +143,6 @@ def test_a_curve_of_the_theory_agrees_and_a_shifted_one_is_found(capsys, tmp_pat
         ("# observable: collapse-probability\n# schedule: ou\n# dimension: 9\n1,0.5,0.1\n", MEASURED, "768, not 9"),
         ("# observable: participation\n# schedule: ou\n1,0.5,0.1\n", "--block 9", "9"),
         ("# observable: cloning\n# schedule: ou\n1,0.5,0.1\n", CLASSES + " --block 0", "--block is for participation"),
-        (
-            "# observable: cloning\n# schedule: ou\n1,0.5,0.1\n",
-            CLASSES + " --index 0",
-            "--index is for singular-values",
-        ),
         ("# observable: cloning\n# schedule: ou\n1,0.5,0.1\n", CLASSES + " --probe origin", "--probe is for partici"),
         (
             "# observable: cloning\n# schedule: ou\n1,0.5,0.1\n",
@@ -182,7 +177,16 @@ def test_a_curve_of_the_theory_agrees_and_a_shifted_one_is_found(capsys, tmp_pat
             "the prediction of dimension does not know mixtures; give a manifold",
         ),
         ("# observable: dimension\n# schedule: ou\n1,0.5,0.1\n", "--theory rem", "at level finite_n"),
-        ("# observable: singular-values\n# schedule: ou\n1,0.5,0.1\n", "--index 99", "no singular value 99"),
+        (
+            "# observable: singular-values\n# schedule: ou\n1,0.5,0.1\n",
+            "",
+            "singular values are sorted within every data",
+        ),
+        (
+            "# observable: cloning\n# schedule: ou\n# points: some\n1,0.5,0.1\n",
+            CLASSES,
+            "points is 'some'; it can only",
+        ),
         ("# observable: cloning\n# schedule: ou\n1,0.5,-0.1\n", "", "line 4: the error is -0.1; it must be positive"),
     ],
 )

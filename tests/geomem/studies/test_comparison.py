@@ -91,16 +91,32 @@ def test_what_is_known_exactly_agrees_or_does_not():
     assert (np.delete(found.z.values, 3) == 0).all()
 
 
-def test_spectra_are_averaged_over_replicates(rng):
-    axes = ("noise_variance", "index", "replicate")
-    values = smooth(TIMES)[:, None, None] + 0.1 * rng.normal(size=(40, 3, 50))
-    coordinates = {"noise_variance": TIMES, "index": np.arange(3)}
-    measured = xr.Dataset({"singular_value": (axes, values)}, coordinates)
-    expected = np.repeat(smooth(TIMES)[:, None], 3, axis=1)
-    found = compare(measured, xr.Dataset({"singular_value": (axes[:2], expected)}, coordinates))
-    assert found.z.dims == axes[:2]
-    # 120 terms of an F law with 1 and 49 degrees of freedom.
-    assert found.attrs["reduced_chi_square"] == pytest.approx(49 / 47, abs=4 * np.sqrt(2.2 / 120))
+def test_singular_values_are_refused():
+    """They are sorted in every data set; a diagonal mean is no prediction of them."""
+    spectrum = xr.Dataset(
+        {"singular_value": (("noise_variance", "index"), np.ones((40, 3)))}, {"noise_variance": TIMES}
+    )
+    with pytest.raises(InputError, match="sorted within every data set"):
+        compare(spectrum, spectrum)
+    with pytest.raises(InputError, match="sorted within every data set"):
+        compare(data(smooth(TIMES)), spectrum)
+
+
+def test_an_error_of_the_prediction_counts_too():
+    found = compare(data(smooth(TIMES), 3.0), data(smooth(TIMES) + 5.0, 4.0))
+    np.testing.assert_allclose(found.z, -1.0)
+
+
+def test_who_has_a_covariance_says_so():
+    plain = data(smooth(TIMES), 0.1)
+    found = compare(plain, data(smooth(TIMES)))
+    assert found.attrs["points"] == "assumed independent"
+    assert np.isnan(found.attrs["p_value"])
+    stated = compare(plain.assign_attrs(points="independent"), data(smooth(TIMES)))
+    assert stated.attrs["points"] == "independent"
+    assert stated.attrs["p_value"] == pytest.approx(1.0)
+    few = plain.assign(replicates=(("replicate", "noise_variance"), np.tile(smooth(TIMES), (7, 1))))
+    assert compare(few, data(smooth(TIMES))).attrs["points"] == "assumed independent"
 
 
 def test_other_clocks_and_other_orders():

@@ -4,7 +4,6 @@ import numpy as np
 
 from geomem import Manifold, Status, quenched, resolved_dimension
 from geomem.studies.curve import Asked, predict
-from geomem.studies.spectrum import predicted_spectrum
 
 
 def test_every_observable_is_what_the_library_says():
@@ -14,6 +13,3 @@ def test_every_observable_is_what_the_library_says():
     np.testing.assert_allclose(predict("participation", law, times, asked).value, solved.participation)
     dimension = resolved_dimension(law, noise_variance=times, num_samples=100.0, theory="finite_n")
     np.testing.assert_array_equal(predict("dimension", law, times, asked).value, dimension)
-    expected = predicted_spectrum(law, noise_variance=times, num_samples=100.0, theory="population")
-    found = predict("singular-values", law, times, Asked(100.0, theory="population", index=2))
-    np.testing.assert_allclose(found.value, expected.singular_value.isel(index=2))

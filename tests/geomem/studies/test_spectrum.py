@@ -7,7 +7,6 @@ import pytest
 from geomem import (
     EmpiricalScore,
     Manifold,
-    comparison_figure,
     critical_time,
     predicted_spectrum,
     resolved_dimension,
@@ -79,12 +78,3 @@ def test_finite_n_is_the_diagonal_mean_over_drawn_data_sets(size, time):
         own = squares[:, place].reshape(draws, -1).mean(axis=1)
         error = own.std(ddof=1) / np.sqrt(draws)
         assert abs(float(predicted[block]) ** 2 - own.mean()) < 4 * error + 0.01 * own.mean()
-
-
-def test_a_comparison_is_drawn(manifold, study):
-    predicted = predicted_spectrum(manifold, noise_variance=TIMES, num_samples=300, theory="finite_n")
-    figure = comparison_figure(study, predicted)
-    above, below = figure.axes
-    assert len(above.containers) == 6  # points with error bars
-    assert below.get_ylabel() == "$z$"
-    assert len(figure.legends[0].get_texts()) == 6

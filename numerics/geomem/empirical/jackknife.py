@@ -1,0 +1,164 @@
+"""How an average over noised samples of a data set scatters between data sets: a jackknife of its samples.
+
+A sample enters twice, as the start of its own probes and by its weight at all others. Leaving it out changes ln Z of a
+probe by ln(1 - w), so that one pass over the weights serves every sample. Where few pairs of samples matter each of
+them is counted at both of its ends, and the jackknife doubles the variance; what pairs contribute is therefore
+subtracted once (B. Efron and C. Stein, Ann. Statist. 9, 586, 1981).
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from geomem.core.progress import bar
+from geomem.empirical.sums import TILE_WEIGHTS, Probes, relative_log_weight, squared_distances
+from geomem.lowering import lower
+
+_excess = jnp.vectorize(lower("excess_entropy"))
+_ALMOST_ONE = 1.0 - np.finfo(float).eps
+_ROUNDING = 1e-12  # of an excess entropy
+
+
+class Sides(NamedTuple):
+    """Sums of A, the change of the own probes' total (row) as a sample (column) is left out, at every noise variance.
+
+    Of the first samples, those with probes, and then of the others.
+    """
+
+    rows: Float[np.ndarray, "times probed"]  # over columns that have probes
+    all_rows: Float[np.ndarray, "times probed"]
+    columns: Float[np.ndarray, "times samples"]
+    squares: Float[np.ndarray, "times times"]  # sum of A A
+    crossed: Float[np.ndarray, "times times"]  # sum of A and its transpose, of pairs that both have probes
+
+
+def covariance_over_data_sets(
+    data: Float[np.ndarray, "samples dims"],
+    times: Float[np.ndarray, " times"],
+    order: Int[np.ndarray, " probes"],
+    noise: Float[np.ndarray, "probes dims"],
+    log_partition: Float[np.ndarray, "times probes"],
+    values: Float[np.ndarray, "times probes"],
+) -> tuple[Float[np.ndarray, "times times"], Float[np.ndarray, " times"]]:
+    """Covariance of the mean of `values`, excess entropies at data[order] + sqrt(t) noise, over data sets and noise.
+
+    `order` repeats no sample before all have been. Besides, how many samples make the mean: of few the covariance is
+    as uncertain as their number.
+    """
+    num_samples, num_probes = len(data), len(order)
+    probed = min(num_samples, num_probes)
+    ordered = np.append(order[:probed], np.setdiff1d(np.arange(num_samples), order))
+    place = np.empty(num_samples, dtype=int)
+    place[ordered] = np.arange(num_samples)
+    sides = _sides(data[ordered], times, place[order], noise, log_partition, probed)
+
+    total, own, counts = values.sum(axis=1), np.zeros((len(times), num_samples)), np.zeros(num_samples)
+    np.add.at(own.T, place[order], values.T)
+    np.add.at(counts, place[order], 1.0)
+    without = (total[:, None] + sides.columns - own) / (num_probes - counts)
+    covariance = np.zeros((len(times), len(times)))
+    for part in (without[:, :probed], without[:, probed:]):
+        if part.shape[1]:
+            moved = part - part.mean(axis=1, keepdims=True)
+            covariance += moved @ moved.T
+    covariance -= _of_pairs(sides, num_samples, probed) / num_probes**2
+    seen = np.where(own > _ROUNDING, own, 0.0)
+    squares = np.sum(seen**2, axis=1)
+    contributing = np.where(squares > 0, np.sum(seen, axis=1) ** 2 / np.where(squares > 0, squares, 1.0), 0.0)
+    return covariance, contributing
+
+
+def _of_pairs(sides: Sides, num_samples: int, probed: int) -> Float[np.ndarray, "times times"]:
+    """Sum over pairs of what is left of A and its transpose without the parts of their single samples."""
+    whole, inside = sides.all_rows.sum(axis=1), sides.rows.sum(axis=1)
+    own_columns = sides.columns[:, :probed]
+    squares = (
+        sides.squares
+        - sides.all_rows @ sides.all_rows.T / num_samples
+        - sides.columns @ sides.columns.T / probed
+        + np.outer(whole, whole) / (num_samples * probed)
+    )
+    both = sides.rows @ own_columns.T
+    return squares + sides.crossed - (both + both.T) / probed + np.outer(inside, inside) / probed**2
+
+
+def _sides(
+    data: Float[np.ndarray, "samples dims"],
+    times: Float[np.ndarray, " times"],
+    place: Int[np.ndarray, " probes"],
+    noise: Float[np.ndarray, "probes dims"],
+    log_partition: Float[np.ndarray, "times probes"],
+    probed: int,
+) -> Sides:
+    """The sums, over blocks of pairs; the samples with probes are the first."""
+    width = int(np.clip(np.sqrt(TILE_WEIGHTS / len(times)), 8, min(512, len(data))))
+    center = data.mean(axis=0)
+    starts = range(0, len(data), width)
+    # Blocks have one shape: what is missing in the last is a sample of index -1, which weighs nothing.
+    index = np.full(len(starts) * width, -1)
+    index[: len(data)] = np.arange(len(data))
+    samples = jnp.asarray(data[index] - center)
+    rounds = [slice(first, first + probed) for first in range(0, len(place), probed)]
+    probes_at = np.full((len(rounds), len(index)), -1)
+    for turn, part in enumerate(rounds):
+        probes_at[turn, place[part]] = np.arange(len(place))[part]
+
+    def changes(own: slice, others: slice) -> Array:
+        """A of a block, over all probes of its own samples."""
+        found = jnp.zeros((len(times), width, width))
+        for turn in probes_at[:, own]:
+            if (turn >= 0).any():
+                probes = Probes(jnp.asarray(times), samples[own], jnp.asarray(noise[turn]), jnp.asarray(center))
+                there, heights = jnp.asarray(turn >= 0), jnp.asarray(log_partition[:, turn])
+                at = jnp.asarray(index[own]), jnp.asarray(index[others])
+                found = found + _changes(probes, heights, there, samples[others], *at)
+        return found
+
+    blocks = [slice(first, first + width) for first in starts]
+    with_probes = -(-probed // width)
+    rows, all_rows, columns = (np.zeros((len(times), len(index))) for _ in range(3))
+    squares, crossed = (np.zeros((len(times), len(times))) for _ in range(2))
+    with bar("pairs of samples", with_probes * len(blocks)) as report:
+        done = 0
+        for one in range(with_probes):
+            for other in range(one, len(blocks)):
+                there = changes(blocks[one], blocks[other])
+                pairs = [(one, other, there)]
+                if other < with_probes:
+                    back = there if other == one else changes(blocks[other], blocks[one])
+                    found = np.asarray(_products(there, jnp.swapaxes(back, 1, 2)))
+                    crossed += found if other == one else found + found.T
+                    pairs += [] if other == one else [(other, one, back)]
+                for row, column, part in pairs:
+                    of_rows, of_columns = np.asarray(part.sum(axis=2)), np.asarray(part.sum(axis=1))
+                    all_rows[:, blocks[row]] += of_rows
+                    if column < with_probes:
+                        rows[:, blocks[row]] += np.asarray(part[:, :, index[blocks[column]] < probed].sum(axis=2))
+                    columns[:, blocks[column]] += of_columns
+                    squares += np.asarray(_products(part, part))
+                    done += 1
+                    report(done)
+    return Sides(rows[:, :probed], all_rows[:, :probed], columns[:, : len(data)], squares, crossed)
+
+
+@jax.jit
+def _changes(probes: Probes, log_partition: Array, there: Array, samples: Array, own: Array, index: Array) -> Array:
+    """What leaving out a sample of a tile (column) does to the excess entropy at a probe (row), (times, rows, columns).
+
+    Nothing to the probe of the sample itself, which goes with it, nor where there is no probe.
+    """
+    distances = squared_distances(probes, samples, index)
+    weights = jnp.exp(relative_log_weight(probes.times[:, None, None], distances, 0.0) - log_partition[:, :, None])
+    counted = there[:, None] & (own[:, None] != index[None, :])
+    kept = jnp.where(counted[None], jnp.minimum(weights, _ALMOST_ONE), 0.0)
+    # The logarithm of the own weight grows by what the partition function loses.
+    return _excess(-jnp.log1p(-kept), float(samples.shape[1]))
+
+
+@jax.jit
+def _products(one: Array, other: Array) -> Array:
+    """Sums of products over all entries, (times, times)."""
+    return one.reshape(len(one), -1) @ other.reshape(len(other), -1).T
