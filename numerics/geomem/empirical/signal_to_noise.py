@@ -200,4 +200,4 @@ def _dimension(
     deviations = ndtri(chance.clip(0.5 / DATA_RESAMPLES, 1 - 0.5 / DATA_RESAMPLES))
     again = deviations + np.random.default_rng(0).normal(size=(DATA_RESAMPLES, *deviations.shape))
     counts = np.sum(np.where(opens, 2.0 * (again > 0) - ndtr(again), 0.0), axis=2)
-    return np.rint(count.clip(0, opens.sum(axis=1))), np.std(counts, axis=0, ddof=1), lower, upper
+    return np.rint(count.clip(lower, upper)), np.std(counts, axis=0, ddof=1), lower, upper
