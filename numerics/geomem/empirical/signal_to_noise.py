@@ -42,7 +42,8 @@ def measure_resolved_dimension(
     another order, until there are enough. Subsets are independent within an order; those of several orders
     share samples, and what all samples have in common by chance is in every one of them. Signal and noise are
     therefore estimated within an order, and errors are those of one order alone, M/N data sets of M samples:
-    more orders can only lower them. Criterion: arXiv:2410.08727, section 5.
+    more orders can only lower them. Which directions are open is told by the variances of the data themselves, as
+    they are. Criterion: arXiv:2410.08727, section 5.
 
     A count of noisy ratios above one is not the count of ratios above one: the many directions of next to no
     signal add to it. That bias is what scatter about the estimates adds to their own count, and is taken off.
@@ -57,10 +58,11 @@ def measure_resolved_dimension(
     Returns:
         A data set over `noise_variance` and `num_samples` with `value`, the resolved dimension, its standard
         `error`, directions taken as independent, and `status`; NaN and NOT_CONVERGED where fewer than eight
-        data sets are independent, `independent`, as of given data where N > M/8. From `lower` to `upper`: how many
-        directions are above one for certain, their 95 % interval above it, and how many can be. Over
-        `direction` too `signal_to_noise` and `signal_to_noise_error`, a standard error. Intervals are those of a
-        mean over a deviation, noncentral t, as if scores were normal over data sets.
+        data sets are independent, as of given data where N > M/8; how many are is the coordinate `independent`.
+        `lower` counts the directions whose 95 % interval is above one, `upper` those whose interval is not below
+        it; what is between is undecided. Over `direction` too `signal_to_noise` and `signal_to_noise_error`, a
+        standard error. Intervals are those of a mean over a deviation, noncentral t, as if scores were normal over
+        data sets.
 
     Raises:
         InputError: for a data set, noise variances, sizes or numbers of replicates that are none.

@@ -98,6 +98,7 @@ def test_subsets_of_gaussian_data_give_what_fresh_data_sets_give():
     assert (covered.mean(("pool", "noise_variance")) > 0.95).all()
     np.testing.assert_array_equal(measured.status.max(("pool", "noise_variance")), [0, 0, Status.NOT_CONVERGED])
     told = measured.sel(num_samples=[50, 200])
+    assert ((told.lower <= told.value) & (told.value <= told.upper)).all()
     z = (told.value - exact[:, :2]) / told.error
     assert float((np.abs(z) > 2).mean()) < 0.1
     # Directions next to no signal count for nothing: uncorrected it is 0.6.
