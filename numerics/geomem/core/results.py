@@ -79,7 +79,7 @@ def status_attributes() -> dict[str, object]:
 def with_status(curve: xr.Dataset) -> xr.Dataset:
     """The curve with its `status`, NOT_CONVERGED where it has no value."""
     status = np.where(np.isfinite(curve.value.values), Status.CONVERGED, Status.NOT_CONVERGED).astype(np.int8)
-    return curve.assign(status=("noise_variance", status, status_attributes()))
+    return curve.assign(status=(curve.value.dims, status, status_attributes()))
 
 
 def size_of(log_size: float) -> float:

@@ -98,7 +98,11 @@ def memorization_rows(study: xr.Dataset) -> list[dict[str, object]]:
 
 
 def over_seeds(values: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
-    """Mean over the seeds where there is a value, and its standard error; NaN from one seed."""
+    """Mean over the seeds where there is a value, and its standard error; NaN from one seed.
+
+    Of images the seeds choose from one set: where N is a good part of it they share samples, and the error is too
+    small.
+    """
     count = values.notnull().sum("seed")
     return values.mean("seed"), values.std("seed", ddof=1) / np.sqrt(count.where(count > 1))
 

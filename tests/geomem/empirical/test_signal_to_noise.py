@@ -3,8 +3,10 @@
 import jax
 import numpy as np
 import pytest
+import xarray as xr
 
-from geomem import InputError, Manifold, measure_resolved_dimension, quenched, resolved_dimension
+from geomem import InputError, Manifold, load_data, measure_resolved_dimension, quenched, resolved_dimension
+from geomem.core.status import Status
 from geomem.empirical.signal_to_noise import _signal_to_noise, _subsets
 
 KEY = jax.random.key(0)
@@ -14,13 +16,13 @@ def test_signal_and_noise_of_few_members_are_not_biased(rng):
     """Mean 0.6, variance 1, in groups of three: averages over many groups are the truth's ratio."""
     scores = 0.6 + rng.normal(size=(200_000, 3, 1, 1))
     # The standard error of the mean of 200 000 groups, by the delta method about 0.36.
-    assert float(_signal_to_noise(scores)[0, 0]) == pytest.approx(0.36, abs=4 * 0.0030)
+    assert float(_signal_to_noise(scores)[0][0, 0]) == pytest.approx(0.36, abs=4 * 0.0030)
 
 
 def test_subsets_of_a_permutation_share_nothing():
     pool = np.arange(20.0).reshape(10, 2)
-    groups = [[tuple(map(tuple, subset)) for subset in group] for group in _subsets(pool, KEY, 3, 7)]
-    assert [len(group) for group in groups] == [3, 3, 3]  # at least seven in all
+    groups = [[tuple(map(tuple, subset)) for subset in group] for group in _subsets(pool, KEY, 3, 3, 3)]
+    assert [len(group) for group in groups] == [3, 3, 3]
     for group in groups:
         rows = [row for subset in group for row in subset]
         assert len(set(rows)) == 9
@@ -50,22 +52,59 @@ def test_a_manifold_has_the_dimension_that_finite_n_predicts(default_manifold):
     assert measured.identical(again)
 
 
-@pytest.mark.slow  # hundreds of data sets
-def test_subsets_of_gaussian_data_agree_with_the_law(default_manifold):
-    """A rotated pool, away from the origin: the jackknife's error knows of the samples that permutations share."""
-    pool = (
-        np.asarray(default_manifold.sample(KEY, 2000)) @ np.linalg.qr(np.random.default_rng(0).normal(size=(30, 30)))[0]
-    )
-    measured = measure_resolved_dimension(
-        pool + 3.0, noise_variance=[0.05, 0.3], num_samples=[200], num_replicates=100, key=KEY
-    )
-    law = Manifold.from_data(pool)
-    for direction in (0, 2):
-        exact = quenched(law, direction, noise_variance=[0.05, 0.3], num_samples=200).signal_to_noise
-        z = (measured.signal_to_noise[:, 0, direction] - np.asarray(exact)) / measured.signal_to_noise_error[
-            :, 0, direction
-        ]
-        assert float(np.abs(z).max()) < 4.5
+def _of_pools(law, num_pools, samples, sizes, times):
+    """Measured on Gaussian data sets, rotated and away from the origin, along the widest seven directions."""
+    dims = int(law.multiplicities.sum())
+    rotation = np.linalg.qr(np.random.default_rng(0).normal(size=(dims, dims)))[0]
+    measured = [
+        measure_resolved_dimension(
+            np.asarray(law.sample(jax.random.key(pool), samples)) @ rotation + 3.0,
+            noise_variance=times, num_samples=sizes, num_replicates=40, key=KEY,
+        )
+        for pool in range(num_pools)
+    ]  # fmt: skip
+    return xr.concat([one.drop_vars("local_variance").isel(direction=slice(7)) for one in measured], "pool")
+
+
+def _deviation(measured, law, block):
+    """Root mean square of z of the ratios along the direction of a block, for every size."""
+    over = {"noise_variance": measured.noise_variance.values, "num_samples": measured.num_samples.values}
+    at = measured.isel(direction=block)
+    z = (at.signal_to_noise - np.asarray(quenched(law, block, **over).signal_to_noise)) / at.signal_to_noise_error
+    return np.sqrt((z**2).mean(("pool", "noise_variance"))).values
+
+
+def test_what_a_pool_has_in_common_by_chance_is_in_the_errors():
+    """Forty subsets are no forty data sets: as if they were, z is up to 4."""
+    law = Manifold(np.append(np.geomspace(100.0, 5.0, 8), 1.0), [1] * 8 + [8])
+    measured = _of_pools(law, 12, 400, [50, 130], [3.0, 20.0])
+    np.testing.assert_array_equal(measured.independent, [8, 3])
+    for block in (0, 3, 6):
+        assert (_deviation(measured, law, block) < 1.2).all()
+    unknown = measured.sel(num_samples=130)
+    assert (unknown.status == Status.NOT_CONVERGED).all()
+    assert unknown.value.isnull().all()
+    assert (unknown.upper - unknown.lower > 0).any()
+
+
+@pytest.mark.slow  # seven thousand data sets in 61 dimensions
+def test_subsets_of_gaussian_data_give_what_fresh_data_sets_give():
+    """Gaussian pools with the spectrum of the digits, of as many samples."""
+    law = Manifold.from_data(load_data("digits"))
+    times, sizes = [6.0, 9.6, 15.2, 24.3], [50, 200, 800]
+    measured = _of_pools(law, 40, 1797, sizes, times)
+    exact = np.asarray(resolved_dimension(law, noise_variance=times, num_samples=sizes, theory="finite_n"))
+    covered = (measured.lower <= exact) & (exact <= measured.upper)
+    assert (covered.mean(("pool", "noise_variance")) > 0.95).all()
+    np.testing.assert_array_equal(measured.status.max(("pool", "noise_variance")), [0, 0, Status.NOT_CONVERGED])
+    told = measured.sel(num_samples=[50, 200])
+    assert ((told.lower <= told.value) & (told.value <= told.upper)).all()
+    z = (told.value - exact[:, :2]) / told.error
+    assert float((np.abs(z) > 2).mean()) < 0.1
+    # Directions next to no signal count for nothing: uncorrected it is 0.6.
+    assert (np.abs(z.mean(("pool", "noise_variance"))) < 0.45).all()
+    for block in (0, 3, 6):
+        assert (_deviation(measured, law, block) < 1.2).all()
 
 
 def test_directions_open_below_their_variance_only():
@@ -86,7 +125,7 @@ def test_directions_open_below_their_variance_only():
         ({"num_samples": np.inf}, "num_samples is inf"),
         ({"num_replicates": 2}, "num_replicates is 2"),
         ({"num_replicates": [10, 10]}, "1 sizes but 2 num_replicates"),
-        ({"source": np.zeros((30, 2)), "num_samples": 14}, "have at most 13"),
+        ({"source": np.zeros((30, 2)), "num_samples": 16}, "have at most 15"),
         ({"source": Manifold([1.0], [2], normalized=True)}, "normalized data"),
         ({"source": np.zeros(3)}, r"shape \(3,\)"),
     ],
