@@ -12,16 +12,17 @@ from geomem.core.arguments import Numbers, check_data, listed_noise_variances, w
 from geomem.core.crossing import level_crossing
 from geomem.core.progress import bar
 from geomem.core.provenance import digest, key_record, provenance
-from geomem.core.resampling import INTERVAL, resampled
+from geomem.core.resampling import INTERVAL, drawn
 from geomem.core.results import AGAIN, SQUARED, data_set_curve, described, status_attributes
 from geomem.core.status import InputError, Status
 from geomem.empirical.gibbs import gibbs
-from geomem.empirical.jackknife import covariance_over_data_sets
+from geomem.empirical.jackknife import Jackknife, Probing, covariance_over_data_sets, of_own_samples
 from geomem.lowering import lower
 
 _excess = jnp.vectorize(lower("excess_entropy"))
 # Samples that a mean has to come from for it to have an error, and to be nearly normal.
 _SEEN, _NORMAL = 10, 50
+_ROUNDING = 1e-12  # of an excess entropy
 _BATCH = 512  # probes of one pass over the samples
 # The search for the collapse: noise variances in units of the mean variance, then finer ones where it is.
 _RANGE, _COARSE, _FINE, _FEW = (1e-9, 1e4), 32, 11, 256
@@ -60,8 +61,9 @@ def excess_entropy(
     times = listed_noise_variances(noise_variance)
     found = _own_excesses(rows, times, whole_number(num_probes, "num_probes", 2), key)
     mean, num_probes = found.values.mean(axis=1), len(found.order)
-    covariance, contributing = covariance_over_data_sets(rows.astype(float), times, *found)
-    variance = np.diag(covariance)
+    jackknife = _jackknife(rows, times, found)
+    covariance = jackknife.covariance - jackknife.of_pairs
+    variance, contributing = np.diag(covariance), _contributing(found, len(rows))
     error = np.where((contributing >= _SEEN) & (variance > 0), np.sqrt(np.maximum(variance, 0.0)), np.nan)
     few = contributing < _NORMAL
     covariance[few] = covariance[:, few] = np.nan
@@ -87,9 +89,9 @@ def collapse_time(data: Numbers, *, key: Array, level: float = 0.05, num_probes:
         num_probes: noised training points.
 
     Returns:
-        A data set with `value`, and `lower` and `upper`, a 95 % interval by the bootstrap of noised points, in
-        squared units of the data; and `status`, NO_TRANSITION where the level is not crossed (samples that are
-        repeated keep the excess entropy above it).
+        A data set with `value`, and `lower` and `upper`, a 95 % interval over data sets, from the covariance of the
+        curve, in squared units of the data; and `status`, NO_TRANSITION where the level is not crossed (samples that
+        are repeated keep the excess entropy above it).
 
     Raises:
         InputError: as `excess_entropy`, or for a level that is not between 0 and 1.
@@ -109,8 +111,9 @@ def collapse_time(data: Numbers, *, key: Array, level: float = 0.05, num_probes:
     if known and above.size and above[0] > 0:
         first = int(above[0])
         times = np.geomspace(times[max(first - 2, 0)], times[min(first + 1, len(times) - 1)], _FINE)
-        values = _own_excesses(rows, times, count, key).values
-        curves = [values.mean(axis=1), *resampled(values)]
+        found = _own_excesses(rows, times, count, key)
+        mean = found.values.mean(axis=1)
+        curves = [mean, *drawn(mean, _jackknife(rows, times, found).covariance)]
         places = np.array([level_crossing(np.log(times), curve, wanted, smooth=True) for curve in curves])
         estimates = np.where(np.isfinite(places), np.exp(places), np.nan)
     missed = Status.NO_TRANSITION if known else Status.NOT_CONVERGED
@@ -135,6 +138,25 @@ class _Probed(NamedTuple):
     noise: Float[np.ndarray, "probes dims"]
     log_partition: Float[np.ndarray, "times probes"]
     values: Float[np.ndarray, "times probes"]  # excess entropies
+
+
+def _jackknife(rows: np.ndarray, times: np.ndarray, found: _Probed) -> Jackknife:
+    """How the mean scatters over data sets; an excess entropy is a logarithm of weights in another unit."""
+    dims = float(rows.shape[1])
+    every = np.ones((1, len(rows)), dtype=bool)
+    probing = Probing(found.order, found.noise, every, np.zeros(len(found.order), dtype=int))
+    per_nat = float(_excess(1.0, dims))
+    logarithms = -found.values / per_nat
+    of_logarithms = covariance_over_data_sets(rows.astype(float), times, probing, found.log_partition, logarithms)
+    return Jackknife(*(one * per_nat**2 for one in of_logarithms))
+
+
+def _contributing(found: _Probed, num_samples: int) -> Float[np.ndarray, " times"]:
+    """How many samples make the mean: of few it is neither nearly normal nor its covariance known."""
+    own = of_own_samples(found.values, found.order, num_samples)
+    seen = np.where(own > _ROUNDING, own, 0.0)
+    squares = np.sum(seen**2, axis=1)
+    return np.where(squares > 0, np.sum(seen, axis=1) ** 2 / np.where(squares > 0, squares, 1.0), 0.0)
 
 
 def _own_excesses(rows: np.ndarray, times: np.ndarray, num_probes: int, key: Array) -> _Probed:

@@ -1,4 +1,4 @@
-"""How an average over noised samples of a data set scatters between data sets: a jackknife of its samples.
+"""How a mean of ln Z over probes of a data set scatters between data sets: a jackknife of its samples.
 
 A sample enters twice, as the start of its own probes and by its weight at all others. Leaving it out changes ln Z of a
 probe by ln(1 - w), so that one pass over the weights serves every sample. Where few pairs of samples matter each of
@@ -11,19 +11,16 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from geomem.core.progress import bar
 from geomem.empirical.sums import TILE_WEIGHTS, Probes, relative_log_weight, squared_distances
-from geomem.lowering import lower
 
-_excess = jnp.vectorize(lower("excess_entropy"))
 _ALMOST_ONE = 1.0 - np.finfo(float).eps
-_ROUNDING = 1e-12  # of an excess entropy
 
 
 class Sides(NamedTuple):
-    """Sums of A, the change of the own probes' total (row) as a sample (column) is left out, at every noise variance.
+    """Sums of A, the change of ln Z of a sample's own probes (row) as another (column) is left out, at every time.
 
     Of the first samples, those with probes, and then of the others.
     """
@@ -35,40 +32,64 @@ class Sides(NamedTuple):
     crossed: Float[np.ndarray, "times times"]  # sum of A and its transpose, of pairs that both have probes
 
 
+class Jackknife(NamedTuple):
+    """A covariance that is never too small, and what of it pairs of samples contribute once too often.
+
+    Their difference is right within a tenth but for what three samples do together, which it leaves out: differences
+    along a curve, and so places on it, scatter more than it says.
+    """
+
+    covariance: Float[np.ndarray, "times times"]
+    of_pairs: Float[np.ndarray, "times times"]
+
+
+class Probing(NamedTuple):
+    """Probes data[order] + sqrt(t) noise; `order` repeats no sample before all have been.
+
+    Every probe sees the samples of one set, its own only where there is noise.
+    """
+
+    order: Int[np.ndarray, " probes"]
+    noise: Float[np.ndarray, "probes dims"]
+    sets: Bool[np.ndarray, "sets samples"]
+    set_of: Int[np.ndarray, " probes"]
+
+
 def covariance_over_data_sets(
     data: Float[np.ndarray, "samples dims"],
     times: Float[np.ndarray, " times"],
-    order: Int[np.ndarray, " probes"],
-    noise: Float[np.ndarray, "probes dims"],
+    probing: Probing,
     log_partition: Float[np.ndarray, "times probes"],
     values: Float[np.ndarray, "times probes"],
-) -> tuple[Float[np.ndarray, "times times"], Float[np.ndarray, " times"]]:
-    """Covariance of the mean of `values`, excess entropies at data[order] + sqrt(t) noise, over data sets and noise.
-
-    `order` repeats no sample before all have been. Besides, how many samples make the mean: of few the covariance is
-    as uncertain as their number.
-    """
-    num_samples, num_probes = len(data), len(order)
+) -> Jackknife:
+    """Covariance, over data sets and their noise, of the mean of `values`: ln Z and what knows the probe alone."""
+    num_samples, num_probes = len(data), len(probing.order)
     probed = min(num_samples, num_probes)
-    ordered = np.append(order[:probed], np.setdiff1d(np.arange(num_samples), order))
+    ordered = np.append(probing.order[:probed], np.setdiff1d(np.arange(num_samples), probing.order))
     place = np.empty(num_samples, dtype=int)
     place[ordered] = np.arange(num_samples)
-    sides = _sides(data[ordered], times, place[order], noise, log_partition, probed)
+    at = place[probing.order]
+    sides = _sides(
+        data[ordered], times, probing._replace(order=at, sets=probing.sets[:, ordered]), log_partition, probed
+    )
 
-    total, own, counts = values.sum(axis=1), np.zeros((len(times), num_samples)), np.zeros(num_samples)
-    np.add.at(own.T, place[order], values.T)
-    np.add.at(counts, place[order], 1.0)
-    without = (total[:, None] + sides.columns - own) / (num_probes - counts)
+    total, own = values.sum(axis=1), of_own_samples(values, at, num_samples)
+    without = (total[:, None] + sides.columns - own) / (num_probes - np.bincount(at, minlength=num_samples))
     covariance = np.zeros((len(times), len(times)))
     for part in (without[:, :probed], without[:, probed:]):
         if part.shape[1]:
             moved = part - part.mean(axis=1, keepdims=True)
             covariance += moved @ moved.T
-    covariance -= _of_pairs(sides, num_samples, probed) / num_probes**2
-    seen = np.where(own > _ROUNDING, own, 0.0)
-    squares = np.sum(seen**2, axis=1)
-    contributing = np.where(squares > 0, np.sum(seen, axis=1) ** 2 / np.where(squares > 0, squares, 1.0), 0.0)
-    return covariance, contributing
+    return Jackknife(covariance, _of_pairs(sides, num_samples, probed) / num_probes**2)
+
+
+def of_own_samples(
+    values: Float[np.ndarray, "times probes"], order: Int[np.ndarray, " probes"], num_samples: int
+) -> Float[np.ndarray, "times samples"]:
+    """Sums of the values over the probes of every sample."""
+    own = np.zeros((len(values), num_samples))
+    np.add.at(own.T, order, values.T)
+    return own
 
 
 def _of_pairs(sides: Sides, num_samples: int, probed: int) -> Float[np.ndarray, "times times"]:
@@ -88,8 +109,7 @@ def _of_pairs(sides: Sides, num_samples: int, probed: int) -> Float[np.ndarray, 
 def _sides(
     data: Float[np.ndarray, "samples dims"],
     times: Float[np.ndarray, " times"],
-    place: Int[np.ndarray, " probes"],
-    noise: Float[np.ndarray, "probes dims"],
+    probing: Probing,
     log_partition: Float[np.ndarray, "times probes"],
     probed: int,
 ) -> Sides:
@@ -101,20 +121,27 @@ def _sides(
     index = np.full(len(starts) * width, -1)
     index[: len(data)] = np.arange(len(data))
     samples = jnp.asarray(data[index] - center)
-    rounds = [slice(first, first + probed) for first in range(0, len(place), probed)]
+    place, num_probes = probing.order, len(probing.order)
+    sets = np.zeros((len(probing.sets), len(index)), dtype=bool)
+    sets[:, : len(data)] = probing.sets
+    rounds = [slice(first, first + probed) for first in range(0, num_probes, probed)]
     probes_at = np.full((len(rounds), len(index)), -1)
     for turn, part in enumerate(rounds):
-        probes_at[turn, place[part]] = np.arange(len(place))[part]
+        probes_at[turn, place[part]] = np.arange(num_probes)[part]
 
     def changes(own: slice, others: slice) -> Array:
         """A of a block, over all probes of its own samples."""
         found = jnp.zeros((len(times), width, width))
         for turn in probes_at[:, own]:
             if (turn >= 0).any():
-                probes = Probes(jnp.asarray(times), samples[own], jnp.asarray(noise[turn]), jnp.asarray(center))
-                there, heights = jnp.asarray(turn >= 0), jnp.asarray(log_partition[:, turn])
-                at = jnp.asarray(index[own]), jnp.asarray(index[others])
-                found = found + _changes(probes, heights, there, samples[others], *at)
+                probes = Probes(jnp.asarray(times), samples[own], jnp.asarray(probing.noise[turn]), jnp.asarray(center))
+                seen = (
+                    sets[probing.set_of[turn], others] & (turn >= 0)[:, None] & (index[own][:, None] != index[others])
+                )
+                heights = jnp.asarray(log_partition[:, turn])
+                found = found + _changes(
+                    probes, heights, jnp.asarray(seen), samples[others], jnp.asarray(index[others])
+                )
         return found
 
     blocks = [slice(first, first + width) for first in starts]
@@ -145,17 +172,14 @@ def _sides(
 
 
 @jax.jit
-def _changes(probes: Probes, log_partition: Array, there: Array, samples: Array, own: Array, index: Array) -> Array:
-    """What leaving out a sample of a tile (column) does to the excess entropy at a probe (row), (times, rows, columns).
+def _changes(probes: Probes, log_partition: Array, seen: Array, samples: Array, index: Array) -> Array:
+    """What leaving out a sample of a tile (column) does to ln Z of a probe (row), (times, rows, columns).
 
-    Nothing to the probe of the sample itself, which goes with it, nor where there is no probe.
+    Nothing where the probe does not see it: its own sample goes with the probe.
     """
     distances = squared_distances(probes, samples, index)
     weights = jnp.exp(relative_log_weight(probes.times[:, None, None], distances, 0.0) - log_partition[:, :, None])
-    counted = there[:, None] & (own[:, None] != index[None, :])
-    kept = jnp.where(counted[None], jnp.minimum(weights, _ALMOST_ONE), 0.0)
-    # The logarithm of the own weight grows by what the partition function loses.
-    return _excess(-jnp.log1p(-kept), float(samples.shape[1]))
+    return jnp.log1p(-jnp.where(seen[None], jnp.minimum(weights, _ALMOST_ONE), 0.0))
 
 
 @jax.jit

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Float
 
-from geomem.core.resampling import DATA_RESAMPLES
+from geomem.core.resampling import DATA_RESAMPLES, drawn
 from geomem.core.results import AGAIN
 
 # Of fewer replicates a covariance is not known well enough to be judged by.
@@ -121,14 +121,12 @@ def curves_like(
 
     Where the covariance is not known a point stays as it is.
     """
-    rng, rows = np.random.default_rng(seed), spread.replicates
+    rows = spread.replicates
     if rows is not None:
-        count = len(rows)
+        rng, count = np.random.default_rng(seed), len(rows)
         # Means of what is drawn again scatter too little by this, which shows where replicates are few.
         chosen = rows[rng.integers(count, size=(DATA_RESAMPLES, count))]
-        drawn = value + np.sqrt(count / (count - 1)) * (chosen.mean(axis=1) - rows.mean(axis=0))
-        return drawn, chosen.std(axis=1, ddof=1) / np.sqrt(count)
+        means = value + np.sqrt(count / (count - 1)) * (chosen.mean(axis=1) - rows.mean(axis=0))
+        return means, chosen.std(axis=1, ddof=1) / np.sqrt(count)
     assert spread.covariance is not None
-    eigenvalues, vectors = np.linalg.eigh(np.nan_to_num(spread.covariance))
-    roots = vectors * np.sqrt(np.maximum(eigenvalues, 0.0))
-    return value + rng.normal(size=(DATA_RESAMPLES, len(value))) @ roots.T, None
+    return drawn(value, np.nan_to_num(spread.covariance), seed), None

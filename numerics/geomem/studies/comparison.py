@@ -42,8 +42,8 @@ def compare(measured: xr.Dataset, predicted: xr.Dataset) -> xr.Dataset:
         five, by their own covariance; `p_value`, how often a true prediction has a larger one, by Hotelling's law
         where the covariance is estimated, NaN where it is unknown and of dimensions, since counts near a step are
         biased; `max_abs_z`; `log_time_shift`, by how much ln t of the predicted curve has to grow to fit the measured
-        one best by least squares; and `log_time_shift_error`: of correlated points the scatter of the shifts of 200
-        curves with that covariance, else half the interval in which the sum of z^2 rises by one. Without error bars
+        one best by least squares; and `log_time_shift_error`: of correlated points the scatter of the shifts of curves
+        with that covariance, else half the interval in which the sum of z^2 rises by one. Without error bars
         the weights are equal and the shift has no error.
 
     Raises:

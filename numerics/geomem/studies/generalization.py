@@ -14,10 +14,11 @@ from geomem.boundaries.trajectories import checked_log_sizes, trajectory_times
 from geomem.core.arguments import Numbers, check_data, whole_number
 from geomem.core.progress import bar
 from geomem.core.provenance import digest, key_record, provenance
-from geomem.core.resampling import HALF_INTERVAL, INTERVAL, resampled
+from geomem.core.resampling import HALF_INTERVAL, INTERVAL, drawn
 from geomem.core.results import SQUARED, described, status_attributes
 from geomem.core.status import InputError, Status
 from geomem.empirical.gibbs import gibbs
+from geomem.empirical.jackknife import Probing, covariance_over_data_sets
 from geomem.laws.law import Law, is_law
 from geomem.levels.typical_points import SCRAMBLES, typical_averages
 from geomem.lowering import lower
@@ -52,8 +53,8 @@ def generalization_time(
         key: for the choice of samples, of data.
 
     Returns:
-        A data set with `value`, `lower` and `upper`, in squared units of the data: a 95 % interval, by the
-        bootstrap over held-out samples of these data, or over scrambles of the quasi-random points. `status` is
+        A data set with `value`, `lower` and `upper`, in squared units of the data: a 95 % interval, over
+        data sets and the samples held out of them, or over scrambles of the quasi-random points. `status` is
         NO_TRANSITION where the likelihood has no maximum inside the search, and NOT_CONVERGED where it is not known
         next to the largest value that is. Source: `geomem_theory`, equations
         `empirical_log_density` and `generalization_ratio`.
@@ -134,34 +135,45 @@ def _cross_validated(rows: np.ndarray, num_samples: Numbers | None, num_probes: 
         others = np.setdiff1d(np.arange(len(rows)), held_out)
         folds.append((held_out, others if size == len(others) else rng.choice(others, int(size), replace=False)))
 
-    def likelihood(times: np.ndarray, most: int) -> np.ndarray:
+    def log_partition(times: np.ndarray, most: int) -> np.ndarray:
         columns = []
         with bar("folds", len(folds)) as report:
             for held_out, training in folds:
                 chosen = rows[held_out[: -(-most // len(folds))]]
-                found = gibbs(chosen, rows[training], times).log_partition
-                columns.append(_log_density(found, float(np.log(len(training))), float(rows.shape[1]), times[:, None]))
+                columns.append(np.asarray(gibbs(chosen, rows[training], times).log_partition))
                 report(len(columns))
         return np.concatenate(columns, axis=1)
+
+    def likelihood(times: np.ndarray, found: np.ndarray) -> np.ndarray:
+        return np.asarray(_log_density(found, float(np.log(size)), float(rows.shape[1]), times[:, None]))
 
     record = {"data_sha256": digest(rows), "num_samples": int(size), "num_probes": count, "key": key_record(key)}
     scale = float(np.mean(rows.var(axis=0, dtype=float)))
     if scale == 0:
         raise InputError("all samples are the same; their law has no density")
     coarse = scale * np.geomspace(*_RANGE, 1 + round(np.log(_RANGE[1] / _RANGE[0]) / _SPACING))
-    means = likelihood(coarse, _FEW).mean(axis=1)
+    means = likelihood(coarse, log_partition(coarse, _FEW)).mean(axis=1)
     if np.isnan(means).any():
         return _result(np.array([np.nan]), Status.NOT_CONVERGED, record)
     best = int(np.argmax(means))
     if best in (0, len(coarse) - 1):
         return _result(np.array([np.nan]), Status.NO_TRANSITION, record)
     times = _nodes(coarse[best])
-    curves = likelihood(times, count)
-    if not _inside(times, curves.mean(axis=1)):
+    found = log_partition(times, count)
+    values = likelihood(times, found)
+    mean = values.mean(axis=1)
+    if not _inside(times, mean):
         return _result(np.array([np.nan]), Status.NOT_CONVERGED, record)
-    estimates = np.array([_maximum(times, curve) for curve in resampled(curves)])
+    sets = np.zeros((len(folds), len(rows)), dtype=bool)
+    for place, (_, training) in enumerate(folds):
+        sets[place, training] = True
+    set_of = np.repeat(np.arange(len(folds)), [len(held_out) for held_out, _ in folds])
+    # A held-out sample is a probe without noise.
+    probing = Probing(probes, np.zeros((count, rows.shape[1])), sets, set_of)
+    scatter = covariance_over_data_sets(rows.astype(float), times, probing, found, values)
+    estimates = np.array([_maximum(times, curve) for curve in drawn(mean, scatter.covariance)])
     interval = np.nanpercentile(estimates, INTERVAL)
-    return _result(np.array([_maximum(times, curves.mean(axis=1)), *interval]), Status.CONVERGED, record)
+    return _result(np.array([_maximum(times, mean), *interval]), Status.CONVERGED, record)
 
 
 def _climb(likelihood: Callable[[float], float], start: float) -> tuple[float, Status]:
