@@ -84,8 +84,8 @@ def critical_size(
     it never resolved: NO_TRANSITION.
 
     Raises:
-        InputError: as `critical_time`, and for a single noise variance that is not
-            positive and finite.
+        InputError: as `critical_time`, for a single noise variance that is not
+            positive and finite, and at level `finite_n` for values that JAX traces.
     """
     asked = question(criterion, theory, probe)
     at = asked.setting(manifold, block, local_variance)

@@ -76,10 +76,13 @@ def resolved_dimension(
         >>> from geomem import Manifold, resolved_dimension
         >>> variances = np.arange(1, 41) ** -1.0
         >>> blocks = Manifold([row.mean() for row in np.split(variances, [1, 4, 14])], [1, 3, 10, 26])
-        >>> asked = {"noise_variance": [0.4, 0.1], "num_samples": 1e6, "theory": "rem"}
-        >>> print(resolved_dimension(blocks, **asked))
-        >>> print(resolved_dimension(blocks, direction_variances=variances, **asked))
-        >>> print(resolved_dimension(Manifold(variances, np.ones(40)), **asked))
+        >>> asked = {"noise_variance": [0.3, 0.1, 0.05], "num_samples": 1e6, "theory": "rem"}
+        >>> print("blocks alone:  ", resolved_dimension(blocks, **asked))
+        blocks alone:   [ 4. 14. 13.]
+        >>> print("own variances: ", resolved_dimension(blocks, direction_variances=variances, **asked))
+        own variances:  [ 3.  9. 18.]
+        >>> print("whole spectrum:", resolved_dimension(Manifold(variances, np.ones(40)), **asked))
+        whole spectrum: [ 3.  9. 18.]
     """
     total = 0.0
     directions = _by_variance(manifold, direction_variances)
@@ -102,13 +105,10 @@ def resolved_dimension(
 
 def _by_variance(manifold: Law, direction_variances: Numbers | None) -> list[tuple[int, float | None, float]]:
     """Blocks, variances of their directions, None for the block's own, and how many of each there are."""
-    counts = np.asarray(manifold.multiplicities).tolist()
-    whole = [(block, None, count) for block, count in enumerate(counts)]
     if direction_variances is None:
-        return whole
+        return [(block, None, count) for block, count in enumerate(np.asarray(manifold.multiplicities).tolist())]
     found = []
     for block, own in enumerate(of_directions(manifold, direction_variances)):
-        # A block without variance has no others.
-        members = zip(*np.unique(own, return_counts=True), strict=True) if own.any() else []
-        found += [(block, float(one), float(count)) for one, count in members] or [whole[block]]
+        members = zip(*np.unique(own, return_counts=True), strict=True)
+        found += [(block, float(one) or None, float(count)) for one, count in members]  # zero is the block's own
     return found

@@ -91,7 +91,7 @@ def of_directions(law: Law, direction_variances: Numbers) -> list[Float[np.ndarr
 
     Raises:
         InputError: unless there is one for every direction, in the blocks' order, finite and positive in blocks that
-            have a variance, and with the block's own between the smallest and the largest of them.
+            have a variance and zero in others, and with the block's own between the smallest and the largest of them.
     """
     directions = np.asarray(float_array(direction_variances, "direction_variances"))
     variances, counts = np.asarray(law.block_variances()), np.asarray(law.multiplicities, dtype=int)
@@ -102,8 +102,9 @@ def of_directions(law: Law, direction_variances: Numbers) -> list[Float[np.ndarr
         )
     members = np.split(directions, np.cumsum(counts)[:-1])
     for block, (own, variance) in enumerate(zip(members, variances, strict=True)):
-        if variance > 0 and not (np.isfinite(own) & (own > 0)).all():
-            raise InputError(f"direction_variances of block {block} must be positive and finite, as the block's own is")
+        if not (np.isfinite(own) & (own > 0) if variance > 0 else own == 0).all():
+            wanted = "positive and finite" if variance > 0 else "zero"
+            raise InputError(f"direction_variances of block {block} must be {wanted}, as the block's own is")
         if variance > 0 and not own.min() * (1 - _SAME) <= variance <= own.max() * (1 + _SAME):
             raise InputError(
                 f"direction_variances of block {block} are from {own.min():g} to {own.max():g}, but the block's own "

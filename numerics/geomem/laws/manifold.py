@@ -169,7 +169,7 @@ class Manifold(Law):
 
         Grouping saves time and moves answers. A critical time follows its direction's variance, at level `finite_n`
         in proportion where that is small, so a direction within 2 % of its block's needs a variance within 2 % of its
-        block's: of the 61 directions of the digits that takes 53 blocks, of j^-1.5 for j to 100 all, to 3072 187.
+        block's: of the 61 directions of the digits that takes 53 blocks, of j^-1.5 for j to 100 65, to 3072 187.
         Fewer blocks are for directions with their own variances (`local_variance` of `critical_time`,
         `critical_size`, `phase` and `quenched`, `direction_variances` of `phase_diagram` and `resolved_dimension`),
         to which only the background is grouped.
