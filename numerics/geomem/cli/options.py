@@ -61,7 +61,7 @@ class ManifoldInput:
     """Data set instead of a spectrum: digits, FILE.npy, FILE.npz[:KEY] or FILE.csv."""
 
     num_blocks: Whole | None = None
-    """Group the spectrum of the data into so many blocks."""
+    """Group the spectrum of the data into so many blocks [default: every direction is one, which is exact]."""
 
     num_samples: float | None = None
     """Data-set size N [default: that of the data, else 1000]."""

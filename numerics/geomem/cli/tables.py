@@ -127,9 +127,10 @@ def warn_of_wide_blocks(at: "xr.Dataset", direction_variances: "np.ndarray") -> 
     known = np.isfinite(reach) & (ranges[:, 0] < ranges[:, 1])
     slope = np.max(np.ptp(ends[known], axis=1) / np.ptp(np.log(ranges[known]), axis=1))
     block, enough = int(np.nanargmax(reach)), sufficient_blocks(direction_variances, float(_REACH / slope))
+    away = 100 * np.expm1(reach[block])
     print(
-        f"geomem: directions of block {block} are lost up to {np.expm1(reach[block]):.0%} away from its critical time; "
-        f"{enough} blocks keep all directions within {_REACH:.0%}",
+        f"geomem: directions of block {block} are lost up to {away:.0f} % away from its critical time; "
+        f"{enough} blocks keep all directions within {100 * _REACH:.0f} %",
         file=sys.stderr,
     )
 

@@ -68,14 +68,19 @@ def in_blocks(
 
 
 def sufficient_blocks(spectrum: Float[np.ndarray, " directions"], distance: float) -> int:
-    """The least number of blocks in which no direction is farther than that in ln s from the mean of its block."""
+    """So many blocks that no direction is farther than that in ln s from the mean of its block; with one less some is.
+
+    Of a descending spectrum, whose zeros are a block of their own.
+    """
     positive = spectrum[spectrum > 0]
-    # Fewer blocks have one that is wider than twice the distance.
-    for count in range(len(_starts(-np.log(positive), 2 * distance)), len(positive)):
+    # Too few blocks, of which one is wider than twice the distance, and enough.
+    few, enough = len(_starts(-np.log(positive), 2 * distance)) - 1, len(positive)
+    while enough - few > 1:
+        count = (few + enough) // 2
         variances, multiplicities = in_blocks(positive, count)
-        if np.abs(np.log(block_ranges(positive, multiplicities) / variances[:, None])).max() <= distance:
-            return count
-    return len(positive)
+        reach = np.abs(np.log(block_ranges(positive, multiplicities) / variances[:, None])).max()
+        few, enough = (few, count) if reach <= distance else (count, enough)
+    return enough
 
 
 def block_ranges(

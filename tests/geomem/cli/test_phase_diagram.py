@@ -105,9 +105,7 @@ def test_directions_of_a_block_have_their_own_times(capsys, tmp_path, rng, level
         for row in rows[:2]
     ]
     farthest = int(np.argmax(reach))
-    sentence = (
-        f"geomem: directions of block {farthest} are lost up to {reach[farthest]:.0%} away from its critical time"
-    )
+    sentence = f"geomem: directions of block {farthest} are lost up to {100 * reach[farthest]:.0f} % away from its crit"
     assert err.splitlines()[-1].startswith(sentence)
 
 
@@ -116,7 +114,7 @@ def test_as_many_blocks_as_it_says_are_enough(capsys, tmp_path, rng):
     np.save(tmp_path / "data.npy", rng.normal(size=(300, 40)) * np.arange(1, 41) ** -0.75)
     arguments = ["phase-diagram", "--data", tmp_path / "data.npy", "--theory", "rem", "--sizes", 100, 1000, 2, "--out"]
     _, err = run(capsys, *arguments, tmp_path / "few", "--num-blocks", 4)
-    enough = re.search(r"critical time; (\d+) blocks keep all directions within 2%\n$", err).group(1)
+    enough = re.search(r"critical time; (\d+) blocks keep all directions within 2 %\n$", err).group(1)
     assert 4 < int(enough) < 40
     assert run(capsys, *arguments, tmp_path / "enough", "--num-blocks", enough)[1] == ""
 

@@ -56,7 +56,7 @@ def test_spectrum_of_a_file(capsys, tmp_path, rng):
         np.testing.assert_allclose(found.singular_value, expected.singular_value, rtol=1e-10)
     out, err = run(capsys, *arguments, "--num-samples", 100, "--protocol", "central_difference", "--schedule", "sigma")
     document = json.loads(out)
-    assert "away from its critical time; 4 blocks keep all directions within 2%" in err
+    assert "away from its critical time; 4 blocks keep all directions within 2 %" in err
     assert document["dimensions"][0]["time_on_schedule"] == 1
     for row in document["blocks"]:
         assert row["opening_time_on_schedule"] == pytest.approx(row["opening_time"] ** 0.5)
