@@ -47,7 +47,8 @@ def phase_diagram(
         - `sensitivity_block` (block, num_samples): how it changes from direction to direction of a block whose
           variance is a mean; `sensitivity_probe` of the block itself,
         - with `direction_variances`, `critical_time_lower` and `critical_time_upper` (block, num_samples): between
-          which the directions of a block are lost, solved at the smallest and the largest variance of them,
+          which the directions of a block are lost, solved at the smallest and the largest variance of them in the
+          background of the blocks,
         - `critical_time_map` (num_samples, local_variance) and `opening_time_map`
           (local_variance): the swept block's,
         - `status`, `status_map`: values of `Status`,

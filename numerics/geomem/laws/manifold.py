@@ -172,7 +172,8 @@ class Manifold(Law):
         block's: of the 61 directions of the digits that takes 53 blocks, of j^-1.5 for j to 100 65, to 3072 187.
         Fewer blocks are for directions with their own variances (`local_variance` of `critical_time`,
         `critical_size`, `phase` and `quenched`, `direction_variances` of `phase_diagram` and `resolved_dimension`),
-        to which only the background is grouped.
+        to which only the background is grouped: of j^-1.5 for j to 100, N = 1000, five blocks move critical times by
+        up to 3.5 % that way, eight by less than 1 %.
 
         Raises:
             InputError: if the data are not a finite two-dimensional array of at least two rows.
