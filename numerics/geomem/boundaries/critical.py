@@ -9,11 +9,9 @@ import numpy as np
 from geomem.boundaries import explicit, implicit
 from geomem.core.arguments import Numbers, as_log_sizes, as_noise_variances
 from geomem.core.results import Transition
-from geomem.core.status import InputError
 from geomem.laws.law import Law
 from geomem.laws.probe import Probe
-from geomem.laws.setting import Setting
-from geomem.levels.question import Implicit, Level, Question, question
+from geomem.levels.question import Implicit, Level, question
 
 
 def solver_of(level: Level) -> ModuleType:
@@ -31,7 +29,7 @@ def critical_time(
     theory: str | Level,
     probe: Probe = Probe.along(),
     window: tuple[float | int, float | int] | None = None,
-    local_variance: float | int | np.floating | None = None,
+    local_variance: Numbers | None = None,
 ) -> Transition:
     """Noise variance at which a direction of `block` is lost, for every data-set size.
 
@@ -46,21 +44,23 @@ def critical_time(
         window: noise variances between which to search, by default 1e-12 and 1e6 times
             the largest variance. The largest root is returned.
         local_variance: the direction's own variance, by default that of its block, of which it is one: for a
-            direction in a block whose variance is a mean. The spectrum stays as it is.
+            direction in a block whose variance is a mean. The spectrum stays as it is. Of tracers a value that is
+            none gives NaN.
 
     Returns:
         A `Transition` of the sizes' shape, in squared units of the data. Differentiable with respect to the
-        manifold's variances, the probe's amplitude and ln N. At level `finite_n` the search runs in Python; `jax.jit`
-        and `jax.vmap` call it back, a batch in turn. Source: `geomem_theory`, equations `critical_log_size_probed`,
-        `gaussian_log_size_of_cumulant` and `signal_to_noise_log_size_probed`.
+        manifold's variances, the local variance, the probe's amplitude and ln N. At level `finite_n` the search runs
+        in Python; `jax.jit` and `jax.vmap` call it back, a batch in turn. Source: `geomem_theory`, equations
+        `critical_log_size_probed`, `gaussian_log_size_of_cumulant` and `signal_to_noise_log_size_probed`.
 
     Raises:
         InputError: for an unknown block, criterion or level, a combination that the
-            level does not have, a single size below 2, or a window that is no interval.
+            level does not have, a single size below 2, a window that is no interval, or a local variance that is
+            not positive and finite.
             In a batch of sizes, a bad one gives NaN with status INVALID.
     """
     asked = question(criterion, theory, probe)
-    at = _direction(asked, manifold, block, local_variance)
+    at = asked.setting(manifold, block, local_variance)
     log_sizes = as_log_sizes(num_samples, log_num_samples)
     flat = solver_of(asked.level).times(asked, at, jnp.ravel(log_sizes), window)
     return jax.tree.map(lambda field: field.reshape(log_sizes.shape), flat)
@@ -74,7 +74,7 @@ def critical_size(
     criterion: str,
     theory: str | Level,
     probe: Probe = Probe.along(),
-    local_variance: float | int | np.floating | None = None,
+    local_variance: Numbers | None = None,
 ) -> Transition:
     """Number of training samples above which a direction of `block` is kept, for every noise variance.
 
@@ -84,25 +84,11 @@ def critical_size(
     it never resolved: NO_TRANSITION.
 
     Raises:
-        InputError: as `critical_time`, and for a single noise variance that is not
-            positive and finite.
+        InputError: as `critical_time`, for a single noise variance that is not
+            positive and finite, and at level `finite_n` for values that JAX traces.
     """
     asked = question(criterion, theory, probe)
-    at = _direction(asked, manifold, block, local_variance)
+    at = asked.setting(manifold, block, local_variance)
     values = as_noise_variances(noise_variance)
     flat = solver_of(asked.level).sizes(asked, at, jnp.ravel(values))
     return jax.tree.map(lambda field: field.reshape(values.shape), flat)
-
-
-def _direction(
-    asked: Question[Level], manifold: Law, block: int | np.integer, local_variance: float | int | np.floating | None
-) -> Setting:
-    """The direction of the block, with a variance of its own if there is one."""
-    at = asked.setting(manifold, block)
-    if local_variance is None:
-        return at
-    if not 0 < local_variance < np.inf:
-        raise InputError(f"the local variance is {local_variance:g}; it must be positive and finite")
-    if not at.probed_variance > 0:
-        raise InputError(f"block {block} has no variance, so no direction of it has one; choose another block")
-    return at.beside(local_variance / at.probed_variance)

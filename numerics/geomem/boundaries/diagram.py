@@ -9,6 +9,7 @@ from geomem.core.arguments import Numbers, float_array, listed_sizes
 from geomem.core.provenance import provenance
 from geomem.core.results import SQUARED, described, status_attributes
 from geomem.core.status import InputError
+from geomem.laws.covariance import extremes
 from geomem.laws.law import Law
 from geomem.laws.probe import Probe
 from geomem.levels.question import Level, question
@@ -26,6 +27,7 @@ def phase_diagram(
     criterion: str,
     theory: str | Level,
     probe: Probe = Probe.along(),
+    direction_variances: Numbers | None = None,
 ) -> xr.Dataset:
     """Critical times of every block at every size, and of one block as its variance is swept.
 
@@ -35,6 +37,8 @@ def phase_diagram(
         local_variance: variances given to `block` in turn, the rest of the spectrum fixed.
         block: the swept block.
         criterion, theory, probe: as for `critical_time`.
+        direction_variances: of blocks whose variances are means, those of all directions, (directions,) in the
+            blocks' order.
 
     Returns:
         A data set over `block`, `num_samples` and `local_variance` with, in squared units of the data,
@@ -42,6 +46,9 @@ def phase_diagram(
         - `critical_time` (block, num_samples) and `opening_time` (block),
         - `sensitivity_block` (block, num_samples): how it changes from direction to direction of a block whose
           variance is a mean; `sensitivity_probe` of the block itself,
+        - with `direction_variances`, `critical_time_lower` and `critical_time_upper` (block, num_samples): between
+          which the directions of a block are lost, solved at the smallest and the largest variance of them in the
+          background of the blocks,
         - `critical_time_map` (num_samples, local_variance) and `opening_time_map`
           (local_variance): the swept block's,
         - `status`, `status_map`: values of `Status`,
@@ -53,8 +60,9 @@ def phase_diagram(
           there is no order, as by criteria of the weights alone at a probe that is one point.
 
     Raises:
-        InputError: as `critical_time`, and for sizes or local variances that are not a list
-            of numbers, the latter finite and not negative.
+        InputError: as `critical_time`, for sizes or local variances that are not a list
+            of numbers, the latter finite and not negative, and for direction variances that are not those of the
+            manifold's directions.
     """
     asked = question(criterion, theory, probe)
     asked.check(manifold)
@@ -64,18 +72,29 @@ def phase_diagram(
         raise InputError(f"the local variances have shape {swept_values.shape}; they must be a non-empty list")
     if not (np.isfinite(swept_values) & (swept_values >= 0)).all():
         raise InputError("the local variances must be finite and not negative")
+    ends = [(holder, one) for holder, row in enumerate(extremes(manifold, direction_variances)) for one in row]
 
     # Lanes of one shape: every block of the manifold, then the swept block at every local variance.
+    count, each_block = manifold.num_blocks, np.eye(manifold.num_blocks)
     swept_block = np.asarray(manifold.indicator(block))
     spectrum = np.asarray(manifold.variances)
     swept = np.where(swept_block > 0, swept_values[:, None], spectrum)
-    variances = np.concatenate([np.tile(spectrum, (manifold.num_blocks, 1)), swept])
-    probed = np.concatenate([np.eye(manifold.num_blocks), np.tile(swept_block, (len(swept_values), 1))])
+    variances = np.concatenate([np.tile(spectrum, (count, 1)), swept])
+    probed = np.concatenate([each_block, np.tile(swept_block, (len(swept_values), 1))])
     laws = manifold.with_variances(jnp.asarray(variances))
-    lanes = solver_of(asked.level).lanes(asked, laws, probed, log_sizes)
+    solve = solver_of(asked.level).lanes
+    lanes = solve(asked, laws, probed, log_sizes)
     # What does not depend on the direction is left by rounding.
     sensitivity = np.where(np.abs(lanes.probed) < _NO_ORDER, 0.0, lanes.probed)
-    blocks, swept_lanes = slice(None, manifold.num_blocks), slice(manifold.num_blocks, None)
+    blocks, swept_lanes = slice(None, count), slice(count, None)
+    lower, upper = lanes.value[blocks].copy(), lanes.value[blocks].copy()
+    if ends:
+        holders = np.array([holder for holder, _ in ends])
+        own = np.log([one for _, one in ends]) - np.log(np.asarray(manifold.block_variances())[holders])
+        same = manifold.with_variances(jnp.asarray(np.tile(spectrum, (len(ends), 1))))
+        times = solve(asked, same, each_block[holders], log_sizes, own).value
+        np.minimum.at(lower, holders, times)
+        np.maximum.at(upper, holders, times)
 
     time_text = f"critical noise variance by {criterion}, level {asked.level.name}"
     data = {
@@ -122,6 +141,10 @@ def phase_diagram(
             },
         ),
     }
+    if direction_variances is not None:
+        over, text = ("block", "num_samples"), "of the directions of a block"
+        data["critical_time_lower"] = (over, lower, described(f"least {time_text}, {text}", SQUARED))
+        data["critical_time_upper"] = (over, upper, described(f"greatest {time_text}, {text}", SQUARED))
     coordinates = {
         "block": ("block", np.arange(manifold.num_blocks), described("block of directions of one variance", "1")),
         "block_variance": ("block", np.asarray(manifold.variances), described("local variance", SQUARED)),

@@ -56,9 +56,14 @@ def lanes(
     laws: Law,
     indicators: Float[np.ndarray, "lanes blocks"],
     log_sizes: Float[np.ndarray, " sizes"],
+    log_probed: Float[np.ndarray, " lanes"] | None = None,
 ) -> Lanes:
-    """Critical times and sensitivities of laws with a leading axis, each in the block its indicator marks."""
-    return jax.tree.map(np.asarray, solve_lanes(question, laws, jnp.asarray(indicators), jnp.asarray(log_sizes)))
+    """Critical times and sensitivities of laws with a leading axis, each in the block its indicator marks.
+
+    `log_probed` is ln s of the lanes' directions less that of their blocks, if they have their own.
+    """
+    given = jax.tree.map(jnp.asarray, (indicators, log_sizes, log_probed))
+    return jax.tree.map(np.asarray, solve_lanes(question, laws, *given))
 
 
 def times_of_spectra(
@@ -142,19 +147,26 @@ def _is_spectrum(at: Setting) -> Bool[Array, ""]:
 
 @jax.jit
 def solve_lanes(
-    question: Question[Explicit], laws: Law, indicators: Float[Array, "lanes blocks"], log_sizes: Float[Array, " sizes"]
+    question: Question[Explicit],
+    laws: Law,
+    indicators: Float[Array, "lanes blocks"],
+    log_sizes: Float[Array, " sizes"],
+    log_probed: Float[Array, " lanes"] | None = None,
 ) -> Lanes:
     """`lanes`, compiled as one."""
 
-    def lane(pair: tuple[Law, Array]) -> Lanes:
-        law, indicator = pair
+    def lane(given: tuple[Law, Array, Array | None]) -> Lanes:
+        law, indicator, own = given
+        nothing = jnp.array(0.0)
         at = law.setting(indicator, question.probe)
+        at = at if own is None else varied_setting(question, law, indicator, nothing, own)
         found = solve_times(question, at, log_sizes, *search_window(at, None))
-        swept, probed = jax.vmap(partial(_sensitivities, question, law, indicator))(found.log_value)
+        place = partial(_sensitivities, question, law, indicator, nothing if own is None else own)
+        swept, probed = jax.vmap(place)(found.log_value)
         return Lanes(found.value, found.status, opening_time(at.probed_variance), swept, probed)
 
     # One spectrum after another: its table and its sizes stay in the processor's cache.
-    return jax.lax.map(lane, (laws, indicators))
+    return jax.lax.map(lane, (laws, indicators, log_probed))
 
 
 def varied_setting(
@@ -165,14 +177,16 @@ def varied_setting(
     return law.with_variances(variances).setting(indicator, question.probe).beside(jnp.exp(log_probed))
 
 
-def _sensitivities(question: Question[Explicit], law: Law, indicator: Array, log_time: Array) -> tuple[Array, Array]:
+def _sensitivities(
+    question: Question[Explicit], law: Law, indicator: Array, own: Array, log_time: Array
+) -> tuple[Array, Array]:
     """d ln t_c/d ln s by the implicit-function theorem: the spectrum following, and from direction to direction."""
 
     def log_size(log_t: Array, log_swept: Array, log_probed: Array) -> Array:
         at = varied_setting(question, law, indicator, log_swept, log_probed)
         return question.level.log_size(question.criterion, at, jnp.exp(log_t))
 
-    slope, swept, probed = jax.grad(log_size, argnums=(0, 1, 2))(log_time, jnp.array(0.0), jnp.array(0.0))
+    slope, swept, probed = jax.grad(log_size, argnums=(0, 1, 2))(log_time, jnp.array(0.0), own)
     return -swept / slope, -probed / slope
 
 

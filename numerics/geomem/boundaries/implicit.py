@@ -20,9 +20,10 @@ from geomem.boundaries.differentiable import differentiable
 from geomem.boundaries.explicit import Lanes, varied_setting
 from geomem.boundaries.walk import Evaluate, walk_to_roots
 from geomem.core.arguments import SMALLEST_LOG_SIZE
+from geomem.core.derivatives import is_traced
 from geomem.core.progress import bar
 from geomem.core.results import Transition, transition
-from geomem.core.status import Status
+from geomem.core.status import InputError, Status
 from geomem.laws.law import Law
 from geomem.laws.setting import Setting, opening_time
 from geomem.levels.quenched import in_threads
@@ -96,7 +97,16 @@ def _search_times(
 def sizes(
     question: Question[Implicit], at: Setting, noise_variances: Float[Array | np.ndarray, " times"]
 ) -> Transition:
-    """`critical_size` for one direction and many noise variances: the largest root in ln N."""
+    """`critical_size` for one direction and many noise variances: the largest root in ln N.
+
+    Raises:
+        InputError: for traced values, which this search cannot follow.
+    """
+    if is_traced((at, noise_variances)):
+        raise InputError(
+            f"critical_size at theory {question.level.name!r} is not traced by JAX; use theory "
+            f"{question.level.leading.name!r}, or critical_time"
+        )
     given = np.asarray(noise_variances)
     valid = np.isfinite(given) & (given > 0)
     known = np.where(valid, given, 1.0)
@@ -126,17 +136,20 @@ def lanes(
     laws: Law,
     indicators: Float[np.ndarray, "lanes blocks"],
     log_sizes: Float[np.ndarray, " sizes"],
+    log_probed: Float[np.ndarray, " lanes"] | None = None,
 ) -> Lanes:
     """Critical times and sensitivities of laws with a leading axis, each in the block its indicator marks.
 
-    Times are those of the interpolant.
+    `log_probed` is ln s of the lanes' directions less that of their blocks, if they have their own. Times are those
+    of the interpolant.
     """
+    own = np.zeros(len(indicators)) if log_probed is None else log_probed
     solved = count(1)
     with bar("critical times", len(indicators)) as report:
 
         def row(lane: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
             law = jax.tree.map(lambda leaf: leaf[lane], laws)
-            found = _lane(question, law, jnp.asarray(indicators[lane]), log_sizes)
+            found = _lane(question, law, jnp.asarray(indicators[lane]), own[lane], log_sizes)
             report(next(solved))
             return found
 
@@ -236,18 +249,22 @@ def _published_time(at: Setting, log_size: Float[Array, ""]) -> Float[Array, ""]
 
 
 def _lane(
-    question: Question[Implicit], law: Law, indicator: Float[Array, " blocks"], log_sizes: np.ndarray
+    question: Question[Implicit],
+    law: Law,
+    indicator: Float[Array, " blocks"],
+    log_own: np.floating,
+    log_sizes: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
     """Critical times of one direction, their status, the sensitivities to both variations, and its opening time."""
 
     def varied(logs: Array) -> Setting:
         return varied_setting(question, law, indicator, logs[0], logs[1])
 
-    nothing = jnp.zeros(2)
-    at = law.setting(indicator, question.probe)
-    tangents = jax.vmap(lambda along: jax.jvp(varied, (nothing,), (along,))[1])(jnp.eye(2))
+    place = jnp.array([0.0, log_own])
+    at = varied(place)
+    tangents = jax.vmap(lambda along: jax.jvp(varied, (place,), (along,))[1])(jnp.eye(2))
     start, limits = _start(question, at, log_sizes)
-    roots = walk_to_roots(_evaluator(question, varied(nothing), tangents, log_sizes), start, limits, _FINE)
+    roots = walk_to_roots(_evaluator(question, at, tangents, log_sizes), start, limits, _FINE)
     missed = (roots.status == Status.CONVERGED) & ~(roots.error <= _FINE)
     status = np.where(missed, Status.NOT_CONVERGED, roots.status).astype(np.int8)
     known = status == Status.CONVERGED

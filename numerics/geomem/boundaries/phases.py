@@ -1,11 +1,11 @@
 """Phases of a direction at a noise variance and a data-set size, and the dimension that is resolved there."""
 
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
 from geomem.core.arguments import Numbers, as_log_sizes, as_noise_variances
 from geomem.core.progress import bar
+from geomem.laws.covariance import of_directions
 from geomem.laws.law import Law
 from geomem.laws.probe import Probe
 from geomem.laws.setting import opening_time
@@ -23,13 +23,14 @@ def phase(
     log_num_samples: Numbers | None = None,
     theory: str | Level,
     probe: Probe = Probe.along(),
+    local_variance: Numbers | None = None,
 ) -> np.ndarray:
     """The phase of a direction of `block`, one word for every noise variance and size.
 
     `unresolved` above its opening time t = s_b, else `generalizing` where the
     signal-to-noise ratio exceeds one and `memorized` where it does not; `unknown` where
-    the level has no answer. Shape: noise variances + sizes. Source: arXiv:2410.08727,
-    section 5.
+    the level has no answer. Shape: noise variances + sizes. `local_variance` is the direction's own
+    s, by default that of its block; as for `critical_time`. Source: arXiv:2410.08727, section 5.
 
     Raises:
         InputError: as `quenched` and `critical_time`.
@@ -37,9 +38,9 @@ def phase(
     times = as_noise_variances(noise_variance)
     log_sizes = as_log_sizes(num_samples, log_num_samples)
     asked = question("signal_to_noise", theory, probe)
-    at = asked.setting(manifold, block)
+    at = asked.setting(manifold, block, local_variance)
     flat = np.asarray(times).ravel()
-    open_ = flat < float(opening_time(jnp.dot(manifold.indicator(block), manifold.variances)))
+    open_ = flat < float(opening_time(at.probed_variance))
     balance = np.full(flat.shape + log_sizes.shape, np.nan)
     if open_.any():  # elsewhere it does not matter
         found = asked.level.balances(asked.criterion, at, flat[open_], np.ravel(log_sizes))
@@ -57,18 +58,36 @@ def resolved_dimension(
     log_num_samples: Numbers | None = None,
     theory: str | Level,
     probe: Probe = Probe.along(),
+    direction_variances: Numbers | None = None,
 ) -> Float[np.ndarray, "..."]:
     """D(t, N), the number of directions that are open and whose signal-to-noise ratio exceeds one.
 
-    Shape: noise variances + sizes; NaN where the phase of some block is unknown.
+    Of blocks whose variances are means, `direction_variances` are those of all directions, (directions,) in the
+    blocks' order and in squared units of the data: each is then asked with its own, in the blocks' background.
+
+    Shape: noise variances + sizes; NaN where the phase of some direction is unknown.
 
     Raises:
-        InputError: as `phase`.
+        InputError: as `phase`, or for `direction_variances` that are not those of the manifold's directions.
+
+    Example: forty directions in four blocks, which open and are lost one at a time all the same.
+
+        >>> import numpy as np
+        >>> from geomem import Manifold, resolved_dimension
+        >>> variances = np.arange(1, 41) ** -1.0
+        >>> blocks = Manifold([row.mean() for row in np.split(variances, [1, 4, 14])], [1, 3, 10, 26])
+        >>> asked = {"noise_variance": [0.3, 0.1, 0.05], "num_samples": 1e6, "theory": "rem"}
+        >>> print("blocks alone:  ", resolved_dimension(blocks, **asked))
+        blocks alone:   [ 4. 14. 13.]
+        >>> print("own variances: ", resolved_dimension(blocks, direction_variances=variances, **asked))
+        own variances:  [ 3.  9. 18.]
+        >>> print("whole spectrum:", resolved_dimension(Manifold(variances, np.ones(40)), **asked))
+        whole spectrum: [ 3.  9. 18.]
     """
     total = 0.0
-    counts = np.asarray(manifold.multiplicities)
-    with bar("resolved dimension", len(counts)) as report:
-        for block, count in enumerate(counts):
+    directions = _by_variance(manifold, direction_variances)
+    with bar("resolved dimension", len(directions)) as report:
+        for place, (block, local_variance, count) in enumerate(directions):
             words = phase(
                 manifold,
                 block,
@@ -77,7 +96,19 @@ def resolved_dimension(
                 log_num_samples=log_num_samples,
                 theory=theory,
                 probe=probe,
+                local_variance=local_variance,
             )
             total = total + np.where(words == "unknown", np.nan, count * (words == "generalizing"))
-            report(block + 1)
+            report(place + 1)
     return np.asarray(total)
+
+
+def _by_variance(manifold: Law, direction_variances: Numbers | None) -> list[tuple[int, float | None, float]]:
+    """Blocks, variances of their directions, None for the block's own, and how many of each there are."""
+    if direction_variances is None:
+        return [(block, None, count) for block, count in enumerate(np.asarray(manifold.multiplicities).tolist())]
+    found = []
+    for block, own in enumerate(of_directions(manifold, direction_variances)):
+        members = zip(*np.unique(own, return_counts=True), strict=True)
+        found += [(block, float(one) or None, float(count)) for one, count in members]  # zero is the block's own
+    return found

@@ -25,7 +25,8 @@ def critical_size(
 ) -> None:
     """How many samples keep a direction down to a noise variance.
 
-    Writes critical_size.json and prints the table.
+    Writes critical_size.json and prints the table; of blocks that group the spectrum of data also from which to
+    which size the directions in them are kept.
 
     Parameters
     ----------
@@ -41,28 +42,41 @@ def critical_size(
     folder = output.folder("critical_size.json")
     schedule = clock.read()
     variances = _asked_variances(noise_variance, time, schedule)
-    spectrum, _, record, *_ = manifold.read()
+    spectrum, _, record, _, directions = manifold.read()
     asked = question.posed()
+
+    import numpy as np
 
     from geomem.boundaries.critical import critical_size as compute
     from geomem.core.provenance import document_of, provenance
+    from geomem.laws.covariance import extremes
     from geomem.laws.law import law_of
     from geomem.schedules.clock import clock_columns
 
     source = law_of(law, spectrum)
+    ends = extremes(source, directions)
+    # With ends a block is asked as they are, so that one shape is compiled.
+    blocks_own = [None if directions is None else float(variance) or None for variance in source.block_variances()]
     readings = {} if schedule is None else clock_columns(schedule, variances)
     rows = []
     for index in range(source.num_blocks) if block is None else [block]:
-        sizes = compute(
-            source,
-            index,
-            noise_variance=variances,
-            criterion=asked.criterion,
-            theory=asked.level,
-            probe=asked.probe,
-        )
+        block_columns = block_row(source, index)
+        solved = [
+            compute(
+                source,
+                index,
+                noise_variance=variances,
+                criterion=asked.criterion,
+                theory=asked.level,
+                probe=asked.probe,
+                local_variance=own,
+            )
+            for own in (blocks_own[index], *ends[index])
+        ]
+        sizes, values = solved[0], np.array([one.value for one in solved])
+        reach = {"critical_size_lower": values.min(axis=0), "critical_size_upper": values.max(axis=0)}
         rows += [
-            block_row(source, index)
+            block_columns
             | {"noise_variance": t}
             | {name: reading(name, values[place]) for name, values in readings.items()}
             | {
@@ -70,6 +84,7 @@ def critical_size(
                 "log_critical_size": or_none(float(sizes.log_value[place])),
                 "status": Status(int(sizes.status[place])).name,
             }
+            | ({} if directions is None else {name: or_none(float(column[place])) for name, column in reach.items()})
             for place, t in enumerate(variances)
         ]
     inputs = (

@@ -36,14 +36,14 @@ _DEFAULT_SIZE = 1000.0
 class GivenManifold(NamedTuple):
     """What a command is given: spectrum, data-set size, what the provenance says of them, and the data if there are.
 
-    Of blocks that group the data's spectrum also the variances, (blocks, 2), between which their directions lie.
+    Of blocks that group the data's spectrum also the variances of all directions, in the blocks' order.
     """
 
     manifold: "Manifold"
     num_samples: float
     record: dict[str, object]
     data: "np.ndarray | None"
-    ranges: "np.ndarray | None" = None
+    direction_variances: "np.ndarray | None" = None
 
 
 @Parameter(name="*")
@@ -61,7 +61,7 @@ class ManifoldInput:
     """Data set instead of a spectrum: digits, FILE.npy, FILE.npz[:KEY] or FILE.csv."""
 
     num_blocks: Whole | None = None
-    """Group the spectrum of the data into so many blocks."""
+    """Group the spectrum of the data into so many blocks [default: every direction is one, which is exact]."""
 
     num_samples: float | None = None
     """Data-set size N [default: that of the data, else 1000]."""
@@ -83,15 +83,14 @@ class ManifoldInput:
             raise InputError("give either --data or --variances with --multiplicities, not both")
         from geomem.core.provenance import digest
         from geomem.files.data import load_data
-        from geomem.laws.covariance import block_ranges, in_blocks, variances_of_directions
+        from geomem.laws.covariance import in_blocks, variances_of_directions
         from geomem.laws.manifold import Manifold
 
         data = load_data(source)
         spectrum = variances_of_directions(data, center=True)
         manifold = Manifold(*in_blocks(spectrum, self.num_blocks))
         record: dict[str, object] = {"data": source, "num_blocks": self.num_blocks, "data_sha256": digest(data)}
-        ranges = None if self.num_blocks is None else block_ranges(spectrum, manifold.multiplicities)
-        return GivenManifold(manifold, float(len(data)), record, data, ranges)
+        return GivenManifold(manifold, float(len(data)), record, data, None if self.num_blocks is None else spectrum)
 
     def _of_spectrum(self) -> GivenManifold:
         if self.num_blocks is not None:

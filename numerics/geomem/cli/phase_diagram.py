@@ -4,7 +4,7 @@ import math
 from typing import TYPE_CHECKING
 
 from geomem.cli.options import ClockInput, ManifoldInput, OutputOptions, QuestionInput, Whole
-from geomem.cli.tables import block_row, print_rows, range_row, time_row, write
+from geomem.cli.tables import block_row, print_rows, range_row, time_row, warn_of_wide_blocks, write
 from geomem.core.status import InputError
 from geomem.files.writing import netcdf_writer
 
@@ -26,7 +26,7 @@ def phase_diagram(
 
     Writes phase_diagram.nc, .png and .pdf, and prints when each block opens, when it is lost at N, and whether
     it is lost before it opens; of blocks that group the spectrum of data also from when to when the directions
-    in them are lost, to first order in their variances.
+    in them are lost.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def phase_diagram(
         Smallest and largest data-set size of the diagram, and how many.
     """
     folder = output.folder("phase_diagram.nc", "phase_diagram.png", "phase_diagram.pdf")
-    spectrum, num_samples, record, _, ranges = manifold.read()
+    spectrum, num_samples, record, _, directions = manifold.read()
     asked, log_sizes = question.posed(), _log_sizes(sizes)
     schedule = clock.read()
 
@@ -62,19 +62,21 @@ def phase_diagram(
         criterion=asked.criterion,
         theory=asked.level,
         probe=asked.probe,
+        direction_variances=directions,
     )
     solved.attrs["provenance"] = extended(solved.attrs["provenance"], record | {"law": law, "seed": output.seed})
     if schedule is not None:
         solved = on_schedule(solved, schedule)
     diagram, at_size = solved.isel(num_samples=slice(None, -1)), solved.isel(num_samples=-1)
-    rows = [block_row(source, index) | time_row(at_size.isel(block=index)) for index in range(source.num_blocks)]
-    if ranges is not None:
-        rows = [row | range_row(at_size.isel(block=place), ranges[place].tolist()) for place, row in enumerate(rows)]
+    places = [at_size.isel(block=index) for index in range(source.num_blocks)]
+    rows = [block_row(source, index) | time_row(at) | range_row(at) for index, at in enumerate(places)]
     name = folder / "phase_diagram"
     # The figure shows N as well, wherever it lies among the sizes.
     picture = phase_diagram_figure(solved.drop_duplicates("num_samples").sortby("num_samples"), num_samples)
     write({name.with_suffix(".nc"): netcdf_writer(diagram)} | figure_writers(picture, name))
     print_rows(rows, f"{asked.title}, N = {num_samples:.6g}{clock.title}", output.json)
+    if directions is not None:
+        warn_of_wide_blocks(at_size, directions)
 
 
 def _log_sizes(sizes: tuple[float, float, float]) -> "np.ndarray":

@@ -5,7 +5,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from geomem.cli.options import ClockInput, ManifoldInput, OutputOptions, Whole, check_seed
-from geomem.cli.tables import block_row, json_text, print_table, readings, time_row, write
+from geomem.cli.tables import (
+    block_row,
+    json_text,
+    print_table,
+    range_row,
+    readings,
+    time_row,
+    warn_of_wide_blocks,
+    write,
+)
 from geomem.core.status import InputError
 from geomem.files.writing import netcdf_writer, or_none, output_folder
 
@@ -31,7 +40,9 @@ def spectrum(
     """Spectrum of the empirical score's Jacobian at the mean of the data, beside the theory.
 
     Writes spectrum.nc, .png and .pdf, and prints the dimension against the noise variance and the predicted
-    critical time of every block. Without --data the samples are drawn; of data, --num-samples are chosen.
+    critical time of every block; of blocks that group the spectrum of data also from when to when the directions
+    in them are lost, each of which counts in the dimension with its own variance. Without --data the samples are
+    drawn; of data, --num-samples are chosen.
 
     Parameters
     ----------
@@ -65,7 +76,7 @@ def spectrum(
     from geomem.studies.spectrum import spectrum_study
 
     leads = jax.process_index() == 0
-    law, num_samples, record, data, _ = manifold.read()
+    law, num_samples, record, data, directions = manifold.read()
     if num_samples != int(num_samples):
         raise InputError(f"--num-samples is {num_samples:g}; samples are whole")
     check_seed(output.seed)
@@ -87,6 +98,7 @@ def spectrum(
             protocol=protocol,
             key=of_frames,
             num_replicates=num_replicates,
+            direction_variances=directions,
         )
     if not leads:
         return
@@ -96,11 +108,14 @@ def spectrum(
     name = folder / "spectrum"
     write({name.with_suffix(".nc"): netcdf_writer(study)} | figure_writers(spectrum_figure(study), name))
     dimensions = [_dimension_row(study.isel(noise_variance=place)) for place in range(len(times))]
-    blocks = [block_row(law, index) | time_row(study.isel(block=index)) for index in range(law.num_blocks)]
+    places = [study.isel(block=index) for index in range(law.num_blocks)]
+    blocks = [block_row(law, index) | time_row(at) | range_row(at) for index, at in enumerate(places)]
     print_table(dimensions, f"{protocol.replace('_', ' ')}, N = {num_samples:.6g}{clock.title}", output.json)
     print_table(blocks, "predicted losses: signal to noise, level finite_n", output.json)
     if output.json:
         print(json_text({"dimensions": dimensions, "blocks": blocks}))
+    if directions is not None:
+        warn_of_wide_blocks(study, directions)
 
 
 def _noise_variances(given: tuple[float, float, float] | None, variances: "np.ndarray") -> "np.ndarray":

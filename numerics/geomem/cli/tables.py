@@ -3,7 +3,7 @@
 import json
 import math
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,10 +11,13 @@ from geomem.core.status import Status
 from geomem.files.writing import or_none, output_folder, write_whole
 
 if TYPE_CHECKING:
+    import numpy as np
     import xarray as xr
 
     from geomem.laws.law import Law
     from geomem.schedules.clock import Clock
+
+_REACH = 0.02  # of directions from their block's critical time, in its logarithm
 
 # What stands above the columns of a table, where it is not the name of the value.
 _HEADINGS = {
@@ -36,6 +39,8 @@ _HEADINGS = {
     "empirical_loss_step": "empirical step",
     "time_on_schedule": "on schedule",
     "critical_size": "critical N",
+    "critical_size_lower": "from",
+    "critical_size_upper": "to",
     "log_critical_size": "ln N",
     "gap_dimension": "gap dimension",
     "participation": "Y2",
@@ -98,16 +103,36 @@ def time_row(at: "xr.Dataset") -> dict[str, object]:
     }
 
 
-def range_row(at: "xr.Dataset", variances: Sequence[float]) -> dict[str, object]:
-    """Between which critical times the directions of a block are lost whose variances lie between these.
+def range_row(at: "xr.Dataset") -> dict[str, object]:
+    """Between which critical times the directions of a block are lost, if it groups a spectrum."""
+    names = ("critical_time_lower", "critical_time_upper")
+    return {name: or_none(float(at[name])) for name in names if name in at}
 
-    To first order in the logarithms, from the block's own time.
+
+def warn_of_wide_blocks(at: "xr.Dataset", direction_variances: "np.ndarray") -> None:
+    """Say on stderr how far from their block's critical time directions are lost, if it is too far.
+
+    And how many blocks are enough, if critical times change with variances no more than between the ends of the
+    blocks that there are.
     """
-    if not at.block_variance > 0:
-        return {"critical_time_lower": None, "critical_time_upper": None}
-    shifts = [float(at.sensitivity_block) * math.log(one / float(at.block_variance)) for one in variances]
-    ends = [float(at.critical_time) * math.exp(shift) for shift in sorted(shifts)]
-    return {"critical_time_lower": or_none(ends[0]), "critical_time_upper": or_none(ends[1])}
+    import numpy as np
+
+    from geomem.laws.covariance import block_ranges, sufficient_blocks
+
+    ends = np.log(np.stack([at.critical_time_lower, at.critical_time_upper], axis=1))
+    reach = np.abs(ends - np.log(at.critical_time.values)[:, None]).max(axis=1)
+    if not np.nanmax(reach, initial=0.0) > _REACH:
+        return
+    ranges = block_ranges(direction_variances, at.multiplicity.values)
+    known = np.isfinite(reach) & (ranges[:, 0] < ranges[:, 1])
+    slope = np.max(np.ptp(ends[known], axis=1) / np.ptp(np.log(ranges[known]), axis=1))
+    block, enough = int(np.nanargmax(reach)), sufficient_blocks(direction_variances, float(_REACH / slope))
+    away = 100 * np.expm1(reach[block])
+    print(
+        f"geomem: directions of block {block} are lost up to {away:.0f} % away from its critical time; "
+        f"{enough} blocks keep all directions within {100 * _REACH:.0f} %",
+        file=sys.stderr,
+    )
 
 
 def readings(at: "xr.Dataset", *names: str) -> dict[str, float | int | None]:

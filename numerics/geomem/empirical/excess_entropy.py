@@ -67,7 +67,7 @@ def excess_entropy(
     error = np.where((contributing >= _SEEN) & (variance > 0), np.sqrt(np.maximum(variance, 0.0)), np.nan)
     few = contributing < _NORMAL
     covariance[few] = covariance[:, few] = np.nan
-    record = {"data_sha256": digest(rows), "num_probes": num_probes, "key": key_record(key)}
+    record: dict[str, object] = {"data_sha256": digest(rows), "num_probes": num_probes, "key": key_record(key)}
     num_samples, dimension = map(float, rows.shape)
     curve = data_set_curve("excess-entropy", "excess entropy", times, mean, error, num_samples, dimension, record)
     text = described("covariance over data sets", f"squared {curve.value.attrs['units']}")

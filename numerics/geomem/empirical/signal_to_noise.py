@@ -121,7 +121,7 @@ def measure_resolved_dimension(
             "independent": ("num_samples", members, described("number of independent data sets", "1")),
             "local_variance": ("direction", variances, described("local variance", SQUARED)),
         },
-        {"observable": "resolved dimension", "provenance": provenance(record)},
+        {"observable": "dimension", "provenance": provenance(record)},
     )
     return with_status(measured)
 

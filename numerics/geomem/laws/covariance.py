@@ -3,8 +3,9 @@
 import numpy as np
 from jaxtyping import Array, Float
 
-from geomem.core.arguments import Numbers, as_samples, parts, refuse_not_finite
+from geomem.core.arguments import Numbers, as_samples, float_array, parts, refuse_not_finite
 from geomem.core.status import InputError
+from geomem.laws.law import Law
 
 _BISECTIONS = 60  # of a width in ln s
 _SAME = 1e-9  # difference in ln s that is rounding
@@ -66,12 +67,70 @@ def in_blocks(
     return variances, multiplicities
 
 
+def sufficient_blocks(spectrum: Float[np.ndarray, " directions"], distance: float) -> int:
+    """So many blocks that no direction is farther than that in ln s from the mean of its block; with one less some is.
+
+    Of a descending spectrum, whose zeros are a block of their own.
+    """
+    positive = spectrum[spectrum > 0]
+    # Too few blocks, of which one is wider than twice the distance, and enough.
+    few, enough = len(_starts(-np.log(positive), 2 * distance)) - 1, len(positive)
+    while enough - few > 1:
+        count = (few + enough) // 2
+        variances, multiplicities = in_blocks(positive, count)
+        reach = np.abs(np.log(block_ranges(positive, multiplicities) / variances[:, None])).max()
+        few, enough = (few, count) if reach <= distance else (count, enough)
+    return enough
+
+
 def block_ranges(
-    spectrum: Float[np.ndarray, " directions"], multiplicities: Float[Array | np.ndarray, " blocks"]
+    directions: Float[np.ndarray, " directions"], multiplicities: Float[Array | np.ndarray, " blocks"]
 ) -> Float[np.ndarray, "blocks ends"]:
-    """Smallest and largest variance inside every block of so many directions, of a descending spectrum."""
-    ends = np.cumsum(np.asarray(multiplicities, dtype=int))
-    return np.stack([spectrum[ends - 1], spectrum[np.append(0, ends[:-1])]], axis=1)
+    """Smallest and largest variance inside every block of so many directions, which are in the blocks' order."""
+    starts = np.append(0, np.cumsum(np.asarray(multiplicities, dtype=int))[:-1])
+    return np.stack([np.minimum.reduceat(directions, starts), np.maximum.reduceat(directions, starts)], axis=1)
+
+
+def of_directions(law: Law, direction_variances: Numbers) -> list[Float[np.ndarray, " members"]]:
+    """Variances of the directions of every block of a law, whose own variances are means of them.
+
+    Raises:
+        InputError: unless there is one for every direction, in the blocks' order, finite and positive in blocks that
+            have a variance and zero in others, and with the block's own between the smallest and the largest of them.
+    """
+    directions = np.asarray(float_array(direction_variances, "direction_variances"))
+    variances, counts = np.asarray(law.block_variances()), np.asarray(law.multiplicities, dtype=int)
+    if directions.shape != (counts.sum(),):
+        raise InputError(
+            f"direction_variances has shape {directions.shape}; the manifold has {counts.sum()} directions, and each "
+            "needs its variance"
+        )
+    members = np.split(directions, np.cumsum(counts)[:-1])
+    for block, (own, variance) in enumerate(zip(members, variances, strict=True)):
+        if not (np.isfinite(own) & (own > 0) if variance > 0 else own == 0).all():
+            wanted = "positive and finite" if variance > 0 else "zero"
+            raise InputError(f"direction_variances of block {block} must be {wanted}, as the block's own is")
+        if variance > 0 and not own.min() * (1 - _SAME) <= variance <= own.max() * (1 + _SAME):
+            raise InputError(
+                f"direction_variances of block {block} are from {own.min():g} to {own.max():g}, but the block's own "
+                f"variance is {variance:g}; give them in the order of the blocks"
+            )
+    return members
+
+
+def extremes(law: Law, direction_variances: Numbers | None) -> list[list[float]]:
+    """Smallest and largest variance of the directions of every block, where these are not the block's own.
+
+    Raises:
+        InputError: as `of_directions`.
+    """
+    if direction_variances is None:
+        return [[] for _ in range(law.num_blocks)]
+    pairs = zip(of_directions(law, direction_variances), np.asarray(law.block_variances()), strict=True)
+    return [
+        [float(end) for end in (own.min(), own.max()) if variance > 0 and abs(np.log(end / variance)) > _SAME]
+        for own, variance in pairs
+    ]
 
 
 def _grouped(spectrum: np.ndarray, num_blocks: int | None) -> tuple[np.ndarray, np.ndarray]:

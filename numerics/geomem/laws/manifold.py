@@ -162,10 +162,18 @@ class Manifold(Law):
     def from_data(cls, data: Numbers, *, center: bool = True, num_blocks: int | None = None) -> "Manifold":
         """The spectrum of a data set's covariance (normalized by the number of rows), descending.
 
-        Variances that are zero to machine precision become one block with s = 0.
-        `num_blocks` groups the others into that many blocks (fewer if there are fewer), each with the mean of
-        its members, so the trace is kept: such that the largest ratio of two variances in a block is as small
+        Variances that are zero to machine precision become one block with s = 0. Every other direction is a block,
+        which is exact, unless `num_blocks` groups them into that many (fewer if there are fewer), each with the mean
+        of its members, so the trace is kept: such that the largest ratio of two variances in a block is as small
         as can be.
+
+        Grouping saves time and moves answers. A critical time follows its direction's variance, at level `finite_n`
+        in proportion where that is small, so a direction within 2 % of its block's needs a variance within 2 % of its
+        block's: of the 61 directions of the digits that takes 53 blocks, of j^-1.5 for j to 100 65, to 3072 187.
+        Fewer blocks are for directions with their own variances (`local_variance` of `critical_time`,
+        `critical_size`, `phase` and `quenched`, `direction_variances` of `phase_diagram` and `resolved_dimension`),
+        to which only the background is grouped: of j^-1.5 for j to 100, N = 1000, five blocks move critical times by
+        up to 3.5 % that way, eight by less than 1 %.
 
         Raises:
             InputError: if the data are not a finite two-dimensional array of at least two rows.

@@ -5,8 +5,12 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Float
 
+from geomem.core.arguments import Numbers, float_array
+from geomem.core.status import InputError
 from geomem.laws.probe import Probe
 from geomem.lowering import lower
 
@@ -94,6 +98,26 @@ class Setting:
             indicator=jnp.concatenate([self.indicator, jnp.array([-1.0, 1.0])]),
             probed_variance=own[1],
         )
+
+    def of_variance(self, local_variance: Numbers | None) -> "Setting":
+        """The setting of a direction of its own variance in the block's background; the block's own, if it is None.
+
+        Of traced variances the values are not looked at: where there is none, the answer is NaN.
+
+        Raises:
+            InputError: for a variance that is not one positive, finite number, or a block without variance.
+        """
+        if local_variance is None:
+            return self
+        own = float_array(local_variance, "local_variance")
+        if own.ndim != 0:
+            raise InputError(f"the local variance has shape {own.shape}; it must be one number, that of one direction")
+        if not isinstance(own, Tracer) and not 0 < own < np.inf:
+            raise InputError(f"the local variance is {float(own):g}; it must be positive and finite")
+        if not isinstance(self.probed_variance, Tracer) and not self.probed_variance > 0:
+            block = int(jnp.argmax(self.indicator))
+            raise InputError(f"block {block} has no variance, so no direction of it has one; choose another block")
+        return self.beside(jnp.asarray(own) / self.probed_variance)
 
     def coordinate(self, time: Float[Array, ""]) -> Float[Array, ""]:
         """The probe's squared coordinate along the direction."""

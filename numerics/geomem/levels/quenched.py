@@ -39,6 +39,7 @@ def quenched(
     log_num_samples: Numbers | None = None,
     probe: Probe = Probe.along(),
     log_planted: float | int | None = None,
+    local_variance: Numbers | None = None,
 ) -> Quenched:
     """Averages over data sets of N samples, at every N.
 
@@ -51,19 +52,21 @@ def quenched(
         log_planted: logarithm of the Boltzmann weight of one more, planted sample, at
             most 0. N counts the others. The planted sample is displaced from the probe
             across the probed direction: along it, it has the probe's coordinate.
+        local_variance: the direction's own variance, by default that of its block; as for `critical_time`.
 
     Returns:
         `Quenched`, of shape noise_variance.shape + size.shape. A lane whose error may be above 1e-6 is NaN and
         NOT_CONVERGED; most errors are below 1e-9, and no such lane is known for t/s between 1e-100 and 1e100.
-        Differentiable in the manifold's variances, t, ln N and the probe's amplitude, by forward mode through the
-        integrals; `jax.jit` and `jax.vmap` apply.
+        Differentiable in the manifold's variances, the local variance, t, ln N and the probe's amplitude, by forward
+        mode through the integrals; `jax.jit` and `jax.vmap` apply.
 
     Raises:
         InputError: for an unknown block, a law that is not one Gaussian, a planted weight that is
-            not in (0, 1], or a single noise variance or size that is not valid.
+            not in (0, 1], a local variance that is not positive and finite, or a single noise variance or size that
+            is not valid.
     """
     manifold.require("energy", "theory 'finite_n'")
-    at = manifold.setting(manifold.indicator(block), probe)
+    at = manifold.setting(manifold.indicator(block), probe).of_variance(local_variance)
     log_sizes = as_log_sizes(num_samples, log_num_samples)
     times = as_noise_variances(noise_variance)
     if log_planted is not None and not -np.inf < log_planted <= 0:

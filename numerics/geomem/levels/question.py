@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from geomem.core.arguments import Numbers
 from geomem.core.status import InputError
 from geomem.laws.law import Law
 from geomem.laws.probe import Probe
@@ -189,14 +190,15 @@ class Question(Generic[_LevelType]):
             use = f"use theory {' or '.join(others)}, or " if others else ""
             raise InputError(f"theory {self.level.name!r} does not know {law.called}; {use}{law.advice}")
 
-    def setting(self, law: Law, block: int | np.integer) -> Setting:
-        """A direction of a block of the law, seen from the probe.
+    def setting(self, law: Law, block: int | np.integer, local_variance: Numbers | None = None) -> Setting:
+        """A direction of a block of the law, seen from the probe; with a variance of its own, if there is one.
 
         Raises:
-            InputError: for an unknown block, or a law or a probe that the level does not know.
+            InputError: for an unknown block, a law or a probe that the level does not know, or as
+                `Setting.of_variance`.
         """
         self.check(law)
-        return law.setting(law.indicator(block), self.probe)
+        return law.setting(law.indicator(block), self.probe).of_variance(local_variance)
 
 
 def question(criterion: str, theory: str | Level, probe: Probe) -> Question[Level]:

@@ -33,13 +33,15 @@ _DENSE = 200
 class Asked:
     """What is asked of a law, beside the observable: the level, and for some the size, direction or probe.
 
-    Without a `theory` it is the first level that predicts the observable.
+    Without a `theory` it is the first level that predicts the observable. For the dimension also the variances of all
+    directions, where those of the law's blocks are means.
     """
 
     num_samples: float
     theory: str | None = None
     block: int = 0
     probe: Probe = Probe.along()
+    direction_variances: np.ndarray | None = None
 
 
 # A law, or the measured excess entropy of a data set whose law is not known.
@@ -114,7 +116,13 @@ def _prediction(observable: str, law: Source, noise_variance: np.ndarray, asked:
     law.require("one_gaussian", f"the prediction of {observable}")
     no_error = np.zeros(len(noise_variance))
     if observable == "dimension":
-        value = resolved_dimension(law, noise_variance=noise_variance, num_samples=size, theory=level)
+        value = resolved_dimension(
+            law,
+            noise_variance=noise_variance,
+            num_samples=size,
+            theory=level,
+            direction_variances=asked.direction_variances,
+        )
         return _predicted(noise_variance, value, no_error, law.record())
     found = quenched(law, asked.block, noise_variance=noise_variance, num_samples=size, probe=asked.probe)
     record = law.record() | {"block": asked.block, "probe": asked.probe.record()}

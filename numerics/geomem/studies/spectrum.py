@@ -15,6 +15,7 @@ from geomem.core.results import SQUARED, described, spectrum_coordinates, status
 from geomem.core.status import InputError
 from geomem.empirical.scores import Score
 from geomem.empirical.spectrum import measure_spectrum, with_gaps
+from geomem.laws.covariance import extremes
 from geomem.laws.law import Law, block_coordinates
 from geomem.laws.manifold import Manifold
 from geomem.laws.setting import opening_time
@@ -31,30 +32,60 @@ def spectrum_study(
     protocol: str,
     key: Array,
     num_replicates: int = 1,
+    direction_variances: Numbers | None = None,
 ) -> xr.Dataset:
     """`measure_spectrum` at a point, with predictions for data of this covariance spectrum.
+
+    `direction_variances`, (directions,), are those of the manifold's directions in the order of its blocks, where
+    these are means of them.
 
     Returns:
         The measured data set with, besides, over `noise_variance`: `population_value` (and `index`) and
         `population_gap_dimension` and `population_gap_status`, what they would be without memorization, and
         `resolved_dimension` of level finite_n; and over `block`: `critical_time` and `status` by
-        signal_to_noise, level finite_n, and `opening_time`.
+        signal_to_noise, level finite_n, and `opening_time`. With `direction_variances` the population's values and
+        the dimension are those of directions with their own variances, and there are `critical_time_lower` and
+        `critical_time_upper`, between which the directions of a block are lost.
 
     Raises:
-        InputError: as `measure_spectrum` and `critical_time`.
+        InputError: as `measure_spectrum`, `critical_time` and `resolved_dimension`.
     """
     # The theory first: processes that share the samples wait for each other only at the end.
     theory = "finite_n"
-    population = predicted_spectrum(manifold, noise_variance=noise_variance, theory="population")
-    resolved = resolved_dimension(manifold, noise_variance=noise_variance, num_samples=num_samples, theory=theory)
-    times, status = [], []
+    ends, whole = extremes(manifold, direction_variances), manifold
+    if direction_variances is not None:
+        whole = Manifold(direction_variances, np.ones(np.shape(direction_variances)), manifold.normalized)
+    population = predicted_spectrum(whole, noise_variance=noise_variance, theory="population")
+    resolved = resolved_dimension(
+        manifold,
+        noise_variance=noise_variance,
+        num_samples=num_samples,
+        theory=theory,
+        direction_variances=direction_variances,
+    )
+    # With ends a block is asked as they are, so that one shape is compiled.
+    of_blocks = manifold.block_variances()
+    blocks_own = [None if direction_variances is None else float(variance) or None for variance in of_blocks]
+    times, status, lower, upper = [], [], [], []
     with bar("critical times", manifold.num_blocks) as report:
         for block in range(manifold.num_blocks):
-            found = critical_time(manifold, block, num_samples=num_samples, criterion="signal_to_noise", theory=theory)
-            times.append(float(found.value))
-            status.append(int(found.status))
+            found = [
+                critical_time(
+                    manifold,
+                    block,
+                    num_samples=num_samples,
+                    criterion="signal_to_noise",
+                    theory=theory,
+                    local_variance=one,
+                )
+                for one in (blocks_own[block], *ends[block])
+            ]
+            values = [float(one.value) for one in found]
+            times.append(values[0])
+            status.append(int(found[0].status))
+            lower.append(np.min(values))
+            upper.append(np.max(values))
             report(block + 1)
-    variances = manifold.block_variances()
     measured = measure_spectrum(score, x0, noise_variance, protocol=protocol, key=key, num_replicates=num_replicates)
     over = "noise_variance"
     critical_text = "critical noise variance by signal_to_noise, level finite_n"
@@ -65,9 +96,13 @@ def spectrum_study(
         "population_gap_status": (over, population.gap_status, population.gap_status.attrs),
         "resolved_dimension": (over, resolved, described("resolved dimension, level finite_n", "1")),
         "critical_time": ("block", np.array(times), described(critical_text, SQUARED)),
-        "opening_time": ("block", np.asarray(jax.vmap(opening_time)(variances)), described(opening_text, SQUARED)),
+        "opening_time": ("block", np.asarray(jax.vmap(opening_time)(of_blocks)), described(opening_text, SQUARED)),
         "status": ("block", np.array(status, dtype=np.int8), status_attributes()),
     }
+    if direction_variances is not None:
+        text = f"{critical_text}, of the directions of a block"
+        predictions["critical_time_lower"] = ("block", np.array(lower), described(f"least {text}", SQUARED))
+        predictions["critical_time_upper"] = ("block", np.array(upper), described(f"greatest {text}", SQUARED))
     return (
         measured.assign({name: (dims, np.asarray(values), text) for name, (dims, values, text) in predictions.items()})
         .assign_coords(block_coordinates(manifold))

@@ -445,3 +445,39 @@ def test_a_direction_needs_a_variance(default_manifold):
             critical_time(default_manifold, 0, local_variance=variance, **asked)
     with pytest.raises(InputError, match="block 1 has no variance"):
         critical_time(Manifold([1.0, 0.0], [2, 3]), 1, local_variance=0.1, **asked)
+    with pytest.raises(InputError, match="it must be one number"):
+        critical_time(default_manifold, 0, local_variance=[0.1, 0.2], **asked)
+
+
+@pytest.mark.parametrize(
+    ("level", "criterion"),
+    [
+        ("gaussian_rem", "participation"),
+        pytest.param("rem", "signal_to_noise", marks=pytest.mark.slow),  # the same
+        pytest.param("finite_n", "signal_to_noise", marks=pytest.mark.slow),  # integrals with derivatives
+    ],
+)
+def test_a_traced_local_variance(level, criterion):
+    """Compiled, with derivatives, and NaN where there is none; derivatives in the background's variances too."""
+
+    def log_time(variance, first=1.0):
+        law = Manifold([first, 0.4, 0.02], [3, 2, 10])
+        asked = {"num_samples": 1000, "criterion": criterion, "theory": level}
+        return critical_time(law, 0, local_variance=variance, **asked).log_value
+
+    step = 1e-4
+    value, slopes = jax.jit(jax.value_and_grad(log_time, argnums=(0, 1)))(0.4, 1.0)
+    assert float(value) == pytest.approx(float(log_time(0.4)), rel=1e-9)
+    for found, along in zip(slopes, ((step, 0.0), (0.0, step)), strict=True):
+        ends = [float(log_time(0.4 + sign * along[0], 1.0 + sign * along[1])) for sign in (1, -1)]
+        assert float(found) == pytest.approx((ends[0] - ends[1]) / (2 * step), rel=1e-5)
+    assert np.isnan(jax.jit(log_time)(-0.4))
+
+
+def test_an_exact_size_is_not_traced(default_manifold):
+    def size(variance):
+        asked = {"noise_variance": 0.1, "criterion": "signal_to_noise", "theory": "finite_n"}
+        return critical_size(default_manifold, 0, local_variance=variance, **asked).log_value
+
+    with pytest.raises(InputError, match="critical_size at theory 'finite_n' is not traced"):
+        jax.jit(size)(0.5)

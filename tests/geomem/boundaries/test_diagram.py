@@ -63,6 +63,29 @@ def test_values_equal_single_solves(level, criterion):
 
 @pytest.mark.parametrize(
     ("level", "criterion"),
+    [
+        ("gaussian_rem", "participation"),
+        pytest.param("rem", "condensation", marks=pytest.mark.slow),  # the same
+        pytest.param("finite_n", "signal_to_noise", marks=pytest.mark.slow),  # tables with derivatives
+    ],
+)
+def test_directions_are_lost_between_single_solves_at_the_ends_of_their_block(level, criterion):
+    law, variances = Manifold([1.0, 0.1, 0.0], [1, 3, 2]), np.array([1.0, 0.18, 0.1, 0.02, 0.0, 0.0])
+    asked = {"num_samples": [100, 1e4], "criterion": criterion, "theory": level}
+    found = phase_diagram(law, local_variance=[1.0], direction_variances=variances, **asked)
+    ends = np.stack([critical_time(law, 1, local_variance=one, **asked).value for one in (0.02, 0.18)])
+    rtol = 1e-5 if level == "finite_n" else 1e-9
+    np.testing.assert_allclose(found.critical_time_lower[1], ends.min(axis=0), rtol=rtol)
+    np.testing.assert_allclose(found.critical_time_upper[1], ends.max(axis=0), rtol=rtol)
+    for name in ("critical_time_lower", "critical_time_upper"):
+        # One direction, or none with a variance, has no others.
+        np.testing.assert_array_equal(found[name][[0, 2]], found.critical_time[[0, 2]])
+        assert found[name].attrs["long_name"]
+    assert "critical_time_lower" not in phase_diagram(law, local_variance=[1.0], **asked)
+
+
+@pytest.mark.parametrize(
+    ("level", "criterion"),
     [("rem", "condensation"), ("rem", "participation"), ("rem", "signal_to_noise"), ("gaussian_rem", "condensation")],
 )
 def test_swept_sensitivity_equals_finite_differences(level, criterion):

@@ -3,6 +3,7 @@
 import json
 from hashlib import sha256
 
+import numpy as np
 import pytest
 
 from geomem import Manifold, critical_size
@@ -44,6 +45,24 @@ def test_critical_size(capsys, tmp_path):
     out, _ = run(capsys, "critical-size", "--theory", "rem", "--noise-variance", 0.05, "--out", tmp_path)
     assert "critical N" in out
     assert len(json.loads((tmp_path / "critical_size.json").read_text())["rows"]) == 3
+
+
+def test_directions_of_a_block_have_their_own_sizes(capsys, tmp_path, rng):
+    data = rng.normal(size=(300, 6)) * np.sqrt([1.0, 0.9, 0.8, 0.05, 0.04, 0.0])
+    np.save(tmp_path / "data.npy", data)
+    arguments = ["critical-size", "--data", tmp_path / "data.npy", "--theory", "gaussian_rem", "--criterion",
+                 "participation", "--noise-variance", 0.1, "--num-blocks", 2, "--json", "--out", tmp_path]  # fmt: skip
+    out, err = run(capsys, *arguments)
+    assert "from" in err
+    rows, blocks = json.loads(out), Manifold.from_data(data, num_blocks=2)
+    asked = {"noise_variance": 0.1, "criterion": "participation", "theory": "gaussian_rem"}
+    for place, own in enumerate(np.split(np.asarray(Manifold.from_data(data).variances), [3, 5])[:2]):
+        ends = [float(critical_size(blocks, place, local_variance=one, **asked).value) for one in own[[0, -1]]]
+        found = [rows[place][name] for name in ("critical_size_lower", "critical_size", "critical_size_upper")]
+        assert found[::2] == pytest.approx(sorted(ends), rel=1e-9)
+        assert found == sorted(found)
+    assert rows[2]["critical_size_lower"] == rows[2]["critical_size"]
+    assert "there is no block 7" in fail(capsys, *arguments, "--block", 7)
 
 
 def test_critical_size_at_times_of_a_schedule(capsys, tmp_path):

@@ -1,6 +1,7 @@
 """The command `phase-diagram`: results, JSON, and one sentence with exit status 2 for bad input."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -76,10 +77,10 @@ def test_data_file_sets_the_size(capsys, tmp_path, rng):
 
 @pytest.mark.parametrize("level", ["rem", pytest.param("finite_n", marks=pytest.mark.slow)])  # compiles more
 def test_directions_of_a_block_have_their_own_times(capsys, tmp_path, rng, level):
-    """Between which they are lost, to first order, against single solves at the ends of the block."""
+    """Between which they are lost, against single solves at the ends of the block; and whether that is far."""
     data = rng.normal(size=(300, 6)) * np.sqrt([1.0, 0.9, 0.8, 0.05, 0.04, 0.0])
     np.save(tmp_path / "data.npy", data)
-    out, _ = run(
+    out, err = run(
         capsys, "phase-diagram", "--data", tmp_path / "data.npy", "--num-blocks", 2, "--theory", level, "--num-samples",
         3000, "--sizes", 100, 1e4, 3, "--json", "--out", tmp_path / "results",
     )  # fmt: skip
@@ -91,9 +92,31 @@ def test_directions_of_a_block_have_their_own_times(capsys, tmp_path, rng, level
             exact = critical_time(
                 blocks, place, num_samples=3000, local_variance=own, criterion="signal_to_noise", theory=level
             )
-            assert row[name] == pytest.approx(float(exact.value), rel=0.02)
+            assert row[name] == pytest.approx(float(exact.value), rel=1e-5)
         assert row["critical_time_lower"] < row["critical_time"] < row["critical_time_upper"]
     assert rows[2]["critical_time_lower"] is rows[2]["critical_time_upper"] is None
+    with xr.open_dataset(tmp_path / "results" / "phase_diagram.nc", engine="h5netcdf") as found:
+        assert found.critical_time_lower.dims == found.critical_time_upper.dims == ("block", "num_samples")
+        for place in range(2):
+            assert (found.critical_time_lower < found.critical_time)[place].all()
+            assert (found.critical_time < found.critical_time_upper)[place].all()
+    reach = [
+        max(row["critical_time_upper"] / row["critical_time"], row["critical_time"] / row["critical_time_lower"]) - 1
+        for row in rows[:2]
+    ]
+    farthest = int(np.argmax(reach))
+    sentence = f"geomem: directions of block {farthest} are lost up to {100 * reach[farthest]:.0f} % away from its crit"
+    assert err.splitlines()[-1].startswith(sentence)
+
+
+@pytest.mark.slow  # as many diagrams as numbers of blocks, compiled anew
+def test_as_many_blocks_as_it_says_are_enough(capsys, tmp_path, rng):
+    np.save(tmp_path / "data.npy", rng.normal(size=(300, 40)) * np.arange(1, 41) ** -0.75)
+    arguments = ["phase-diagram", "--data", tmp_path / "data.npy", "--theory", "rem", "--sizes", 100, 1000, 2, "--out"]
+    _, err = run(capsys, *arguments, tmp_path / "few", "--num-blocks", 4)
+    enough = re.search(r"critical time; (\d+) blocks keep all directions within 2 %\n$", err).group(1)
+    assert 4 < int(enough) < 40
+    assert run(capsys, *arguments, tmp_path / "enough", "--num-blocks", enough)[1] == ""
 
 
 def test_times_on_a_schedule(capsys, tmp_path):

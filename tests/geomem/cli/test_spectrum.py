@@ -54,11 +54,13 @@ def test_spectrum_of_a_file(capsys, tmp_path, rng):
             protocol="jacobian", key=jax.random.key(0),
         )  # fmt: skip
         np.testing.assert_allclose(found.singular_value, expected.singular_value, rtol=1e-10)
-    out, _ = run(capsys, *arguments, "--num-samples", 100, "--protocol", "central_difference", "--schedule", "sigma")
+    out, err = run(capsys, *arguments, "--num-samples", 100, "--protocol", "central_difference", "--schedule", "sigma")
     document = json.loads(out)
+    assert "away from its critical time; 4 blocks keep all directions within 2 %" in err
     assert document["dimensions"][0]["time_on_schedule"] == 1
     for row in document["blocks"]:
         assert row["opening_time_on_schedule"] == pytest.approx(row["opening_time"] ** 0.5)
+        assert row["critical_time_lower"] < row["critical_time"] < row["critical_time_upper"]
     with xr.open_dataset(tmp_path / "spectrum.nc", engine="h5netcdf") as found:
         assert json.loads(found.attrs["provenance"])["inputs"]["num_samples"] == 100
         assert float(found.participation.max()) > 0.01

@@ -1,6 +1,9 @@
 """What commands print and write: tables of any width, and which files were replaced."""
 
-from geomem.cli.tables import write
+import numpy as np
+import xarray as xr
+
+from geomem.cli.tables import warn_of_wide_blocks, write
 from tests.geomem.cli.commands import run
 
 
@@ -35,3 +38,24 @@ def test_only_what_held_something_else_was_replaced(capsys, tmp_path):
     write(writers("a", "other", "c"))
     assert capsys.readouterr() == ("", f"geomem: replaced {paths[1]} of another run\n")
     assert [path.read_text() for path in paths] == ["a", "other", "c"]
+
+
+def test_only_blocks_that_are_too_wide_are_named(capsys):
+    """Two blocks of three directions, and one without a critical time."""
+    variances = np.array([1.01, 1.0, 0.99, 0.011, 0.01, 0.009, 1e-9, 0.0])
+    over = {"critical_time": [0.5, 0.01, np.nan], "multiplicity": [3.0, 3.0, 2.0]}
+
+    def warned(*reach):
+        ends = {"critical_time_lower": np.exp(-np.array(reach)), "critical_time_upper": np.exp(np.array(reach))}
+        ends = {name: np.array(over["critical_time"]) * factor for name, factor in ends.items()}
+        warn_of_wide_blocks(xr.Dataset({name: ("block", column) for name, column in (over | ends).items()}), variances)
+        return capsys.readouterr().err
+
+    assert warned(0.01, 0.019, 0.0) == ""
+    found = warned(0.01, 0.1, 0.0)
+    assert found == (
+        "geomem: directions of block 1 are lost up to 11 % away from its critical time; 5 blocks keep all directions "
+        "within 2 %\n"
+    )
+    over["critical_time"] = 3 * [np.nan]
+    assert warned(1.0, 1.0, 1.0) == ""

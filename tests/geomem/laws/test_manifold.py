@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from geomem import InputError, Manifold, critical_time
-from geomem.laws.covariance import block_ranges
+from geomem.laws.covariance import block_ranges, in_blocks, sufficient_blocks
 
 
 def test_leaves_are_float64():
@@ -122,6 +122,24 @@ def test_the_largest_ratio_inside_a_block_is_as_small_as_can_be(rng, num_blocks)
             for cuts in combinations(range(1, 9), num_blocks - 1)
         )
         assert np.max(ranges[:, 1] / ranges[:, 0]) == pytest.approx(least, rel=1e-12)
+
+
+@pytest.mark.parametrize("distance", [0.02, 0.1, 0.5])
+def test_sufficient_blocks_keep_directions_near_their_means(rng, distance):
+    def farthest(count):
+        variances, multiplicities = in_blocks(spectrum, count)
+        return np.abs(np.log(block_ranges(spectrum, multiplicities) / variances[:, None])).max()
+
+    spectrum = -np.sort(-np.exp(2 * rng.normal(size=60)))
+    enough = sufficient_blocks(np.append(spectrum, 0.0), distance)
+    assert 1 < enough < 60
+    assert farthest(enough) <= distance < farthest(enough - 1)
+
+
+def test_sufficient_blocks_of_few_directions():
+    assert sufficient_blocks(np.array([3.0, 2.0, 1.0]), 0.02) == 3
+    assert sufficient_blocks(np.array([3.0, 3.0, 3.0]), 0.02) == 1
+    assert [sufficient_blocks(np.arange(1, d + 1) ** -1.5, 0.02) for d in (100, 3072)] == [65, 187]
 
 
 def test_equal_variances_stay_together():

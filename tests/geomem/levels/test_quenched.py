@@ -133,6 +133,14 @@ def test_a_direction_far_narrower_than_the_noise_is_its_population():
     assert 0 < float(found.score_variance) < 1e-9 / 1e-3**2
 
 
+@pytest.mark.parametrize("probe", [Probe.along(), Probe.typical()], ids=["along", "typical"])
+def test_a_direction_of_its_own_variance_is_that_of_a_block_of_it(probe):
+    law, asked = Manifold([1.0, 0.4], [3, 2]), {"noise_variance": [0.3, 0.05], "num_samples": [100, 1e4]}
+    own = quenched(law, 0, local_variance=0.4, probe=probe, **asked)
+    for found, expected in zip(own, quenched(law, 1, probe=probe, **asked), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -140,6 +148,7 @@ def test_a_direction_far_narrower_than_the_noise_is_its_population():
         ({"noise_variance": 0.1, "log_planted": 0.5}, "planted weight must be above 0 and at most 1"),
         ({"noise_variance": 0.1, "num_samples": 1}, "at least 2"),
         ({"noise_variance": 0.1, "block": 7}, "no block 7"),
+        ({"noise_variance": 0.1, "local_variance": 0.0}, "local variance is 0; it must be positive"),
     ],
 )
 def test_bad_input_is_one_sentence(default_manifold, arguments, message):

@@ -176,9 +176,8 @@ def test_a_measured_entropy_agrees_with_its_own_law():
     ("law", "num_samples", "num_probes"),
     [
         (Manifold([1.0, 0.09, 1e-4], [2, 5, 23]), 300, 300),
-        (Manifold(np.arange(1.0, 31.0) ** -1.5, [1] * 30), 300, 700),
         (GaussianMixture.two_classes(9.0, Manifold([1.0], [5])), 200, 100),
     ],
 )
 def test_measured_entropies_of_other_laws_agree_too(law, num_samples, num_probes):
-    assert_measured_entropies_agree(law, np.geomspace(0.01, 3, 8), num_samples, num_probes)
+    assert_measured_entropies_agree(law, np.geomspace(0.02, 3, 6), num_samples, num_probes)

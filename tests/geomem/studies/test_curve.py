@@ -13,3 +13,7 @@ def test_every_observable_is_what_the_library_says():
     np.testing.assert_allclose(predict("participation", law, times, asked).value, solved.participation)
     dimension = resolved_dimension(law, noise_variance=times, num_samples=100.0, theory="finite_n")
     np.testing.assert_array_equal(predict("dimension", law, times, asked).value, dimension)
+    variances = np.array([1.2, 0.8, 0.16, 0.12, 0.08, 0.04])
+    own = predict("dimension", law, times, Asked(100.0, direction_variances=variances)).value
+    several = {"noise_variance": times, "num_samples": 100.0, "theory": "finite_n", "direction_variances": variances}
+    np.testing.assert_array_equal(own, resolved_dimension(law, **several))

@@ -49,6 +49,26 @@ def test_a_study_is_what_its_parts_are(manifold, study):
     assert '"num_samples": 300' in study.attrs["provenance"]
 
 
+def test_a_study_of_blocks_asks_for_their_directions(manifold):
+    data, variances = manifold.sample(jax.random.key(1), 300), np.array([1.2, 0.8, 0.015, 0.01, 0.01, 0.005])
+    asked = {"noise_variance": TIMES, "num_samples": 300}
+    study = spectrum_study(
+        EmpiricalScore(data), np.zeros(6), manifold, protocol="jacobian", key=jax.random.key(2),
+        direction_variances=variances, **asked,
+    )  # fmt: skip
+    ends = [
+        critical_time(
+            manifold, 0, num_samples=300, criterion="signal_to_noise", theory="finite_n", local_variance=one
+        ).value
+        for one in (0.8, 1.2)
+    ]
+    np.testing.assert_allclose([study.critical_time_lower[0], study.critical_time_upper[0]], ends, rtol=1e-7)
+    resolved = resolved_dimension(manifold, theory="finite_n", direction_variances=variances, **asked)
+    np.testing.assert_array_equal(study.resolved_dimension, resolved)
+    whole = predicted_spectrum(Manifold(variances, np.ones(6)), noise_variance=TIMES, theory="population")
+    np.testing.assert_array_equal(study.population_value, whole.singular_value)
+
+
 def test_a_study_is_drawn_and_the_same_every_time(study, tmp_path):
     for name in ("first", "second"):
         save_figure(spectrum_figure(study), tmp_path / name)
