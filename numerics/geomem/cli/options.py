@@ -58,7 +58,10 @@ class ManifoldInput:
     """Numbers of directions d_b [default: 2 5 23, or 1 each]."""
 
     data: str | None = None
-    """Data set instead of a spectrum: digits, FILE.npy, FILE.npz[:KEY] or FILE.csv."""
+    """Data set instead of a spectrum: digits, FILE.npy, FILE.npz[:KEY], FILE.csv or FILE.tsv."""
+
+    header: bool | None = None
+    """Whether the first line of a .csv or .tsv file names its columns [default: if its cells start with letters]."""
 
     num_blocks: Whole | None = None
     """Group the spectrum of the data into so many blocks [default: every direction is one, which is exact]."""
@@ -86,7 +89,7 @@ class ManifoldInput:
         from geomem.laws.covariance import in_blocks, variances_of_directions
         from geomem.laws.manifold import Manifold
 
-        data = load_data(source)
+        data = load_data(source, header=self.header)
         spectrum = variances_of_directions(data, center=True)
         manifold = Manifold(*in_blocks(spectrum, self.num_blocks))
         record: dict[str, object] = {"data": source, "num_blocks": self.num_blocks, "data_sha256": digest(data)}
@@ -95,6 +98,8 @@ class ManifoldInput:
     def _of_spectrum(self) -> GivenManifold:
         if self.num_blocks is not None:
             raise InputError("--num-blocks groups the spectrum of --data; a spectrum that is given has its blocks")
+        if self.header is not None:
+            raise InputError("--header and --no-header are said of the file of --data; give it too")
         if self.variances is None and self.multiplicities is not None:
             raise InputError("--multiplicities go with --variances; give both")
         from geomem.laws.manifold import Manifold

@@ -1,7 +1,6 @@
 """Reading a user's data set. Nothing is ever unpickled."""
 
 import tokenize
-import warnings
 import zipfile
 import zlib
 from collections.abc import Generator
@@ -15,7 +14,9 @@ from numpy.lib.format import MAGIC_PREFIX
 
 from geomem.core.arguments import check_data
 from geomem.core.status import InputError
+from geomem.files.tables import read_table
 
+_TEXTS = (".csv", ".tsv")
 # What damaged files make NumPy and the standard library raise.
 UNREADABLE = (
     ValueError, OSError, EOFError, MemoryError, NotImplementedError, RuntimeError, tokenize.TokenError,
@@ -23,30 +24,35 @@ UNREADABLE = (
 )  # fmt: skip
 
 
-def load_data(source: str) -> Float[np.ndarray, "samples dims"]:
-    """A data set by name or file: `digits`, FILE.npy, FILE.npz, FILE.npz:KEY or FILE.csv.
+def load_data(source: str | Path, *, header: bool | None = None) -> Float[np.ndarray, "samples dims"]:
+    """A data set by name or file: `digits`, FILE.npy, FILE.npz, FILE.npz:KEY, FILE.csv or FILE.tsv.
 
     `digits` is the set of 1797 handwritten digits that ships with scikit-learn, its
-    constant pixels dropped. A CSV file may start with one line of column names. A .npy file of
-    float32 or float64 is mapped, not read; its data may be larger than memory.
+    constant pixels dropped. A .npy file of float32 or float64 is mapped, not read; its data may be larger than memory.
+    A text file has a sample on every line, its cells separated by tabs, semicolons or commas, with a decimal comma
+    where they are not by commas. Its first line names the columns if `header` says so, and unless it says that
+    it does not if every cell of it starts with a letter or an underscore.
 
     Raises:
         InputError: if there is no such file, it cannot be read without unpickling, or it
             does not hold a finite table of numbers with at least two rows.
     """
+    source = str(source)
     if source == "digits":
         pixels = digits().reshape(-1, 64)
         return pixels[:, np.ptp(pixels, axis=0) > 0]
     path, key = file_and_key(source)
     file = Path(path)
-    if file.suffix not in (".npy", ".npz", ".csv"):
-        raise InputError(f"the data {source!r} are neither 'digits' nor a .npy, .npz or .csv file")
+    if file.suffix not in (".npy", ".npz", *_TEXTS):
+        raise InputError(f"the data {source!r} are neither 'digits' nor a .npy, .npz, .csv or .tsv file")
+    if header is not None and file.suffix not in _TEXTS:
+        raise InputError(f"the data {source!r} are no .csv or .tsv file, which alone have a header")
     if not file.is_file():
         raise InputError(f"there is no data file {path!r}")
     with reading(source, "an array of numbers"):
         if file.suffix == ".npz":
             return check_data(read_npz(file, key))
-        return check_data(read_npy(file) if file.suffix == ".npy" else _read_csv(file))
+        return check_data(read_npy(file) if file.suffix == ".npy" else read_table(file, header))
 
 
 @contextmanager
@@ -137,21 +143,3 @@ def read_npz(file: Path, key: str | None) -> np.ndarray:
             wanted = "choose one" if key is None else f"there is no array {key!r}"
             raise InputError(f"{wanted} by FILE.npz:KEY; the file holds {', '.join(keys) or 'nothing'}")
         return np.asarray(archive[key])  # of a member that is no array NumPy gives the bytes
-
-
-def _read_csv(file: Path) -> np.ndarray:
-    lines = file.read_text(encoding="utf-8-sig").splitlines()
-    first = next((number for number, line in enumerate(lines) if line.strip()), 0)
-    # A line of names has no number in it and nothing missing; a broken row of data is for loadtxt to name.
-    header = bool(lines) and not any(_is_number_or_empty(cell) for cell in lines[first].split(","))
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*input contained no data")
-        return np.loadtxt(lines[first + header :], delimiter=",", ndmin=2)
-
-
-def _is_number_or_empty(cell: str) -> bool:
-    try:
-        float(cell.strip() or 0)
-    except ValueError:
-        return False
-    return True
