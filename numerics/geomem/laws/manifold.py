@@ -186,7 +186,11 @@ class Manifold(Law):
         return _unflatten(self.normalized, (variances, lanes))
 
     def block_variances(self) -> Float[Array, " blocks"]:
-        """Local variances of the data as they are: after normalization, if there is one."""
+        """Local variances of the data as they are: after normalization, if there is one.
+
+        Normalized ones are s over the trace, the limit of many directions. Of few it is rough: of variances 1, 0.09
+        and 1e-4 in 2, 5 and 23 directions it is 16 % above the exact one, 38 % and 49 % below.
+        """
         if not self.normalized:
             return self.variances
         return jax.vmap(lambda variance: _sphere_variance(variance, self.variances, self.multiplicities))(

@@ -8,6 +8,7 @@ import pytest
 import sympy as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.polynomial import Polynomial
 from scipy.integrate import quad
 
 import geomem_theory
@@ -64,6 +65,61 @@ def test_one_bulk_has_the_marchenko_pastur_edges(latent_ratio):
 def test_two_bulks_have_four_edges():
     edges = RandomManifold([0.4, 0.036], [0.5, 0.5], latent_ratio=0.4).bulk_edges()
     np.testing.assert_allclose(edges, [0.01758, 0.15772, 0.32708, 2.11362], atol=5.1e-6)
+
+
+SEVERAL_BULKS = [
+    ([0.4, 0.036], [0.5, 0.5], 0.4),
+    ([1.0, 0.02], [0.2, 0.8], 2.5),
+    ([1.0, 0.5], [0.5, 0.5], 1.3),
+    ([3.0, 0.3, 0.01], [0.2, 0.3, 0.5], 0.3),
+]
+
+
+def edges_and_scales(variances, weights, latent_ratio):
+    """Edges as values of z where z'(x), cleared of its denominators, has its real roots; |z''/2| there.
+
+    z(x) = -1/x + a sum h tau/(1 + tau x), x being the resolvent's trace per dimension and tau = s/a.
+    """
+    taus, shares = np.array(variances) / latent_ratio, np.array(weights)
+    squares = [Polynomial([1, tau]) ** 2 for tau in taus]
+    cleared = np.prod(squares)
+    for place, (tau, share) in enumerate(zip(taus, shares, strict=True)):
+        cleared -= latent_ratio * share * tau**2 * Polynomial([0, 0, 1]) * np.prod(np.delete(squares, place))
+    roots = cleared.roots()
+    x = roots[np.abs(roots.imag) < 1e-9 * np.abs(roots)].real[:, None]
+    edges = (-1 / x[:, 0]) + latent_ratio * (shares * taus / (1 + taus * x)).sum(axis=1)
+    bends = -1 / x[:, 0] ** 3 + latent_ratio * (shares * taus**3 / (1 + taus * x) ** 3).sum(axis=1)
+    order = np.argsort(edges)
+    return edges[order], np.abs(bends[order])
+
+
+# Of the last one the gap is 4e-5 wide.
+@pytest.mark.parametrize("law", [*SEVERAL_BULKS, ([1.0, 0.05], [0.2, 0.8], 2.5)])
+def test_edges_of_several_bulks_are_the_roots_of_a_polynomial(law):
+    np.testing.assert_allclose(RandomManifold(*law).bulk_edges(), edges_and_scales(*law)[0], rtol=1e-9)
+
+
+@pytest.mark.parametrize("law", SEVERAL_BULKS)
+def test_edges_of_several_bulks_are_those_of_drawn_matrices(law):
+    """Extreme eigenvalues of every bulk, inside its edge by the mean of the Tracy-Widom law, -1.2065 for real matrices.
+
+    Its unit is (|z''/2|/d^2)^(1/3), where the density is that of Airy's zeros; beyond it are corrections of d^(-1/3).
+    """
+    variances, weights, ratio = law
+    dims, draws, edges = 180, 100, RandomManifold(*law).bulk_edges()
+    counts = np.rint(np.array(weights) * ratio * dims).astype(int)
+    scale = np.sqrt(np.repeat(variances, counts) / counts.sum())
+    middles, rng = (edges[1:-1:2] + edges[2:-1:2]) / 2, np.random.default_rng(2)
+    inside = np.empty((draws, len(edges)))
+    for row in inside:
+        factor = rng.normal(size=(dims, counts.sum())) * scale
+        spectrum = np.linalg.eigvalsh(factor.T @ factor if ratio < 1 else factor @ factor.T)
+        parts = np.split(spectrum, np.searchsorted(spectrum, middles))
+        row[:] = [end for part in parts for end in (part[0], part[-1])]
+    inside = (inside - edges) * np.tile([1, -1], len(edges) // 2)
+    inside /= (edges_and_scales(*law)[1] / dims**2) ** (1 / 3)
+    error = inside.std(axis=0, ddof=1) / np.sqrt(draws)
+    assert (np.abs(inside.mean(axis=0) - 1.2065) < 4 * error + 2 * dims ** (-1 / 3)).all()
 
 
 def test_spectral_sums_are_those_of_drawn_matrices():
@@ -176,6 +232,32 @@ def test_dominance_is_one_at_collapse_and_none_at_onset(default_manifold):
     radii = dominance_radius(law, noise_variance=at_collapse, log_num_samples=[0.25, 0.5])
     assert radii.shape == (2, 2)
     np.testing.assert_allclose(np.diag(radii), 1.0, atol=1e-9)
+
+
+@pytest.mark.parametrize("latent_ratio", [0.3, 1.5])
+def test_dominance_radius_of_random_features_is_where_the_weights_of_drawn_points_balance(latent_ratio):
+    """The own weight against N times the density of the noised law of drawn features, at displaced drawn points."""
+    variances, weights, dims = [1.0, 0.2], [0.4, 0.6], 400
+    law, log_size, rng = RandomManifold(variances, weights, latent_ratio), 0.2, np.random.default_rng(9)
+    times = trajectory_times(law, log_num_samples=log_size)
+    collapse, onset = float(times.collapse.log_value), float(times.onset.log_value)
+    grid = np.exp(collapse + np.array([-0.3, 0.3, 0.7]) * (onset - collapse))
+    radii = np.asarray(dominance_radius(law, noise_variance=grid, log_num_samples=log_size))
+    counts = np.rint(np.array(weights) * latent_ratio * dims).astype(int)
+    scale = np.sqrt(np.repeat(variances, counts) / counts.sum())
+    balances = np.empty((8, len(grid)))
+    for row in balances:
+        factor = rng.normal(size=(dims, counts.sum())) * scale
+        data, noise = factor @ rng.normal(size=(counts.sum(), 400)), rng.normal(size=(dims, 400))
+        spectrum, frame = np.linalg.eigh(factor @ factor.T)
+        for place, (time, radius) in enumerate(zip(grid, radii, strict=True)):
+            x = frame.T @ (data + np.sqrt(radius * time) * noise)
+            squared = (x**2 / (spectrum[:, None] + time)).sum(axis=0)
+            others = log_size * dims - (np.log1p(spectrum / time).sum() + squared) / 2
+            row[place] = np.mean(others + radius * dims / 2)
+    z = balances.mean(axis=0) / (balances.std(axis=0, ddof=1) / np.sqrt(len(balances)))
+    assert np.abs(z).max() < 4
+    assert np.ptp(radii) > 0.8
 
 
 @settings(max_examples=20, deadline=None, derandomize=True)

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.integrate import quad
 
 from geomem import InputError, Manifold, critical_time
 from geomem.laws.covariance import block_ranges, in_blocks, sufficient_blocks
@@ -70,6 +71,54 @@ def test_block_variances_of_normalized_data():
     manifold = Manifold([1.0, 0.5], [2, 4], normalized=True)
     np.testing.assert_allclose(manifold.block_variances(), [0.25, 0.125])
     np.testing.assert_array_equal(Manifold([1.0, 0.5], [2, 4]).block_variances(), [1.0, 0.5])
+
+
+def exact_sphere_variances(variances, multiplicities):
+    """E y^2/|y|^2 in every block, from 1/|y|^2 = int e^(-u |y|^2) du and one Gaussian integral per direction."""
+
+    def integrand(log_u, variance):
+        u = np.exp(log_u)
+        rest = np.dot(multiplicities, np.log1p(2 * u * np.array(variances))) / 2
+        return u * variance / (1 + 2 * u * variance) * np.exp(-rest)
+
+    middle = -np.log(np.dot(variances, multiplicities))
+    # The integrand falls as u on one side and as u^(-d/2) on the other.
+    return [quad(integrand, middle - 40, middle + 40, (one,), epsabs=1e-13, limit=400)[0] for one in variances]
+
+
+SPHERES = [([1.0, 0.09, 1e-4], [2, 5, 23]), ([1.0, 0.5], [2, 4]), ([1.0, 0.1], [40, 120])]
+
+
+@pytest.mark.parametrize("spectrum", SPHERES)
+def test_normalized_samples_have_the_exact_variances(spectrum):
+    """Every block's share of the squared length, in 100 000 rows."""
+    rows = np.asarray(Manifold(*spectrum, normalized=True).sample(jax.random.key(2), 100_000))
+    expected = exact_sphere_variances(*spectrum)
+    assert np.dot(expected, spectrum[1]) == pytest.approx(1, abs=1e-10)
+    ends = np.cumsum(spectrum[1])[:-1]
+    for part, variance in zip(np.split(rows, ends, axis=1), expected, strict=True):
+        shares = (part**2).mean(axis=1)
+        assert abs(shares.mean() - variance) < 4.5 * shares.std() / np.sqrt(len(rows))
+
+
+@pytest.mark.parametrize("spectrum", SPHERES[1:])
+def test_block_variances_of_normalized_data_are_the_limit_of_many_directions(spectrum):
+    """With k times the directions the error is 2 (s/T - sum d s^2/T^2)/k of the variance, T being the trace."""
+    variances, multiplicities = np.array(spectrum[0]), np.array(spectrum[1])
+    shares = variances / np.dot(variances, multiplicities)
+    leading = 2 * (shares - np.dot(multiplicities, shares**2))
+    for repeats in (10, 100, 1000):
+        manifold = Manifold(variances, repeats * multiplicities, normalized=True)
+        exact = exact_sphere_variances(variances, repeats * multiplicities)
+        error = np.asarray(manifold.block_variances()) / exact - 1
+        np.testing.assert_allclose(repeats * error / leading, 1, atol=2 / repeats)
+
+
+def test_block_variances_of_few_normalized_directions_are_rough(default_manifold):
+    """As the documentation has it, of the default manifold."""
+    manifold = Manifold(default_manifold.variances, default_manifold.multiplicities, normalized=True)
+    exact = exact_sphere_variances(*SPHERES[0])
+    np.testing.assert_allclose(np.asarray(manifold.block_variances()) / exact - 1, [0.16, -0.38, -0.49], atol=5e-3)
 
 
 def test_spectrum_of_data_equals_the_eigenvalues_of_the_covariance(rng):

@@ -239,6 +239,58 @@ def test_classes_at_one_place_do_not_speciate(centers, manifold):
     assert np.isnan(float(times.speciation.value))
 
 
+@pytest.mark.parametrize(
+    ("share", "place", "spread"), [(0.5, 0.8, 0.5), (0.8, 0.8, 0.5), (0.9, 1.2, 0.3)], ids=["equal", "unequal", "rare"]
+)
+def test_held_out_and_generalization_of_overlapping_classes_are_integrals(share, place, spread):
+    """At fresh points ln N = E(K' - K), and t_G/t_D is twice the mean energy over t d, both summed point by point.
+
+    The coordinates are independent: the one between the centers, and three that are alike.
+    """
+    law = GaussianMixture([share, 1 - share], np.outer([place, -place], [1, 0, 0, 0]), Manifold([spread, 0.2], [1, 3]))
+    times = trajectory_times(law, num_samples=[20.0, 1000.0])
+
+    def of_coordinate(weights, centers, variance, time):
+        reach = 8.5 * np.sqrt(variance)
+        grid = np.linspace(min(centers) - reach, max(centers) + reach, 1501)
+        density = norm.pdf(grid[:, None], centers, np.sqrt(variance)) @ weights
+        density /= density.sum()
+        energy = (grid[:, None] - grid) ** 2 / (2 * time)
+        terms = density * np.exp(-energy)
+        partition = terms.sum(axis=1)
+        return density @ np.log(partition), density @ ((energy * terms).sum(axis=1) / partition)
+
+    for number, size in enumerate((20.0, 1000.0)):
+        time = float(times.held_out.value[number])
+        of_classes = of_coordinate(np.array([share, 1 - share]), [place, -place], spread, time)
+        of_rest = of_coordinate(np.ones(1), [0.0], 0.2, time)
+        log_partition, energy = np.array(of_classes) + 3 * np.array(of_rest)
+        assert -energy - log_partition == pytest.approx(np.log(size), rel=1e-9)
+        found = float(times.generalization.value[number])
+        assert found == pytest.approx(time * 2 * energy / 4, rel=1e-9)
+
+
+@pytest.mark.slow  # compiles averages over three classes
+def test_held_out_and_generalization_of_three_classes_against_simulation(times_of_three_classes):
+    """Densities of the noised law at fresh points, and energies of samples drawn from their posterior."""
+    law, rng, count = three_classes(), np.random.default_rng(17), 400_000
+    weights, centers, within = np.asarray(law.weights), np.asarray(law.centers), np.repeat([1.0, 0.1], [2, 4])
+    time = float(times_of_three_classes.held_out.value)
+    x = centers[rng.choice(3, count, p=weights)] + np.sqrt(within) * rng.normal(size=(count, 6))
+    joint = np.log(weights) - ((x[:, None] - centers) ** 2 / (2 * (within + time))).sum(axis=2)
+    log_partition = np.logaddexp.reduce(joint, axis=1) - np.log1p(within / time).sum() / 2
+    below = np.exp(joint - np.logaddexp.reduce(joint, axis=1)[:, None]).cumsum(axis=1)
+    drawn = centers[(rng.random((count, 1)) > below[:, :2]).sum(axis=1)]
+    y = drawn + within / (within + time) * (x - drawn)
+    y += np.sqrt(within * time / (within + time)) * rng.normal(size=(count, 6))
+    energy = ((x - y) ** 2).sum(axis=1) / (2 * time)
+    sizes = -energy - log_partition
+    # The averages over three classes are quasi-random, good to 1e-4 or so.
+    assert abs(sizes.mean() - np.log(50)) < 4 * sizes.std() / np.sqrt(count) + 3e-4
+    ratio = float(times_of_three_classes.generalization.value) / time
+    assert abs(ratio - energy.mean() / 3) < 4 * energy.std() / np.sqrt(count) / 3 + 3e-4
+
+
 def test_largest_eigenvalue_is_that_of_the_covariance():
     law = three_classes()
     mean = np.asarray(law.weights) @ np.asarray(law.centers)

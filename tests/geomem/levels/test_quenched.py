@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import xarray as xr
+from scipy.special import logsumexp
 
 from geomem import InputError, Manifold, Probe, Status, quenched, theory_versus_simulation
 
@@ -77,6 +78,50 @@ def test_a_planted_sample_takes_its_weight(default_manifold):
     without = quenched(default_manifold, 0, noise_variance=0.1, num_samples=1000)
     light = quenched(default_manifold, 0, noise_variance=0.1, num_samples=1000, log_planted=-200.0)
     np.testing.assert_allclose(light.score_variance, without.score_variance, rtol=1e-9)
+
+
+@pytest.mark.parametrize(("time", "amplitude"), [(0.02, 1.0), (0.3, 2.0), (5.0, 0.0)])
+@pytest.mark.parametrize("log_planted", [-6.0, -0.7])
+def test_planted_weight_of_two_others_is_a_double_integral(time, amplitude, log_planted):
+    """The mean of a/(a + e^(-E_1/t) + e^(-E_2/t)) over two samples of one direction, point by point."""
+    variance, nodes = 0.8, np.linspace(-9.0, 9.0, 2001)
+    density = np.exp(-(nodes**2) / 2)
+    density /= density.sum()
+    weights = np.exp(-((np.sqrt(variance) * nodes - amplitude * np.sqrt(time)) ** 2) / (2 * time))
+    own = np.exp(log_planted)
+    expected = density @ (own / (own + weights[:, None] + weights)) @ density
+    question = {"noise_variance": time, "num_samples": 2, "probe": Probe.along(amplitude), "log_planted": log_planted}
+    found = float(quenched(Manifold([variance], [1]), 0, **question).planted_weight)
+    assert found == pytest.approx(expected, rel=1e-9)
+
+
+def test_planted_weight_is_the_slope_of_the_log_partition(default_manifold):
+    """E a/(a + Z) is the derivative of E ln(a + Z) in ln a."""
+    shift, question = 1e-3, {"noise_variance": [0.02, 0.3, 3.0], "num_samples": [3, 100, 1e6]}
+    for planted in (-9.0, -0.5):
+        logarithms = [
+            quenched(default_manifold, 1, **question, log_planted=planted + step * shift).log_partition
+            for step in (-2, -1, 1, 2)
+        ]
+        slope = np.tensordot([1 / 12, -8 / 12, 8 / 12, -1 / 12], np.array(logarithms), axes=1) / shift
+        found = quenched(default_manifold, 1, **question, log_planted=planted).planted_weight
+        assert np.ptp(np.asarray(found)) > 0.5
+        np.testing.assert_allclose(found, slope, atol=1e-9)
+
+
+@pytest.mark.parametrize(("size", "time", "log_planted"), [(5, 0.05, -9.0), (3, 1.5, -0.5), (300, 0.03, -3.0)])
+def test_planted_weight_is_its_mean_over_drawn_data_sets(default_manifold, size, time, log_planted):
+    sets, rng = 4000, np.random.default_rng(11)
+    deviations = np.repeat([1.0, 0.3, 0.01], [2, 5, 23])
+    squared = np.zeros((sets, size))
+    for place, deviation in enumerate(deviations):
+        squared += (deviation * rng.normal(size=(sets, size)) - np.sqrt(time) * (place == 0)) ** 2
+    others = logsumexp(-squared / (2 * time), axis=1)
+    own = 1 / (1 + np.exp(others - log_planted))
+    question = {"noise_variance": time, "num_samples": size, "log_planted": log_planted}
+    found = float(quenched(default_manifold, 0, **question).planted_weight)
+    assert 0.05 < found < 0.95
+    assert abs(own.mean() - found) < 4 * own.std() / np.sqrt(sets)
 
 
 def test_derivatives_are_those_of_finite_differences():
