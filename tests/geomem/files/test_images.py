@@ -90,6 +90,36 @@ def test_png_files_are_sorted_by_name(tmp_path):
     np.testing.assert_allclose(load_images(tmp_path), MAPPED, atol=1e-7)
 
 
+def test_pictures_of_both_formats(tmp_path):
+    """Also JPEG ones, which keep their pixels nearly, and hidden files and notes are none."""
+    smooth = np.add.outer(np.arange(0, 128, 4), np.arange(0, 128, 4)).astype(np.uint8)
+    stream = io.BytesIO()
+    Image.fromarray(smooth).save(stream, "JPEG", quality=95)
+    files = {"a.png": png(smooth), "b.jpg": stream.getvalue(), "c.JPEG": stream.getvalue()}
+    found = load_images(written(tmp_path, files | {"._a.png": b"of a file system", "labels.txt": b"0"}))
+    assert found.shape == (3, 32, 32, 1)
+    np.testing.assert_allclose(found, np.stack([smooth[..., None] / 127.5 - 1] * 3), atol=0.05)
+    (tmp_path / "cats").mkdir()
+    with pytest.raises(InputError, match=r"the folder holds folders \(cats\)"):
+        load_images(tmp_path)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_channels_may_come_first(tmp_path, rng, channels):
+    images = rng.integers(0, 256, (5, 16, 12, channels), dtype=np.uint8)
+    written(tmp_path, {"last.npz": npz(x=images), "second.npz": npz(x=images.transpose(0, 3, 1, 2))})
+    last, second = (load_images(tmp_path / f"{name}.npz") for name in ("last", "second"))
+    assert last.shape == (5, 16, 12, channels)
+    np.testing.assert_array_equal(second, last)
+
+
+def test_floats_from_zero_to_one_are_mapped_as_bytes_are(tmp_path):
+    written(tmp_path, {"bytes.npz": npz(x=PIXELS), "floats.npz": npz(x=PIXELS / 255), "mapped.npz": npz(x=MAPPED)})
+    expected = load_images(tmp_path / "bytes.npz")
+    for name in ("floats.npz", "mapped.npz"):
+        np.testing.assert_allclose(load_images(tmp_path / name), expected, atol=1e-6)
+
+
 def test_grey_png_files(tmp_path):
     written(tmp_path, {f"{place}.png": png(pixels) for place, pixels in enumerate(GREY)})
     np.testing.assert_allclose(load_images(str(tmp_path)), MAPPED[..., :1], atol=1e-7)
@@ -164,6 +194,12 @@ BAD_FILES = {
     "one.npz": (npz(x=PIXELS[:1]), "there are 1 image.s."),
     "two.npz": (npz(x=PIXELS, y=PIXELS), "choose one by FILE.npz:KEY; the file holds x, y"),
     "text.npz": (b"no archive", "cannot be read as images"),
+    "bytes_as_floats.npz": (npz(x=GREY.astype(float)), "floating-point numbers from 1 to 248; save them as unsigned"),
+    "either.npz": (
+        npz(x=np.zeros((5, 3, 8, 3), np.uint8)),
+        "1 to 4 channels must be the second or the last axis, and could",
+    ),
+    "neither.npz": (npz(x=np.zeros((5, 8, 8, 7), np.uint8)), "1 to 4 channels must be .* and are neither"),
 }
 
 
@@ -179,13 +215,14 @@ def test_bad_files_are_one_sentence(tmp_path, capsys, name):
 
 
 BAD_FOLDERS = {
-    "empty": ({}, "neither .png files nor CIFAR's"),
-    "both": ({"a.png": png(GREY[0]), "data_batch_1.bin": CIFAR_10}, "both .png files and CIFAR's"),
+    "empty": ({}, "neither .png, .jpg or .jpeg files nor CIFAR's"),
+    "both": ({"a.png": png(GREY[0]), "data_batch_1.bin": CIFAR_10}, "both pictures and CIFAR's"),
     "batch": ({"data_batch_1.bin": CIFAR_10, "data_batch_2.bin": b"0"}, "data_batch_2.bin: the 1 bytes of the file"),
     "one": ({"a.png": png(GREY[0])}, "there are 1 image.s."),
     "sizes": ({"a.png": png(PIXELS[0]), "b.png": png(PIXELS[1]), "c.png": png(OTHER), "d.png": png(OTHER)},
               r"c.png has height, width and channels \(2, 5, 3\) where a.png, the first, has \(4, 5, 3\)"),
     "modes": ({"a.png": png(PIXELS[0]), "b.png": png(GREY[0])}, r"b.png has height, width and channels \(4, 5, 1\)"),
+    "gif": ({"a.png": png(PIXELS[0]), "b.gif": b"", "c.webp": b""}, r"formats than PNG and JPEG \(b.gif, c.webp\)"),
     "palette": ({"a.png": png(PIXELS[0], "P")}, "a.png: the image, of mode P, has not just 8 bits"),
     "alpha": ({"a.png": png(PIXELS[0]), "b.png": png(PIXELS[1], "RGBA")}, "b.png: the image, of mode RGBA, has"),
     "bits": ({"a.png": png(GREY[0].astype(np.uint16))}, "a.png: the image, of mode I;16, has"),
