@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 from jaxtyping import Array, Float, Int
+from scipy.spatial.distance import cdist
 
 from geomem.core.arguments import Numbers, check_data, check_points, float_array, listed_noise_variances
 from geomem.core.crossing import level_crossing
@@ -28,6 +29,9 @@ _MEMORIZED = 0.9
 _BEGUN = 0.1
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 _POINTS_AT_ONCE = 4096  # between two reports of progress
+# A squared distance from products of numbers is off by so much of their squares, and may be by so much of itself.
+_ROUNDING, _OF_DISTANCE = 8 * np.finfo(float).eps, 1e-6
+_DISTANCES_AT_ONCE = 1 << 22
 
 
 def memorization_ratio(samples: Numbers | xr.DataArray, data: Numbers) -> tuple[float, float]:
@@ -181,7 +185,7 @@ def collapse_of_trajectories(trajectory: xr.Dataset, data: Numbers) -> xr.Datase
     rows = check_data(data)
     places, first_rows = np.unique(rows, axis=0, return_index=True)
     points = check_points(x.reshape(-1, x.shape[2]), (None, places.shape[1]), "the trajectory")
-    nearest = _nearest(points, places, 1)[:, 0].reshape(x.shape[:2])
+    nearest = _nearest(points, places, min(2, len(places)))[:, 0].reshape(x.shape[:2])
     other = nearest[:-1] != nearest[-1]
     last = len(other) - 1 - np.argmax(other[::-1], axis=0)
     collapse = np.where(other.any(axis=0), np.sqrt(times[last] * times[last + 1]), times[0])
@@ -211,11 +215,20 @@ def _nearest(
 ) -> Int[np.ndarray, "points count"]:
     """Rows of the nearest places, the nearest first."""
     averager = Averager.of(places)
+    center = np.asarray(averager.center)
+    longest = np.max(np.sum((places - center) ** 2, axis=1))
     found = []
     with bar("points", len(points)) as report:
         for first in range(0, len(points), _POINTS_AT_ONCE):
             part = points[first : first + _POINTS_AT_ONCE]
-            found.append(np.asarray(_nearest_of(averager, jnp.asarray(part), count)))
+            nearest = np.array(_nearest_of(averager, jnp.asarray(part), count))
+            # Distances come from products; where what they round off is a part of one, from differences.
+            rounded = _ROUNDING * (np.sum((part - center) ** 2, axis=1) + longest)
+            farthest = np.sum((part - places[nearest[:, -1]]) ** 2, axis=1)
+            doubtful = np.flatnonzero(rounded > _OF_DISTANCE * farthest)
+            for rows in np.array_split(doubtful, -(-len(doubtful) * len(places) // _DISTANCES_AT_ONCE) or 1):
+                nearest[rows] = np.argsort(cdist(part[rows], places), axis=1, kind="stable")[:, :count]
+            found.append(nearest)
             report(first + len(part))
     return np.concatenate(found)
 

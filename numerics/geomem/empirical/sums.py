@@ -19,6 +19,9 @@ from geomem.lowering import lower
 
 _distance_on_ray = jnp.vectorize(lower("distance_on_ray"))
 relative_log_weight = jnp.vectorize(lower("relative_log_weight"))
+# A squared distance from products of numbers is off by so much of their squares. It may be off by so much of t, as the
+# weights are by half of it, and by so much of itself, of which the weights of near samples are differences.
+_ROUNDING, _OF_WEIGHT, _OF_DISTANCE = 8 * np.finfo(float).eps, 2e-7, 1e-12
 TILE_WEIGHTS = 1 << 19  # computed at once, which should stay in the processor's cache
 
 
@@ -105,13 +108,30 @@ def squared_distances(probes: Probes, y: Array, index: Array) -> Array:
     products = jnp.concatenate([x, v]) @ y.T
     lengths = jnp.sum(x**2, axis=1)[:, None] + jnp.sum(y**2, axis=1)[None, :]
     from_x = jnp.maximum(lengths - 2.0 * products[: len(x)], 0.0)
-    from_x = jnp.where(index[None, :] >= 0, from_x, jnp.inf)
+    allowed = jnp.maximum(_OF_WEIGHT * jnp.min(probes.times), _OF_DISTANCE * from_x)
+    doubtful = jnp.any((_ROUNDING * lengths > allowed) & (index[None, :] >= 0))
+
+    def by_products() -> Array:
+        if not probes.on_rays:
+            return from_x[None]
+        offset = jnp.sum(x * v, axis=1)[:, None] - products[len(x) :]
+        squared = jnp.sum(v**2, axis=1)[None, :, None]
+        return jnp.maximum(_distance_on_ray(probes.times[:, None, None], from_x[None], offset[None], squared), 0.0)
+
+    distances = jax.lax.cond(doubtful, lambda: _by_differences(probes, y), by_products)
+    return jnp.where(index >= 0, distances, jnp.inf)
+
+
+def _by_differences(probes: Probes, y: Array) -> Array:
+    """The same, exact also where probe and sample are close to each other and far from the center, but slow."""
+
+    def of_probe(at: Array) -> Array:
+        return jnp.sum((y - at[None, :]) ** 2, axis=1)
+
     if not probes.on_rays:
-        return from_x[None]
-    offset = jnp.sum(x * v, axis=1)[:, None] - products[len(x) :]
-    squared = jnp.sum(v**2, axis=1)[None, :, None]
-    distances = _distance_on_ray(probes.times[:, None, None], from_x[None], offset[None], squared)
-    return jnp.maximum(distances, 0.0)
+        return jax.lax.map(of_probe, probes.x)[None]
+    at = probes.x[None] + jnp.sqrt(probes.times)[:, None, None] * probes.v[None]
+    return jax.lax.map(of_probe, at.reshape(-1, y.shape[1])).reshape(*at.shape[:2], len(y))
 
 
 def _weights(probes: Probes, distances: Array, nearest: Array) -> Array:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import logsumexp
 
 from geomem import InputError, Manifold, Probe, denoiser, gibbs, jacobian, jacobian_operator, quenched, score
 from geomem.empirical.streaming import PassOptions, fold_samples
@@ -281,3 +282,24 @@ def test_manifold_data_have_the_population_score_with_many_samples():
     data = manifold.sample(jax.random.key(0), 20_000)
     x = np.array([0.5, 0.2])
     np.testing.assert_allclose(score(x, data, 1.0), -x / (1.0 + np.array([1.0, 0.25])), atol=0.02)
+
+
+@pytest.mark.parametrize("apart", [1.0, 1e6, 1e9])
+def test_clusters_far_apart(apart, rng):
+    """Products lose the distances inside clusters; what is in doubt is taken from differences."""
+    data = rng.normal(size=(40, 3)) + apart * np.repeat([[-0.5], [0.5]], 20, axis=0)
+    own = np.array([0, 5, 20, 33])
+    noise, times = 0.3 * rng.normal(size=(4, 3)), np.array([0.02, 0.5])
+    at = data[own] + np.sqrt(times)[:, None, None] * noise
+    squares = np.sum((at[:, :, None] - data) ** 2, axis=-1)
+    expected = logsumexp(-squares / (2 * times[:, None, None]), axis=2)
+    weights = np.exp(-squares / (2 * times[:, None, None]) - expected[:, :, None])
+    # The coordinates themselves have been rounded where the clusters are far.
+    accuracy = 1e-9 + 50 * np.finfo(float).eps * apart / times.min()
+    found = gibbs(data[own], data, times, directions=noise)
+    np.testing.assert_array_equal(found.nearest_index, np.argmin(squares, axis=2))
+    np.testing.assert_allclose(found.log_partition, expected, rtol=0, atol=accuracy)
+    np.testing.assert_allclose(found.participation, np.sum(weights**2, axis=2), rtol=0, atol=accuracy)
+    plain = gibbs(at[1], data, times[1])
+    np.testing.assert_array_equal(plain.nearest_index, np.argmin(squares[1], axis=1))
+    np.testing.assert_allclose(plain.log_partition, expected[1], rtol=0, atol=accuracy)

@@ -162,3 +162,13 @@ def test_trajectories_collapse_where_the_theory_has_it():
 def test_bad_input(call, message):
     with pytest.raises(InputError, match=message):
         call()
+
+
+@pytest.mark.parametrize("apart", [1.0, 1e7, 1e9])
+def test_copies_in_clusters_far_apart_are_found(apart, rng):
+    """Products lose the distances inside clusters; what is in doubt is taken from differences."""
+    data = rng.normal(size=(60, 3)) + apart * np.repeat([[-0.5], [0.5]], 30, axis=0)
+    assert memorization_ratio(data + 1e-3 * rng.normal(size=data.shape), data)[0] == 1.0
+    fresh = rng.normal(size=(60, 3)) + apart * np.repeat([[-0.5], [0.5]], 30, axis=0)
+    distances = np.sort(np.linalg.norm(fresh[:, None] - data, axis=2), axis=1)
+    assert memorization_ratio(fresh, data)[0] == pytest.approx(np.mean(distances[:, 0] < distances[:, 1] / 3))
