@@ -6,7 +6,7 @@ import xarray as xr
 from jaxtyping import Array, Float
 
 from geomem.boundaries.critical import solver_of
-from geomem.core.arguments import Numbers, check_data, listed_sizes, whole_number
+from geomem.core.arguments import Numbers, check_data, check_key, listed_sizes, whole_number
 from geomem.core.progress import bar
 from geomem.core.provenance import digest, key_record, provenance
 from geomem.core.resampling import DATA_RESAMPLES, INTERVAL
@@ -86,6 +86,7 @@ def critical_times_of_data(
         >>> print(f"all digits: t = {critical_time(Manifold.from_data(digits), 0, **asked).value:.2f}")
         all digits: t = 13.33
     """
+    check_key(key)
     rows = check_data(data)
     num_resamples = whole_number(num_resamples, "num_resamples", _FEWEST)
     asked = question(criterion, theory, probe)

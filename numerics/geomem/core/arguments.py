@@ -2,6 +2,8 @@
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from numbers import Real
+from reprlib import repr as shown
 from typing import TypeGuard
 
 import jax
@@ -14,6 +16,7 @@ from geomem.core.status import InputError
 
 SMALLEST_LOG_SIZE = math.log(2) * (1 - 1e-15)  # what rounding may leave of ln 2
 _LARGEST_WHOLE = 10**12
+_SMALLEST_NUMBER, _LARGEST_NUMBER = 1e-140, 1e140  # whose squares leave room for sums, and for small parts of them
 _PART = 1 << 22  # numbers of a data set that are worked on at once
 
 # What may be passed for an array of numbers: an array, a list, one number.
@@ -146,14 +149,32 @@ def as_samples(data: Numbers) -> Float[np.ndarray, "samples dims"]:
 
 
 def refuse_not_finite(table: Float[np.ndarray, "samples dims"]) -> None:
-    """Name the first row that holds NaN or infinity.
+    """Name the first row that holds NaN or infinity, or the largest number if its square is beyond float64.
 
     Raises:
         InputError: if there is one.
     """
-    bad = np.concatenate([~np.isfinite(part).all(axis=1) for part in parts(table)]).nonzero()[0]
-    if len(bad):
-        raise InputError(f"row {bad[0]} of the data holds NaN or infinity; remove or impute such rows ({len(bad)})")
+    bad, largest = [], 0.0
+    for part in parts(table):
+        bad.append(~np.isfinite(part).all(axis=1))
+        largest = max(largest, float(np.abs(part).max(initial=0.0, where=np.isfinite(part))))
+    rows = np.concatenate(bad).nonzero()[0]
+    if len(rows):
+        raise InputError(f"row {rows[0]} of the data holds NaN or infinity; remove or impute such rows ({len(rows)})")
+    refuse_size(largest, "the data")
+
+
+def refuse_size(largest: float, what: str) -> None:
+    """Refuse numbers of which the largest has a square, or parts of one, beyond float64.
+
+    Raises:
+        InputError: if it is so large or so small.
+    """
+    if largest > _LARGEST_NUMBER or 0 < largest < _SMALLEST_NUMBER:
+        raise InputError(
+            f"the largest number of {what} is {largest:g}, too far from one for its square; give them in units of "
+            f"their own size, between {_SMALLEST_NUMBER:g} and {_LARGEST_NUMBER:g}"
+        )
 
 
 def check_points(values: Numbers, shape: tuple[int | None, int | None], name: str) -> Float[np.ndarray, "points dims"]:
@@ -190,6 +211,8 @@ def as_table(data: Numbers) -> np.ndarray:
         array = np.asarray(data)
     except ValueError as error:
         raise InputError("the data are no table: their rows differ in length") from error
+    if np.ma.is_masked(data):
+        raise InputError(f"{np.ma.count_masked(data)} numbers of the data are masked; fill them, or drop their rows")
     if array.dtype.kind not in "biuf":
         raise InputError(f"the data have dtype {array.dtype}; they must be real numbers")
     if array.ndim != 2 or array.shape[1] == 0:
@@ -200,17 +223,32 @@ def as_table(data: Numbers) -> np.ndarray:
 def float_array(values: Numbers, name: str) -> Array | np.ndarray:
     """The values as float64: by NumPy, which compiles nothing, unless JAX made them or a part of them.
 
+    Text is no number, nor is what is true or false, a date, or what is masked; integers may be of any size.
+
     Raises:
         InputError: if they are not numbers.
     """
     try:
-        if isinstance(values, jax.Array):
-            return values.astype(float)
-        return np.asarray(values, dtype=float)
+        array = values if isinstance(values, jax.Array) else np.asarray(values)
+        # Integers beyond 64 bits come as objects, as does much that is no number.
+        real = array.dtype.kind in "iuf" or all(isinstance(one, Real) and one is not True for one in _objects(array))
+        if real and not np.ma.is_masked(values):
+            return array.astype(float)
     except jax.errors.TracerArrayConversionError:
         return jnp.asarray(values, dtype=float)
     except (TypeError, ValueError, OverflowError) as error:
-        raise InputError(f"{name}: {values!r} is not a number or a list of numbers") from error
+        raise InputError(f"{name}: {_shown(values)} is not a number or a list of numbers") from error
+    raise InputError(f"{name}: {_shown(values)} is not a number or a list of numbers")
+
+
+def _shown(values: object) -> str:
+    """A short text of it, in one line."""
+    return " ".join(shown(values).split())
+
+
+def _objects(array: Array | np.ndarray) -> list[object]:
+    """The elements of an array of objects; one that is no number for any other."""
+    return list(array.ravel()) if array.dtype.kind == "O" else [None]
 
 
 def is_whole(value: object) -> TypeGuard[int | np.integer]:
@@ -224,9 +262,23 @@ def whole_number(value: object, name: str, least: int) -> int:
     Raises:
         InputError: if it is none.
     """
-    if not is_whole(value) or value < least:
-        raise InputError(f"{name} is {value!r}; it must be a whole number from {least}")
+    if not is_whole(value) or not least <= value <= _LARGEST_WHOLE:
+        most = f" to {_LARGEST_WHOLE}" if is_whole(value) and value > least else ""
+        raise InputError(f"{name} is {value!r}; it must be a whole number from {least}{most}")
     return int(value)
+
+
+def check_key(key: object) -> None:
+    """Refuse what is no key for random draws.
+
+    Raises:
+        InputError: if it is none, or several.
+    """
+    if isinstance(key, (jax.Array, np.ndarray)):
+        typed = jnp.issubdtype(key.dtype, jax.dtypes.prng_key) and key.ndim == 0
+        if typed or (key.dtype == np.uint32 and key.ndim == 1):
+            return
+    raise InputError(f"the key is {_shown(key)}; give one key of JAX, such as jax.random.key(0)")
 
 
 def whole_numbers(values: Numbers, name: str, least: int) -> np.ndarray:

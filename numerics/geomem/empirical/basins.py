@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array, Bool, Float, Int
 
-from geomem.core.arguments import Numbers, check_data, float_array, listed_noise_variances, whole_number
+from geomem.core.arguments import Numbers, check_data, check_key, float_array, listed_noise_variances, whole_number
 from geomem.core.crossing import level_crossing
 from geomem.core.provenance import digest, key_record, provenance
 from geomem.core.results import described, noise_axis
@@ -52,6 +52,7 @@ def measure_basin(
     Raises:
         InputError: for data, noise variances, radii or a number of probes that are none.
     """
+    check_key(key)
     samples = check_data(data)
     times = listed_noise_variances(noise_variance)
     radii = _radii(radius)

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array, Float, Int
 
-from geomem.core.arguments import Numbers, check_data, listed_noise_variances, whole_number
+from geomem.core.arguments import Numbers, check_data, check_key, listed_noise_variances, whole_number
 from geomem.core.crossing import level_crossing
 from geomem.core.progress import bar
 from geomem.core.provenance import digest, key_record, provenance
@@ -57,6 +57,7 @@ def excess_entropy(
     Raises:
         InputError: for a data set, noise variances or a number of probes that are none.
     """
+    check_key(key)
     rows = check_data(data)
     times = listed_noise_variances(noise_variance)
     found = _own_excesses(rows, times, whole_number(num_probes, "num_probes", 2), key)
@@ -96,6 +97,7 @@ def collapse_time(data: Numbers, *, key: Array, level: float = 0.05, num_probes:
     Raises:
         InputError: as `excess_entropy`, or for a level that is not between 0 and 1.
     """
+    check_key(key)
     if not 0 < level < 1:
         raise InputError(f"the level is {level:g}; it must be between 0 and 1")
     rows = check_data(data)

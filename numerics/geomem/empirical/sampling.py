@@ -18,6 +18,7 @@ from jaxtyping import Array, Float
 
 from geomem.core.arguments import (
     Numbers,
+    check_key,
     check_points,
     listed_noise_variances,
     positive_noise_variances,
@@ -95,6 +96,7 @@ def generate(
         >>> print(f"half have chosen a training point by t = {half:.1f}; theory {collapse:.1f}")
         half have chosen a training point by t = 2.2; theory 1.7
     """
+    check_key(key)
     grid = _falling(noise_variance)
     if method not in METHODS:
         raise InputError(f"there is no method {method!r}; choose one of {', '.join(METHODS)}")

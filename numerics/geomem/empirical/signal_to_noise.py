@@ -11,7 +11,7 @@ import xarray as xr
 from jaxtyping import Array, Bool, Float, Num
 from scipy.special import nctdtr, ndtr, ndtri
 
-from geomem.core.arguments import Numbers, check_data, listed_noise_variances, whole_numbers
+from geomem.core.arguments import Numbers, check_data, check_key, listed_noise_variances, whole_numbers
 from geomem.core.progress import bar
 from geomem.core.provenance import digest, key_record, provenance
 from geomem.core.resampling import DATA_RESAMPLES, INTERVAL
@@ -67,6 +67,7 @@ def measure_resolved_dimension(
     Raises:
         InputError: for a data set, noise variances, sizes or numbers of replicates that are none.
     """
+    check_key(key)
     times = listed_noise_variances(noise_variance)
     given = _source_of(source)
     sizes, repeats = whole_numbers(num_samples, "num_samples", 2), whole_numbers(num_replicates, "num_replicates", 8)

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array, Float
 
-from geomem.core.arguments import Numbers, listed_noise_variances
+from geomem.core.arguments import Numbers, check_key, listed_noise_variances
 from geomem.core.provenance import key_record, provenance
 from geomem.core.results import described, flag_attributes, spectrum_coordinates
 from geomem.core.status import InputError
@@ -74,6 +74,7 @@ def measure_spectrum(
         InputError: for an unknown protocol, a point or noise variances that are none, or replicates of a
             protocol that draws nothing.
     """
+    check_key(key)
     point = np.asarray(x0, dtype=float)
     times = listed_noise_variances(noise_variance)
     check_protocol(protocol, num_replicates)

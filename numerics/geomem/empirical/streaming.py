@@ -16,7 +16,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array
 
-from geomem.core.arguments import as_table, whole_number
+from geomem.core.arguments import as_table, refuse_size, whole_number
 from geomem.core.parallel import shared_mesh
 from geomem.core.progress import bar
 from geomem.core.status import InputError
@@ -189,6 +189,7 @@ def _finite(samples: np.ndarray, first: int) -> np.ndarray:
     if not finite.all():
         row = first + int(np.argmin(finite))
         raise InputError(f"row {row} of the data holds NaN or infinity; remove or impute such rows")
+    refuse_size(float(np.abs(samples).max(initial=0.0)), f"rows {first} to {first + len(samples) - 1} of the data")
     return samples
 
 

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from geomem.core.arguments import Numbers, positive_noise_variances
+from geomem.core.arguments import Numbers, positive_noise_variances, refuse_size
 from geomem.core.status import InputError
 from geomem.empirical.streaming import PassOptions, Samples, fold_samples
 from geomem.lowering import lower
@@ -91,6 +91,7 @@ def _points(values: Numbers, name: str) -> np.ndarray:
         raise InputError(f"the {name} have shape {points.shape}; they must be one point or a table of points")
     if not np.isfinite(points).all():
         raise InputError(f"the {name} hold NaN or infinity")
+    refuse_size(float(np.abs(points).max()), f"the {name}")
     return points
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Array, Float
 
-from geomem.core.arguments import Numbers, as_samples, float_array, parts, refuse_not_finite
+from geomem.core.arguments import Numbers, as_samples, float_array, parts, refuse_not_finite, whole_number
 from geomem.core.status import InputError
 from geomem.laws.law import Law
 
@@ -57,8 +57,8 @@ def in_blocks(
     Raises:
         InputError: for no blocks.
     """
-    if num_blocks is not None and num_blocks < 1:
-        raise InputError(f"num_blocks is {num_blocks}; it must be at least 1")
+    if num_blocks is not None:
+        whole_number(num_blocks, "num_blocks", 1)
     positive = spectrum[spectrum > 0]
     variances, multiplicities = _grouped(positive, num_blocks)
     if len(positive) < len(spectrum):

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from geomem.core.arguments import Numbers, float_array
+from geomem.core.arguments import Numbers, check_key, float_array
 from geomem.core.status import InputError
 
 
@@ -26,6 +26,7 @@ def on_sphere(points: Numbers, key: Array, *, radius: Numbers) -> Float[Array, "
     Raises:
         InputError: for points that are no table of numbers, and for a radius that is not finite and positive.
     """
+    check_key(key)
     rows = _table(points)
     length = np.asarray(float_array(radius, "radius"))
     if length.ndim or not 0 < length < np.inf:
@@ -48,6 +49,7 @@ def tanh_features(points: Numbers, key: Array, *, dims: int) -> Float[Array, "sa
     Raises:
         InputError: for points that are no table of numbers, and for a number of features that is none.
     """
+    check_key(key)
     rows = _table(points)
     if isinstance(dims, bool) or not isinstance(dims, int) or dims < 1:
         raise InputError(f"dims is {dims}; it must be a whole number from 1")

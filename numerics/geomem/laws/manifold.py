@@ -9,7 +9,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float
 
-from geomem.core.arguments import Numbers, float_array
+from geomem.core.arguments import Numbers, check_key, float_array, is_whole, whole_number
 from geomem.core.status import InputError
 from geomem.laws.covariance import covariance_spectrum
 from geomem.laws.law import LAWS, Classes, Law, Score, TypicalSizes
@@ -214,11 +214,13 @@ class Manifold(Law):
         """Independent samples, the blocks' directions in order along the coordinate axes.
 
         Raises:
-            InputError: if they would not fit into memory.
+            InputError: if they would not fit into memory, or for a number or a key that is none.
         """
+        check_key(key)
         dims = float(np.sum(np.asarray(self.multiplicities)))
-        if num_samples * dims > _MOST_NUMBERS:
+        if is_whole(num_samples) and num_samples * dims > _MOST_NUMBERS:
             raise InputError(f"{num_samples:g} samples of {dims:g} dimensions are too many to be drawn at once")
+        num_samples = whole_number(num_samples, "num_samples", 0)
         scale = self.axis_deviations()
         rows = scale[None, :] * jax.random.normal(key, (num_samples, len(scale)))
         return rows / jnp.linalg.norm(rows, axis=1, keepdims=True) if self.normalized else rows

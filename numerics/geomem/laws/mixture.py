@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from geomem.core.arguments import Numbers, float_array, refuse_shares
+from geomem.core.arguments import Numbers, check_key, float_array, refuse_shares
 from geomem.core.crossing import first_crossing
 from geomem.core.status import InputError
 from geomem.laws.classes import ClassProducts, class_terms, over_probes
@@ -181,6 +181,7 @@ class GaussianMixture(Law):
 
     def sample(self, key: Array, num_samples: int) -> Float[Array, "samples dims"]:
         """Independent samples; the class of each is drawn."""
+        check_key(key)
         of_class, of_rest = jax.random.split(key)
         classes = jax.random.choice(of_class, self.num_classes, (num_samples,), p=self.weights)
         return self.centers[classes] + self.manifold.sample(of_rest, num_samples)

@@ -9,7 +9,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float
 
-from geomem.core.arguments import Numbers
+from geomem.core.arguments import Numbers, float_array
 from geomem.core.status import InputError
 from geomem.lowering import lower
 from geomem_theory.probe import PROBES
@@ -139,6 +139,7 @@ def _checked_amplitude(amplitude: Numbers) -> np.floating | Array:
         return amplitude
     if isinstance(amplitude, jax.Array | np.ndarray) and amplitude.ndim == 0:
         amplitude = float(amplitude)
-    if not isinstance(amplitude, (int, float, np.number)) or not 0 <= amplitude < np.inf:
+    value = float_array(amplitude, "the probe's amplitude")
+    if value.ndim or not 0 <= value < np.inf:
         raise InputError(f"the probe's amplitude is {amplitude}; it must be finite and not negative")
-    return np.float64(amplitude)
+    return np.float64(value)

@@ -19,7 +19,7 @@ import xarray as xr
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array
 
-from geomem.core.arguments import Numbers, check_data
+from geomem.core.arguments import Numbers, check_data, check_key
 from geomem.core.parallel import shared_mesh
 from geomem.core.progress import bar
 from geomem.core.progress import progress as showing
@@ -89,6 +89,7 @@ def train(
             `num_steps` or of another training, a folder that cannot be written, or a loss that is not finite. The
             last good checkpoint is kept.
     """
+    check_key(key)
     others = None if held_out is None else [held_out]
     return train_group(config, [data], [key], directory=directory, held_out=others, mesh=mesh, progress=progress)[0]
 

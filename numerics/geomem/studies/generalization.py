@@ -11,7 +11,7 @@ from jaxtyping import Array
 from numpy.polynomial import Polynomial
 
 from geomem.boundaries.trajectories import checked_log_sizes, trajectory_times
-from geomem.core.arguments import Numbers, check_data, whole_number
+from geomem.core.arguments import Numbers, check_data, check_key, whole_number
 from geomem.core.progress import bar
 from geomem.core.provenance import digest, key_record, provenance
 from geomem.core.resampling import HALF_INTERVAL, INTERVAL, drawn
@@ -119,6 +119,7 @@ def _of_law(law: Law, num_samples: Numbers | None, log_num_samples: Numbers | No
 def _cross_validated(rows: np.ndarray, num_samples: Numbers | None, num_probes: int, key: Array | None) -> xr.Dataset:
     if key is None:
         raise InputError("cross-validation chooses samples at random; give key=jax.random.key(...)")
+    check_key(key)
     count = min(num_probes, len(rows))
     largest = len(rows) - -(-count // _FOLDS)
     if largest < 2:

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array, Float
 
-from geomem.core.arguments import Numbers
+from geomem.core.arguments import Numbers, check_key
 from geomem.core.provenance import key_record, provenance
 from geomem.core.status import InputError
 from geomem.laws.manifold import Manifold
@@ -47,6 +47,7 @@ def theory_versus_simulation(
         InputError: as `quenched`, for a size that is no single whole number, and for
             fewer than 8 data sets.
     """
+    check_key(key)
     if num_datasets < _FEWEST:
         raise InputError(f"num_datasets is {num_datasets}; an error bar of a variance needs at least {_FEWEST}")
     size = num_samples if log_num_samples is None else np.exp(np.asarray(log_num_samples, dtype=float))

@@ -1,0 +1,205 @@
+"""What is no number, no count, no key or no data is refused in one sentence of our own, whichever function it meets."""
+
+import datetime
+import re
+
+import jax
+import jaxtyping
+import numpy as np
+import pytest
+
+from geomem import (
+    EmpiricalScore,
+    GaussianMixture,
+    InputError,
+    Manifold,
+    Probe,
+    collapse_time,
+    critical_size,
+    critical_time,
+    critical_times_of_data,
+    denoiser,
+    excess_entropy,
+    expected_excess_entropy,
+    generalization_time,
+    generate,
+    gibbs,
+    jacobian,
+    local_spectrum,
+    measure_resolved_dimension,
+    measure_spectrum,
+    memorization_ratio,
+    phase,
+    predicted_spectrum,
+    quenched,
+    resolved_dimension,
+    score,
+    score_of,
+    trajectory_times,
+)
+
+KEY = jax.random.key(0)
+LAW = Manifold([1.0, 0.1], [2, 3])
+DATA = np.random.default_rng(0).normal(size=(50, 3))
+ASKED = {"criterion": "signal_to_noise", "theory": "rem"}
+# Fragments of what libraries say of it; none of it helps.
+FOREIGN = re.compile(
+    r"JAX encountered|PRNG|could not convert|dtype\('|Traceback|unsupported operand|not supported between|Tracer|"
+    r"incompatible function|array\(\s*shape|object of type|\n"
+)
+
+NO_NUMBERS = {
+    "text": "100",
+    "text in a list": [100.0, "200"],
+    "a complex number": 100 + 0j,
+    "truth": True,
+    "truths": [True, False],
+    "a date": datetime.datetime(2020, 1, 1),
+    "dates": np.array([1, 2], dtype="M8[D]"),
+    "a span": np.timedelta64(3, "s"),
+    "a masked number": np.ma.array([100.0, 200.0], mask=[False, True]),
+    "a dictionary": {"value": 100},
+    "a set": {100.0},
+    "rows of two lengths": [[1.0], [2.0, 3.0]],
+    "objects": np.array([100, None], dtype=object),
+    "bytes": b"100",
+}
+OF_NUMBERS = {
+    "critical_time": lambda value: critical_time(LAW, 0, num_samples=value, **ASKED),
+    "log sizes": lambda value: critical_time(LAW, 0, log_num_samples=value, **ASKED),
+    "critical_size": lambda value: critical_size(LAW, 0, noise_variance=value, **ASKED),
+    "quenched": lambda value: quenched(LAW, 0, noise_variance=value, num_samples=100),
+    "phase": lambda value: phase(LAW, 0, noise_variance=value, num_samples=100, theory="rem"),
+    "resolved_dimension": lambda value: resolved_dimension(LAW, noise_variance=0.1, num_samples=value, theory="rem"),
+    "variances": lambda value: Manifold(value, [1, 1]),
+    "multiplicities": lambda value: Manifold([1.0, 0.5], value),
+    "weights": lambda value: GaussianMixture(value, [[1.0], [-1.0]], Manifold([1.0], [1])),
+    "amplitude": lambda value: Probe.along(value),
+    "gibbs": lambda value: gibbs(DATA[0], DATA, value),
+    "excess_entropy": lambda value: excess_entropy(DATA, value, num_probes=10, key=KEY),
+    "expected_excess_entropy": lambda value: expected_excess_entropy(
+        LAW, noise_variance=value, num_samples=100, theory="rem"
+    ),
+    "predicted_spectrum": lambda value: predicted_spectrum(LAW, noise_variance=value, theory="population"),
+    "trajectory_times": lambda value: trajectory_times(LAW, num_samples=value),
+}
+NO_COUNTS = {"a fraction": 1.5, "truth": True, "text": "3", "nothing": 0, "a negative one": -2, "beyond all": 10**30}
+OF_COUNTS = {
+    "num_blocks": lambda count: Manifold.from_data(DATA, num_blocks=count),
+    "num_probes": lambda count: excess_entropy(DATA, [1.0], num_probes=count, key=KEY),
+    "collapse_time": lambda count: collapse_time(DATA, key=KEY, num_probes=count),
+    "generalization_time": lambda count: generalization_time(DATA, key=KEY, num_probes=count),
+    "num_replicates": lambda count: measure_resolved_dimension(
+        LAW, noise_variance=[1.0], num_samples=10, num_replicates=count, key=KEY
+    ),
+    "chunk_size": lambda count: gibbs(DATA[0], DATA, 1.0, chunk_size=count),
+}
+NO_KEYS = {
+    "a seed": 0,
+    "nothing": None,
+    "text": "seed",
+    "a generator of NumPy": np.random.default_rng(0),
+    "several": jax.random.split(KEY, 3),
+    "numbers": np.array([0.0, 1.0]),
+}
+OF_KEYS = {
+    "sample": lambda key: LAW.sample(key, 5),
+    "of a mixture": lambda key: GaussianMixture.two_classes(4.0, LAW).sample(key, 5),
+    "excess_entropy": lambda key: excess_entropy(DATA, [1.0], num_probes=10, key=key),
+    "collapse_time": lambda key: collapse_time(DATA, key=key),
+    "generalization_time": lambda key: generalization_time(DATA, key=key),
+    "critical_times_of_data": lambda key: critical_times_of_data(DATA, num_samples=[50], key=key, **ASKED),
+    "measure_resolved_dimension": lambda key: measure_resolved_dimension(
+        LAW, noise_variance=[1.0], num_samples=10, num_replicates=8, key=key
+    ),
+    "measure_spectrum": lambda key: measure_spectrum(
+        EmpiricalScore(DATA), DATA[0], [1.0], protocol="orthogonal_frame", key=key
+    ),
+    "generate": lambda key: generate(
+        score_of(DATA), key, num_samples=2, dims=3, noise_variance=[1.0, 0.1], method="ode"
+    ),
+}
+NO_DATA = {
+    "complex numbers": DATA + 0j,
+    "text": DATA.astype(str),
+    "dates": np.arange(6).astype("M8[D]").reshape(3, 2),
+    "objects": DATA.astype(object),
+    "fields": np.zeros(5, dtype=[("a", float)]),
+    "masked numbers": np.ma.masked_less(DATA, -1.0),
+    "rows of two lengths": [[1.0, 2.0], [3.0]],
+    "one row": DATA[:1],
+    "a cube": DATA[None],
+    "no columns": np.zeros((5, 0)),
+    "NaN": np.where(DATA[3, 1] == DATA, np.nan, DATA),
+    "numbers without a square": DATA * 1e200,
+    "numbers whose square is nothing": DATA * 1e-200,
+}
+OF_DATA = {
+    "from_data": Manifold.from_data,
+    "critical_times_of_data": lambda data: critical_times_of_data(data, num_samples=[50], key=KEY, **ASKED),
+    "local_spectrum": lambda data: local_spectrum(data, DATA[:1], num_neighbours=10),
+    "excess_entropy": lambda data: excess_entropy(data, [1.0], num_probes=10, key=KEY),
+    "collapse_time": lambda data: collapse_time(data, key=KEY),
+    "generalization_time": lambda data: generalization_time(data, key=KEY),
+    "memorization_ratio": lambda data: memorization_ratio(DATA, data),
+    "score_of": score_of,
+    "measure_resolved_dimension": lambda data: measure_resolved_dimension(
+        data, noise_variance=[1.0], num_samples=5, num_replicates=8, key=KEY
+    ),
+}
+# One sample is data to a pass over them.
+OF_SAMPLES = {
+    "gibbs": lambda data: gibbs(np.ones(3), data, 1.0),
+    "score": lambda data: score(np.ones(3), data, 1.0),
+    "denoiser": lambda data: denoiser(np.ones(3), data, 1.0),
+    "jacobian": lambda data: jacobian(np.ones(3), data, 1.0),
+}
+
+
+@pytest.fixture
+def unchecked():
+    """As users call it: annotations are checked in tests alone."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
+def cases():
+    tables = (
+        (OF_NUMBERS, NO_NUMBERS), (OF_COUNTS, NO_COUNTS), (OF_KEYS, NO_KEYS), (OF_DATA, NO_DATA),
+        (OF_SAMPLES, {name: data for name, data in NO_DATA.items() if name != "one row"}),
+    )  # fmt: skip
+    for functions, values in tables:
+        for function, call in functions.items():
+            for name, value in values.items():
+                yield pytest.param(call, value, id=f"{function}, {name}")
+
+
+@pytest.mark.parametrize(("call", "value"), list(cases()))
+@pytest.mark.usefixtures("unchecked")
+def test_it_is_refused_in_one_sentence(call, value):
+    with pytest.raises(InputError) as caught:
+        call(value)
+    said = str(caught.value)
+    assert said
+    assert not FOREIGN.search(said), said
+    assert len(said) < 400
+
+
+def test_there_are_many():
+    assert len(list(cases())) > 400
+
+
+@pytest.mark.parametrize("scale", [1e-130, 1e-60, 1e60, 1e130])
+def test_data_of_any_other_size_have_the_same_answers(scale):
+    """In their own units."""
+    own, scaled = Manifold.from_data(DATA), Manifold.from_data(scale * DATA)
+    np.testing.assert_allclose(np.asarray(scaled.variances) / scale / scale, own.variances, rtol=1e-12)
+    assert memorization_ratio(scale * (DATA + 1e-9), scale * DATA) == memorization_ratio(DATA + 1e-9, DATA)
+    found, expected = (gibbs(DATA[0] * size, DATA * size, size**2) for size in (scale, 1.0))
+    np.testing.assert_allclose(found.log_partition, expected.log_partition, rtol=1e-12)
+
+
+def test_whole_numbers_of_any_size_are_numbers():
+    value = critical_time(LAW, 0, num_samples=10**30, **ASKED).value
+    assert float(value) == float(critical_time(LAW, 0, num_samples=1e30, **ASKED).value)
