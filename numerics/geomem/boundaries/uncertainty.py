@@ -7,11 +7,13 @@ from jaxtyping import Array, Float
 
 from geomem.boundaries.critical import solver_of
 from geomem.core.arguments import Numbers, check_data, check_key, listed_sizes, whole_number
+from geomem.core.precision import column_means
 from geomem.core.progress import bar
 from geomem.core.provenance import digest, key_record, provenance
 from geomem.core.resampling import DATA_RESAMPLES, INTERVAL
 from geomem.core.results import SQUARED, described, status_attributes
 from geomem.core.status import InputError
+from geomem.laws.covariance import above_rounding, in_blocks
 from geomem.laws.manifold import Manifold
 from geomem.laws.probe import Probe
 from geomem.levels.question import Level, question
@@ -93,8 +95,9 @@ def critical_times_of_data(
     if num_samples is None and log_num_samples is None:
         num_samples = len(rows)
     sizes, log_sizes = listed_sizes(num_samples, log_num_samples)
-    manifold = Manifold.from_data(rows, num_blocks=num_blocks)
-    measured, whitened = _whitened(rows, manifold)
+    measured, whitened = _whitened(rows)
+    zeros = np.zeros(rows.shape[1] - len(measured))
+    manifold = Manifold(*in_blocks(np.append(measured, zeros), num_blocks))
 
     factors = []
     with bar("resamples", num_resamples) as report:
@@ -146,14 +149,17 @@ def critical_times_of_data(
 
 
 def _whitened(
-    rows: np.ndarray, manifold: Manifold
+    rows: np.ndarray,
 ) -> tuple[Float[np.ndarray, " varying"], Float[np.ndarray, "samples varying"]]:
     """Positive variances along the principal directions, descending, and the samples in units of their roots.
 
     Raises:
         InputError: if there are none, or too few samples for them.
     """
-    varying = int(np.asarray(manifold.multiplicities)[np.asarray(manifold.variances) > 0].sum())
+    columns, singular, directions = np.linalg.svd(rows - column_means(rows), full_matrices=False)
+    variances = above_rounding(rows, singular**2 / len(rows), lambda: directions)
+    found = variances > 0
+    varying = int(found.sum())
     if varying == 0:
         raise InputError("the samples are all the same; there is no spectrum to estimate")
     if len(rows) < varying + 2:
@@ -161,8 +167,7 @@ def _whitened(
             f"the data have {len(rows)} samples that vary in {varying} directions; error bars need at least two "
             "samples more than directions"
         )
-    columns, singular, _ = np.linalg.svd(rows - rows.mean(axis=0, dtype=float), full_matrices=False)
-    return singular[:varying] ** 2 / len(rows), columns[:, :varying] * np.sqrt(len(rows))
+    return variances[found], columns[:, found] * np.sqrt(len(rows))
 
 
 def _resample(key: Array, whitened: Float[np.ndarray, "samples varying"]) -> Float[np.ndarray, "varying varying"]:

@@ -12,12 +12,14 @@ from jaxtyping import Array, Bool, Float, Num
 from scipy.special import nctdtr, ndtr, ndtri
 
 from geomem.core.arguments import Numbers, check_data, check_key, listed_noise_variances, whole_numbers
+from geomem.core.precision import column_means
 from geomem.core.progress import bar
 from geomem.core.provenance import digest, key_record, provenance
 from geomem.core.resampling import DATA_RESAMPLES, INTERVAL
 from geomem.core.results import SQUARED, described, noise_axis, with_status
 from geomem.core.status import InputError
 from geomem.empirical.gibbs import score
+from geomem.laws.covariance import above_rounding
 from geomem.laws.law import Law, is_law
 from geomem.laws.setting import opening_time
 
@@ -146,10 +148,11 @@ def _source_of(source: Law | Numbers) -> _Source:
         draws = partial(_samples, source)
         return _Source(np.zeros(len(variances)), np.eye(len(variances)), variances, draws, np.inf, source.record())
     pool = check_data(cast(Numbers, source))
-    center = pool.mean(axis=0, dtype=float)
+    center = column_means(pool)
     _, singular, directions = np.linalg.svd(pool - center, full_matrices=False)
+    variances = above_rounding(pool, singular**2 / len(pool), lambda: directions)
     record: dict[str, object] = {"data_sha256": digest(pool)}
-    return _Source(center, directions, singular**2 / len(pool), partial(_subsets, pool), len(pool), record)
+    return _Source(center, directions, variances, partial(_subsets, pool), len(pool), record)
 
 
 def _samples(manifold: Law, key: Array, size: int, groups: int, members: int) -> Iterator[Iterator[Array]]:

@@ -1,9 +1,12 @@
 """The spectrum of a data set's covariance, in blocks."""
 
+from collections.abc import Callable
+
 import numpy as np
 from jaxtyping import Array, Float
 
-from geomem.core.arguments import Numbers, as_samples, float_array, parts, refuse_not_finite, whole_number
+from geomem.core.arguments import Numbers, as_samples, float_array, parts, refuse_not_finite, refuse_size, whole_number
+from geomem.core.precision import column_means, rounding_variances
 from geomem.core.status import InputError
 from geomem.laws.law import Law
 
@@ -23,7 +26,7 @@ def covariance_spectrum(
 
 
 def variances_of_directions(data: Numbers, center: bool) -> Float[np.ndarray, " directions"]:
-    """The same for every direction, zeros where a variance is zero to machine precision.
+    """The same for every direction, descending, zeros where a variance is no more than rounding.
 
     Raises:
         InputError: as there.
@@ -33,7 +36,7 @@ def variances_of_directions(data: Numbers, center: bool) -> Float[np.ndarray, " 
     # The triangular factor has the singular values of the rows, and takes them part by part.
     triangle = np.zeros((0, ambient_dim))
     with np.errstate(over="ignore", invalid="ignore"):
-        mean = rows.mean(axis=0, dtype=float) if center else np.zeros(ambient_dim)
+        mean = column_means(rows) if center else np.zeros(ambient_dim)
         for part in parts(rows):
             triangle = np.linalg.qr(np.concatenate([triangle, (part - mean) / np.sqrt(num_samples)]), mode="r")
     finite = np.isfinite(triangle).all()
@@ -42,11 +45,33 @@ def variances_of_directions(data: Numbers, center: bool) -> Float[np.ndarray, " 
     singular = np.linalg.svd(triangle, compute_uv=False) if finite else np.array([np.inf])
     if not singular.max(initial=0.0) < np.sqrt(np.finfo(float).max):
         raise InputError("the data are too large for their variances to be finite; rescale them")
+    refuse_size(float(np.abs(triangle).max()), "the data, less their mean,")
     spectrum = np.zeros(ambient_dim)
-    spectrum[: len(singular)] = singular**2
-    # Singular values at rounding level are zeros, as in the numerical rank of a matrix.
-    floor = (singular.max() * max(rows.shape) * np.finfo(float).eps) ** 2
-    return np.where(spectrum > floor, spectrum, 0.0)
+    spectrum[: len(singular)] = above_rounding(
+        rows, singular**2, lambda: np.linalg.svd(triangle, full_matrices=False)[2]
+    )
+    return np.sort(spectrum)[::-1]
+
+
+def above_rounding(
+    rows: Float[np.ndarray, "samples dims"],
+    spectrum: Float[np.ndarray, " directions"],
+    directions: Callable[[], Float[np.ndarray, "directions dims"]],
+) -> Float[np.ndarray, " directions"]:
+    """Variances along the principal directions of finite data, zeros where they are no more than rounding.
+
+    That of the computation is as in the numerical rank of a matrix. That of the data (`rounding_variances`) is
+    independent from coordinate to coordinate, so that its variance along a direction is their mean, and of few
+    samples the largest exceeds it by (1 + sqrt(dims/samples))^2 (Marchenko and Pastur). The directions, unit
+    vectors, are asked for only if there is a variance that no coordinate's rounding is too small for.
+    """
+    num_samples, dims = rows.shape
+    computed = spectrum.max(initial=0.0) * (max(rows.shape) * np.finfo(float).eps) ** 2
+    spectrum = np.where(spectrum > computed, spectrum, 0.0)
+    rounding = rounding_variances(rows) * (1 + np.sqrt(dims / num_samples)) ** 2
+    if not ((spectrum > 0) & (spectrum <= rounding.max())).any():
+        return spectrum
+    return np.where(spectrum > directions() ** 2 @ rounding, spectrum, 0.0)
 
 
 def in_blocks(
