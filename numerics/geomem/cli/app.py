@@ -9,6 +9,7 @@ from typing import Annotated
 
 from cyclopts import App, CycloptsError, Parameter
 
+from geomem import require_float64
 from geomem.cli.cache import compilation_cache
 from geomem.cli.compare import compare
 from geomem.cli.critical_size import critical_size
@@ -41,6 +42,7 @@ def launch(
     no_cache
         Neither use nor keep what earlier runs compiled, in the user's cache folder.
     """
+    require_float64()
     with nullcontext() if no_cache else compilation_cache():
         app(words, exit_on_error=False, print_error=False)
 

@@ -60,7 +60,7 @@ class ManifoldInput:
     data: str | None = None
     """Data set instead of a spectrum: digits, FILE.npy, FILE.npz[:KEY], FILE.csv or FILE.tsv."""
 
-    header: bool | None = None
+    header: Annotated[bool | None, Parameter(negative="--no-header")] = None
     """Whether the first line of a .csv or .tsv file names its columns [default: if its cells start with letters]."""
 
     num_blocks: Whole | None = None

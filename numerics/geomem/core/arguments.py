@@ -76,7 +76,10 @@ def positive_noise_variances(values: Numbers) -> Float[np.ndarray, "..."]:
     Raises:
         InputError: if any of them is not positive and finite.
     """
-    times = np.asarray(as_noise_variances(values), dtype=float)
+    given = as_noise_variances(values)
+    if isinstance(given, Tracer):
+        raise InputError(_traced("the noise variance"))
+    times = np.asarray(given, dtype=float)
     refuse_unless(times, np.isfinite(times) & (times > 0), "noise variance", "they must be positive, finite numbers")
     return times
 
@@ -211,6 +214,8 @@ def as_table(data: Numbers) -> np.ndarray:
         array = np.asarray(data)
     except ValueError as error:
         raise InputError("the data are no table: their rows differ in length") from error
+    except jax.errors.TracerArrayConversionError as error:
+        raise InputError(_traced("the data")) from error
     if np.ma.is_masked(data):
         raise InputError(f"{np.ma.count_masked(data)} numbers of the data are masked; fill them, or drop their rows")
     if array.dtype.kind not in "biuf":
@@ -239,6 +244,13 @@ def float_array(values: Numbers, name: str) -> Array | np.ndarray:
     except (TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{name}: {_shown(values)} is not a number or a list of numbers") from error
     raise InputError(f"{name}: {_shown(values)} is not a number or a list of numbers")
+
+
+def _traced(name: str) -> str:
+    return (
+        f"JAX traces {name}, and this function takes concrete numbers; call it outside of jit, grad and vmap "
+        "(`score_of`, `quenched`, `critical_time` and `Probe` can be traced)"
+    )
 
 
 def _shown(values: object) -> str:

@@ -205,3 +205,26 @@ def test_bad_input_exits_with_one_sentence_and_writes_nothing(capsys, tmp_path, 
     assert message in error
     assert not (tmp_path / "new").exists()
     assert error.count(". ") == 0
+
+
+def test_a_header_is_said_where_it_cannot_be_seen(capsys, tmp_path):
+    file = tmp_path / "rows.csv"
+    file.write_text("0,1,2\n4,5,6\n7,8,10\n1,2,2\n")
+    options = (
+        "phase-diagram",
+        "--data",
+        file,
+        "--theory",
+        "rem",
+        "--sizes",
+        "10",
+        "100",
+        "3",
+        "--out",
+        tmp_path / "out",
+    )
+    assert "say which by --header or --no-header" in fail(capsys, *options)
+    assert not (tmp_path / "out").exists()
+    for word, size in (("--header", 3), ("--no-header", 4)):
+        assert f"N = {size}" in run(capsys, *options, word)[0]
+    assert "--header and --no-header are said of the file of --data" in fail(capsys, "phase-diagram", "--header")
