@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from geomem.files.curves import load_curve as load_curve
     from geomem.files.data import load_data as load_data
     from geomem.files.images import load_images as load_images
+    from geomem.files.inspection import data_warnings as data_warnings
     from geomem.laws.embedding import on_sphere as on_sphere
     from geomem.laws.embedding import tanh_features as tanh_features
     from geomem.laws.local import local_covariance as local_covariance
@@ -128,6 +129,7 @@ _MODULE_OF = {
     "critical_size": "boundaries.critical",
     "critical_time": "boundaries.critical",
     "critical_times_of_data": "boundaries.uncertainty",
+    "data_warnings": "files.inspection",
     "denoiser": "empirical.gibbs",
     "dominance_radius": "boundaries.trajectories",
     "effective_memorization": "empirical.memorization",

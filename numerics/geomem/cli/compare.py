@@ -84,7 +84,7 @@ def compare(
             raise InputError(f"--{option} is for {of}; what was measured is {found}")
     if "num_samples" in measured.attrs:
         manifold = replace(manifold, num_samples=float(measured.attrs["num_samples"]))
-    spectrum, num_samples, record, _, directions = manifold.read()
+    spectrum, num_samples, record, _, directions, _ = manifold.read()
     source = _read_law(law, squared_center, spectrum, measured)
     asked = Asked(num_samples, theory, block or 0, read_probe(probe or "along"), directions)
     predicted = predict(found, source, measured.noise_variance.values, asked)

@@ -42,7 +42,7 @@ def critical_size(
     folder = output.folder("critical_size.json")
     schedule = clock.read()
     variances = _asked_variances(noise_variance, time, schedule)
-    spectrum, _, record, _, directions = manifold.read()
+    spectrum, _, record, _, directions, _ = manifold.read()
     asked = question.posed()
 
     import numpy as np

@@ -1,6 +1,7 @@
 """The words of the command line, and the objects they stand for; heavy imports wait inside the functions."""
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,11 +33,21 @@ Whole = Annotated[int, Parameter(converter=_whole_number)]
 _DEFAULT_SPECTRUM = ((1.0, 0.09, 1e-4), (2, 5, 23))
 _DEFAULT_SIZE = 1000.0
 
+# What can be done about what is found in data, by its kind.
+_ADVICE = {
+    "copies": "; --drop-duplicates leaves them out",
+    "near_copies": "; --drop-duplicates keeps the first",
+    "scales": "; --standardize makes them one",
+    "scales_beside_index": "; --standardize makes them one",
+    "index": "; --columns takes the others",
+}
+
 
 class GivenManifold(NamedTuple):
     """What a command is given: spectrum, data-set size, what the provenance says of them, and the data if there are.
 
-    Of blocks that group the data's spectrum also the variances of all directions, in the blocks' order.
+    Of blocks that group the data's spectrum also the variances of all directions, in the blocks' order; and sentences
+    on the data.
     """
 
     manifold: "Manifold"
@@ -44,6 +55,7 @@ class GivenManifold(NamedTuple):
     record: dict[str, object]
     data: "np.ndarray | None"
     direction_variances: "np.ndarray | None" = None
+    notes: tuple[str, ...] = ()
 
 
 @Parameter(name="*")
@@ -66,11 +78,22 @@ class ManifoldInput:
     num_blocks: Whole | None = None
     """Group the spectrum of the data into so many blocks [default: every direction is one, which is exact]."""
 
+    columns: Annotated[tuple[Whole, ...] | None, Several] = None
+    """Columns of the data to use, counted from 0 [default: all]."""
+
+    drop_duplicates: bool = False
+    """Drop rows of the data that repeat earlier ones, or nearly."""
+
+    standardize: bool = False
+    """Divide every column of the data by its standard deviation."""
+
     num_samples: float | None = None
     """Data-set size N [default: that of the data, else 1000]."""
 
-    def read(self) -> GivenManifold:
+    def read(self, aloud: bool = True) -> GivenManifold:
         """The spectrum and what belongs to it; data are read once, here.
+
+        What breaks the assumptions of the theory is said on stderr, if aloud, and in the record.
 
         Raises:
             InputError: for words that do not go together, or as `load_data` and `Manifold`.
@@ -79,6 +102,9 @@ class ManifoldInput:
         size = found.num_samples if self.num_samples is None else self.num_samples
         if not (math.isfinite(size) and size >= 2):
             raise InputError(f"--num-samples is {size:g}; it must be finite and at least 2")
+        if aloud:
+            for note in found.notes:
+                print(f"geomem: {note}", file=sys.stderr)
         return found._replace(num_samples=size, record=found.record | {"num_samples": size})
 
     def _of_data(self, source: str) -> GivenManifold:
@@ -86,14 +112,28 @@ class ManifoldInput:
             raise InputError("give either --data or --variances with --multiplicities, not both")
         from geomem.core.provenance import digest
         from geomem.files.data import load_data
+        from geomem.files.inspection import prepare
         from geomem.laws.covariance import in_blocks, variances_of_directions
         from geomem.laws.manifold import Manifold
 
-        data = load_data(source, header=self.header)
-        spectrum = variances_of_directions(data, center=True)
+        loaded = load_data(source, header=self.header)
+        asked = {
+            "columns": self.columns,
+            "drop_duplicates": self.drop_duplicates,
+            "standardize": self.standardize,
+        }
+        data, rounding, found = prepare(loaded, **asked)
+        notes = [f"{sentence}{_ADVICE.get(kind, '')}" for kind, sentence in found.items()]
+        spectrum = variances_of_directions(data, center=True, rounding=rounding)
         manifold = Manifold(*in_blocks(spectrum, self.num_blocks))
-        record: dict[str, object] = {"data": source, "num_blocks": self.num_blocks, "data_sha256": digest(data)}
-        return GivenManifold(manifold, float(len(data)), record, data, None if self.num_blocks is None else spectrum)
+        record: dict[str, object] = {
+            "data": source,
+            "num_blocks": self.num_blocks,
+            "data_sha256": digest(loaded),
+            "data_notes": notes,
+        }
+        directions = None if self.num_blocks is None else spectrum
+        return GivenManifold(manifold, float(len(data)), record | asked, data, directions, tuple(notes))
 
     def _of_spectrum(self) -> GivenManifold:
         if self.num_blocks is not None:
@@ -102,6 +142,8 @@ class ManifoldInput:
             raise InputError("--header and --no-header are said of the file of --data; give it too")
         if self.variances is None and self.multiplicities is not None:
             raise InputError("--multiplicities go with --variances; give both")
+        if self.columns is not None or self.drop_duplicates or self.standardize:
+            raise InputError("--columns, --drop-duplicates and --standardize change --data; a spectrum has none")
         from geomem.laws.manifold import Manifold
 
         variances, multiplicities = _DEFAULT_SPECTRUM

@@ -38,7 +38,7 @@ def phase_diagram(
         Smallest and largest data-set size of the diagram, and how many.
     """
     folder = output.folder("phase_diagram.nc", "phase_diagram.png", "phase_diagram.pdf")
-    spectrum, num_samples, record, _, directions = manifold.read()
+    spectrum, num_samples, record, _, directions, _ = manifold.read()
     asked, log_sizes = question.posed(), _log_sizes(sizes)
     schedule = clock.read()
 

@@ -76,7 +76,7 @@ def spectrum(
     from geomem.studies.spectrum import spectrum_study
 
     leads = jax.process_index() == 0
-    law, num_samples, record, data, directions = manifold.read()
+    law, num_samples, record, data, directions, _ = manifold.read(aloud=leads)
     if num_samples != int(num_samples):
         raise InputError(f"--num-samples is {num_samples:g}; samples are whole")
     check_seed(output.seed)

@@ -25,8 +25,12 @@ def covariance_spectrum(
     return in_blocks(variances_of_directions(data, center), num_blocks)
 
 
-def variances_of_directions(data: Numbers, center: bool) -> Float[np.ndarray, " directions"]:
+def variances_of_directions(
+    data: Numbers, center: bool, rounding: Float[np.ndarray, " dims"] | None = None
+) -> Float[np.ndarray, " directions"]:
     """The same for every direction, descending, zeros where a variance is no more than rounding.
+
+    `rounding`: that of data which were rounded before they were changed, as from `rounding_variances`.
 
     Raises:
         InputError: as there.
@@ -48,7 +52,7 @@ def variances_of_directions(data: Numbers, center: bool) -> Float[np.ndarray, " 
     refuse_size(float(np.abs(triangle).max()), "the data, less their mean,")
     spectrum = np.zeros(ambient_dim)
     spectrum[: len(singular)] = above_rounding(
-        rows, singular**2, lambda: np.linalg.svd(triangle, full_matrices=False)[2]
+        rows, singular**2, lambda: np.linalg.svd(triangle, full_matrices=False)[2], rounding
     )
     return np.sort(spectrum)[::-1]
 
@@ -57,6 +61,7 @@ def above_rounding(
     rows: Float[np.ndarray, "samples dims"],
     spectrum: Float[np.ndarray, " directions"],
     directions: Callable[[], Float[np.ndarray, "directions dims"]],
+    rounding: Float[np.ndarray, " dims"] | None = None,
 ) -> Float[np.ndarray, " directions"]:
     """Variances along the principal directions of finite data, zeros where they are no more than rounding.
 
@@ -68,7 +73,8 @@ def above_rounding(
     num_samples, dims = rows.shape
     computed = spectrum.max(initial=0.0) * (max(rows.shape) * np.finfo(float).eps) ** 2
     spectrum = np.where(spectrum > computed, spectrum, 0.0)
-    rounding = rounding_variances(rows) * (1 + np.sqrt(dims / num_samples)) ** 2
+    own = rounding_variances(rows) if rounding is None else rounding
+    rounding = own * (1 + np.sqrt(dims / num_samples)) ** 2
     if not ((spectrum > 0) & (spectrum <= rounding.max())).any():
         return spectrum
     return np.where(spectrum > directions() ** 2 @ rounding, spectrum, 0.0)

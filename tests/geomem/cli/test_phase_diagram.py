@@ -8,6 +8,7 @@ import pytest
 import xarray as xr
 
 from geomem import Discrete, Manifold, critical_time
+from geomem.core.provenance import inputs_of
 from tests.geomem.cli.commands import fail, run
 
 
@@ -79,6 +80,7 @@ def test_data_file_sets_the_size(capsys, tmp_path, rng):
 def test_directions_of_a_block_have_their_own_times(capsys, tmp_path, rng, level):
     """Between which they are lost, against single solves at the ends of the block; and whether that is far."""
     data = rng.normal(size=(300, 6)) * np.sqrt([1.0, 0.9, 0.8, 0.05, 0.04, 0.0])
+    data[5] = data[4]
     np.save(tmp_path / "data.npy", data)
     out, err = run(
         capsys, "phase-diagram", "--data", tmp_path / "data.npy", "--num-blocks", 2, "--theory", level, "--num-samples",
@@ -96,6 +98,9 @@ def test_directions_of_a_block_have_their_own_times(capsys, tmp_path, rng, level
         assert row["critical_time_lower"] < row["critical_time"] < row["critical_time_upper"]
     assert rows[2]["critical_time_lower"] is rows[2]["critical_time_upper"] is None
     with xr.open_dataset(tmp_path / "results" / "phase_diagram.nc", engine="h5netcdf") as found:
+        (note,) = inputs_of(found.attrs["provenance"])["data_notes"]
+        assert err.startswith(f"geomem: {note}\n")
+        assert note.startswith("1 of 300 rows repeats earlier ones (row 5)")
         assert found.critical_time_lower.dims == found.critical_time_upper.dims == ("block", "num_samples")
         for place in range(2):
             assert (found.critical_time_lower < found.critical_time)[place].all()

@@ -37,10 +37,10 @@ def test_data_far_from_the_origin_are_rounded_there(shift, narrow):
     np.testing.assert_allclose(found[:2], 100 * variances_of_directions(PLANE, center=True)[:2], rtol=0.02)
 
 
-@pytest.mark.parametrize("samples", [40, 300, 5000])
+@pytest.mark.parametrize("samples", [40, 300, 2000])
 @pytest.mark.parametrize(("narrow", "shift"), [(np.float16, 0.0), (np.float16, 3.0), (np.float32, 100.0)])
 def test_the_rank_of_rounded_data_is_found(rng, narrow, shift, samples):
-    data = rng.normal(size=(samples, 5)) @ rng.normal(size=(5, 100)) + shift
+    data = rng.normal(size=(samples, 5)) @ rng.normal(size=(5, 60)) + shift
     for center in (True, False):
         found = variances_of_directions(data.astype(narrow), center)
         assert np.count_nonzero(found) == 5 + (shift != 0 and not center)
@@ -89,7 +89,7 @@ def test_rounding_is_found_part_by_part(monkeypatch):
 def test_all_that_read_data_see_the_same_directions(rng):
     data = (PLANE + 3).astype(np.float32)
     assert local_spectrum(data, data[0], 50).multiplicities.tolist() == [1, 1, 2]
-    asked = {"criterion": "signal_to_noise", "theory": "rem"}
+    asked = {"criterion": "participation", "theory": "gaussian_rem"}
     times = critical_times_of_data(data, num_resamples=40, key=jax.random.key(0), **asked)
     np.testing.assert_array_equal(times.multiplicity, [1, 1, 2])
     measured = measure_resolved_dimension(
