@@ -83,6 +83,9 @@ _FUNCTIONS: Mapping[type[sp.Basic], Callable[..., Array]] = MappingProxyType(
         sp.log: _log,
         log1p: _log1p,
         sp.cos: jnp.cos,
+        sp.tan: jnp.tan,
+        sp.acos: jnp.arccos,
+        sp.atan: jnp.arctan,
         sp.loggamma: _loggamma,
     }
 )

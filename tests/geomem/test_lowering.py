@@ -46,6 +46,8 @@ def magnitude(expression: sp.Expr) -> sp.Expr:
         return sp.Abs(expression) * (1 + magnitude(expression.args[0]))
     if isinstance(expression, (sp.cos, sp.sin)):
         return 1 + magnitude(expression.args[0])
+    if isinstance(expression, (sp.tan, sp.atan, sp.acos)):
+        return sp.Abs(expression) + magnitude(expression.args[0]) * sp.Abs(expression.fdiff())
     if isinstance(expression, (sp.loggamma, sp.polygamma)):
         return 1 + sp.Abs(expression)
     return sp.Abs(expression)
@@ -137,6 +139,21 @@ def points(draw) -> dict:
     values[symbols.K_value], values[symbols.K_slope] = -draw(st.floats(0.1, 30)), -draw(st.floats(0.1, 30))
     values[symbols.t_later] = time * draw(st.floats(0.01, 1.0))
     values[symbols.cosine_offset] = draw(st.floats(0.001, 0.1))
+    for symbol, ends in {
+        symbols.sigma_min: (0.001, 1.0),
+        symbols.sigma_max: (2.0, 1000.0),
+        symbols.sigma_data: (0.1, 2.0),
+        symbols.beta_min: (0.05, 1.0),
+        symbols.beta_max: (5.0, 30.0),
+        symbols.decay_rate: (1.0, 20.0),
+        symbols.tail: (0.0, 0.5),
+        symbols.tail_offset: (1e-6, 1e-3),
+        symbols.log_ratio: (-7.0, 7.0),
+        symbols.ratio_shift: (0.5, 5.0),
+        symbols.alphabar_first: (0.99, 0.999),
+        symbols.alphabar_last: (1e-4, 0.009),
+    }.items():
+        values[symbol] = draw(st.floats(*ends))
     return values
 
 

@@ -111,9 +111,13 @@ def _asked_variances(
         if not time:
             raise InputError("--time needs at least one value")
         try:
-            return tuple(clock.schedule.noise_variance(time).tolist())
+            variances = tuple(clock.schedule.noise_variance(time).tolist())
         except InputError as error:
             raise InputError(f"--time: {error}") from error
+        for one, variance in zip(time, variances, strict=True):
+            if variance == math.inf:
+                raise InputError(f"--time: the schedule is pure noise at time {one:g}, where no size is critical")
+        return variances
     if not noise_variance:
         raise InputError("--noise-variance needs at least one value")
     bad = [t for t in noise_variance if not 0 < t < math.inf]

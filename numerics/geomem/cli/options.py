@@ -183,8 +183,8 @@ class ClockInput:
     """The clock of a sampler."""
 
     schedule: str | None = None
-    """Give times on this noise schedule too, and its nearest steps: ve, sigma, ou, ddpm, ddpm-cosine, flow or a
-    scheduler_config.json of diffusers."""
+    """Give times on this noise schedule too, and its nearest steps: ve, sigma, ou, ddpm, ddpm-cosine, flow, or
+    a scheduler_config.json of diffusers or the folder of a pipeline that has one."""
 
     @property
     def title(self) -> str:

@@ -162,7 +162,8 @@ def sampling_grid(
     Args:
         schedule: the schedule.
         num_steps: number of steps. Without it a `Discrete` schedule takes its own, one by one.
-        highest, lowest: the first and the last noise variance; by default the ends of a `Discrete` schedule.
+        highest, lowest: the first and the last noise variance; by default the ends of a `Discrete` schedule, unless its
+            last step is pure noise.
 
     Returns:
         num_steps + 1 noise variances.
@@ -176,7 +177,9 @@ def sampling_grid(
     if num_steps is not None:
         num_steps = whole_number(num_steps, "num_steps", 1)
     if discrete:
-        ends = schedule.noise_variance([schedule.num_steps - 1, 0])
+        if highest is None and schedule.num_noisy < schedule.num_steps:
+            raise InputError("the last step of the schedule is pure noise, where no sampler starts; give highest")
+        ends = schedule.noise_variance([schedule.num_noisy - 1, 0])
         highest, lowest = (ends[0] if highest is None else highest), (ends[1] if lowest is None else lowest)
     first, last = positive_noise_variances([highest, lowest])
     if first <= last:

@@ -11,8 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
+from geomem.core.status import InputError
 from geomem.files.writing import write_whole
 from geomem.schedules.clock import schedule_of
+from geomem.schedules.continuous import Schedule
 
 COLUMN_WIDTH = 3.4  # inches, one column of a two-column paper
 STYLE: dict[Any, Any] = {
@@ -67,8 +69,8 @@ def draw_clock(axes: Axes, side: Literal["top", "right"], results: xr.Dataset) -
     schedule = schedule_of(name)
     spread = np.geomspace(low, high, _TICKS + 2)[1:-1]
     reached = spread[schedule.reaches(spread)]
-    times = _rounded_down(schedule.time(reached)) if reached.size else reached
-    if not times.size:
+    times = [time for time in _rounded(schedule.time(reached)) if _is_on(schedule, time)] if reached.size else []
+    if not times:
         return
     axis = axes.secondary_xaxis("top").xaxis if side == "top" else axes.secondary_yaxis("right").yaxis
     axis.set_ticks(schedule.noise_variance(times), [f"{time:g}" for time in times])
@@ -76,11 +78,19 @@ def draw_clock(axes: Axes, side: Literal["top", "right"], results: xr.Dataset) -
     axis.set_label_text(f"time, schedule {Path(name).stem}", parse_math=False)
 
 
-def _rounded_down(times: np.ndarray) -> np.ndarray:
-    """Two digits of every time, less at most, so that it stays on its schedule; without repetition."""
-    positive = times[times > 0]
-    unit = 10.0 ** (np.floor(np.log10(positive)) - 1)
-    return np.unique(np.floor(positive / unit) * unit)
+def _rounded(times: np.ndarray) -> list[float]:
+    """Two digits of every time, towards 0 so that most stay on their schedule; without repetition."""
+    sizes = np.abs(times[times != 0])
+    unit = 10.0 ** (np.floor(np.log10(sizes)) - 1)
+    return np.unique(np.sign(times[times != 0]) * np.floor(sizes / unit) * unit).tolist()
+
+
+def _is_on(schedule: Schedule, time: float) -> bool:
+    """Whether a schedule that ends before 0 still has the time after rounding."""
+    try:
+        return bool(np.isfinite(schedule.noise_variance(time)))
+    except InputError:
+        return False
 
 
 def shades(count: int) -> np.ndarray:

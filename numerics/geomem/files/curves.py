@@ -12,7 +12,7 @@ from geomem.core.observables import OBSERVABLES
 from geomem.core.results import described
 from geomem.core.status import InputError
 from geomem.files.curve_tables import TEXTS, Table, read_csv, read_netcdf, read_npz, refuse_bytes
-from geomem.schedules.clock import Clock, clock_of
+from geomem.schedules.clock import Clock, clock_of, located
 
 _UNITS = ("1", "nats", "nats per dimension")
 _COUNTS = ("num_samples", "dimension")  # metadata that are positive numbers
@@ -21,13 +21,13 @@ _COUNTS = ("num_samples", "dimension")  # metadata that are positive numbers
 def load_curve(path: str | Path, *, said: Mapping[str, object] | None = None) -> xr.Dataset:
     """A measured curve from a table with the columns time, value, error and, of several replicates, replicate.
 
-    Times are on the clock of the schedule, not negative, and increase; values are finite;
+    Times are on the clock of the schedule, without one not negative, and increase; values are finite;
     `error` is the standard error of the value, positive. With a column `replicate`, of any
     labels, the rows of one label are one replicate; all have the same times, and `error` is
     that of their mean: the same for all of them, or left out to be had from their spread.
     Metadata may be anything that is text or a number. Known are `observable`; `schedule`, a
-    name as of `--schedule` or a .json file of diffusers, a relative path being taken from the
-    curve's own folder; `units` of the value: 1, nats or nats per dimension, the last of an
+    name as of `--schedule` or a .json file or folder of diffusers, a relative path being taken from
+    the curve's own folder; `units` of the value: 1, nats or nats per dimension, the last of an
     `excess-entropy` and 1 of the other observables of `OBSERVABLES`; `points`, which may be
     `independent`, of measurements that share no data; and `num_samples` and
     `dimension`, which are positive. What is `said` of them the file need not say, and may not
@@ -72,12 +72,12 @@ def read_curve(path: str | Path, said: Mapping[str, object]) -> tuple[xr.Dataset
 def _curve(table: Table, folder: Path, said: Mapping[str, object]) -> tuple[xr.Dataset, Clock | None]:
     """The checked curve and its schedule; `folder` is where relative paths start."""
     columns = {name: column for name, column in table.columns.items() if name != "replicate"}
+    metadata = _checked_metadata(table.metadata, folder, said)
     for name, column in columns.items():
-        _check_numbers(name, column, table.place)
+        _check_numbers(name, column, table.place, signed="schedule" in metadata)
     rows = _rows_of_replicates(table)
     time = columns["time"][rows[0]]
     _check_times(columns["time"], rows, table.place)
-    metadata = _checked_metadata(table.metadata, folder, said)
     clock = clock_of(str(metadata["schedule"])) if "schedule" in metadata else None
     if clock is not None:
         _check_on_schedule(clock, time, [table.place(rows[0, end]) for end in (0, -1)])
@@ -120,9 +120,10 @@ def _rows_of_replicates(table: Table) -> np.ndarray:
     return np.array(list(rows.values()))
 
 
-def _check_numbers(name: str, column: np.ndarray, place: Callable[[int], str]) -> None:
+def _check_numbers(name: str, column: np.ndarray, place: Callable[[int], str], *, signed: bool) -> None:
+    """`signed`: the times are on the clock of a schedule, which knows whether they may be negative."""
     allowed, requirement = {
-        "time": (column >= 0, "finite and not negative"),
+        "time": (np.isfinite(column), "finite") if signed else (column >= 0, "finite and not negative"),
         "value": (np.isfinite(column), "finite"),
         "error": (column > 0, "positive and finite"),
     }[name]
@@ -150,9 +151,11 @@ def _check_on_schedule(clock: Clock, times: np.ndarray, places: list[str]) -> No
     """The times of a schedule are an interval: if the first and the last time are on it, all are."""
     for time, place in zip((times[0], times[-1]), places, strict=True):
         try:
-            clock.schedule.noise_variance(time)
+            variance = clock.schedule.noise_variance(time)
         except InputError as error:
             raise InputError(f"{place}: {error}") from error
+        if not np.isfinite(variance):
+            raise InputError(f"{place}: the schedule is pure noise at time {time:g}; leave it out")
 
 
 def _mean(values: np.ndarray, errors: np.ndarray | None, time: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -186,8 +189,8 @@ def _checked_metadata(metadata: dict[str, object], folder: Path, said: Mapping[s
             raise InputError(f"{key} is {shown(value)}; it must be a positive, finite number")
     if metadata.get("points", "independent") != "independent":
         raise InputError(f"points is {shown(metadata['points'])}; it can only say 'independent'")
-    schedule = str(metadata.get("schedule", ""))
-    metadata = metadata | ({"schedule": str(folder / schedule)} if schedule.endswith(".json") else {})
+    if metadata.get("schedule"):
+        metadata = metadata | {"schedule": located(str(metadata["schedule"]), folder)}
     for key, value in said.items():
         if value is not None and metadata.setdefault(key, value) != value:
             raise InputError(f"the {key} is {shown(metadata[key])}, not {shown(value)}")

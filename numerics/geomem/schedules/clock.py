@@ -13,7 +13,7 @@ from geomem.core.provenance import extended
 from geomem.core.results import described
 from geomem.core.status import InputError
 from geomem.schedules.continuous import FlowMatching, OrnsteinUhlenbeck, Schedule, VarianceExploding
-from geomem.schedules.diffusers import schedule_from_json
+from geomem.schedules.diffusers import configuration_file, schedule_from_json
 from geomem.schedules.discrete import Discrete
 
 _NAMED: dict[str, Callable[[], Schedule]] = {
@@ -52,22 +52,30 @@ def clock_of(name: str) -> Clock:
         InputError: as `schedule_of`.
     """
     schedule = schedule_of(name)
-    file = Path(name)
-    hashes = {"schedule_sha256": sha256(file.read_bytes()).hexdigest()} if file.suffix == ".json" else {}
+    hashes = {} if name in _NAMED else {"schedule_sha256": sha256(configuration_file(name).read_bytes()).hexdigest()}
     return Clock(name, schedule, {"schedule": name} | hashes)
 
 
 def schedule_of(name: str) -> Schedule:
-    """A schedule by name (ve, sigma, ou, ddpm, ddpm-cosine or flow) or by a .json file of diffusers.
+    """A schedule by name (ve, sigma, ou, ddpm, ddpm-cosine or flow), or by a .json file or a folder of diffusers.
 
     Raises:
         InputError: if it is neither, or as `schedule_from_json`.
     """
     if name in _NAMED:
         return _NAMED[name]()
-    if Path(name).suffix == ".json":
+    if name and _is_path(Path(name)):
         return schedule_from_json(name)
-    raise InputError(f"there is no schedule {name!r}; choose one of {', '.join(_NAMED)} or a .json file")
+    raise InputError(f"there is no schedule {name!r}; choose one of {', '.join(_NAMED)}, a .json file or a folder")
+
+
+def located(name: str, folder: Path) -> str:
+    """The name of a schedule as it is known from outside a folder, for one that is written in there."""
+    return str(folder / name) if name not in _NAMED and _is_path(folder / name) else name
+
+
+def _is_path(path: Path) -> bool:
+    return path.suffix == ".json" or path.is_dir()
 
 
 def on_schedule(results: xr.Dataset, clock: Clock) -> xr.Dataset:

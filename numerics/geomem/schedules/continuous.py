@@ -9,6 +9,7 @@ schedule is the theory's, at x/a and the same t, times `score_factor`.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from reprlib import repr as shown
 from typing import ClassVar, NamedTuple
 
@@ -20,19 +21,24 @@ from jaxtyping import Bool, Float, Int
 from geomem.core.arguments import Numbers, float_array, is_whole, positive_noise_variances, refuse_unless
 from geomem.core.status import InputError
 from geomem.lowering import lower
-from geomem_theory.schedules import SCHEDULES
+from geomem_theory.clocks import SCHEDULES
 
 _MOST_STEPS = 1_000_000  # a thousand times as many as models are trained with
-_Function = Callable[[np.ndarray], np.ndarray]
+_Function = Callable[..., np.ndarray]
 
 
 def batched(function: Callable[..., jax.Array]) -> _Function:
-    """A function of one number, lowered from the theory, for arrays of any shape."""
+    """A function lowered from the theory, of arrays of any shape for the first of its arguments."""
 
-    def evaluate(values: np.ndarray) -> np.ndarray:
-        return np.asarray(jax.vmap(function)(jnp.asarray(values.ravel()))).reshape(values.shape)
+    def evaluate(values: np.ndarray, *parameters: float) -> np.ndarray:
+        one = partial(_of_first, function, parameters)
+        return np.asarray(jax.vmap(one)(jnp.asarray(values.ravel()))).reshape(values.shape)
 
     return evaluate
+
+
+def _of_first(function: Callable[..., jax.Array], parameters: tuple[float, ...], value: jax.Array) -> jax.Array:
+    return function(value, *parameters)
 
 
 class _Formulas(NamedTuple):
@@ -68,7 +74,12 @@ class Schedule:
         raise NotImplementedError
 
     @property
-    def _unit(self) -> int:
+    def _parameters(self) -> tuple[float, ...]:
+        """What its equations take beside the time."""
+        return ()
+
+    @property
+    def _unit(self) -> float | int:
         """How many units of the schedule's clock are one of the theory's."""
         return 1
 
@@ -83,7 +94,7 @@ class Schedule:
         Raises:
             InputError: for a time that is not on the schedule, or whose t is beyond float64.
         """
-        return FORMULAS[self._kind].noise_variance(self._checked(time))
+        return FORMULAS[self._kind].noise_variance(self._checked(time), *self._parameters)
 
     def time(self, noise_variance: Numbers) -> Float[np.ndarray, "..."]:
         """The time at a noise variance: the inverse of `noise_variance`.
@@ -91,7 +102,8 @@ class Schedule:
         Raises:
             InputError: for a noise variance that is not positive and finite, or not on the schedule.
         """
-        return np.asarray(self._unit * FORMULAS[self._kind].time(positive_noise_variances(noise_variance)))
+        clocks = FORMULAS[self._kind].time(positive_noise_variances(noise_variance), *self._parameters)
+        return np.asarray(self._unit * clocks)
 
     def step(self, noise_variance: Numbers) -> Int[np.ndarray, "..."]:
         """The step nearest to a noise variance.
@@ -123,7 +135,7 @@ class Schedule:
         return _jacobian_factor(self._scale(time))
 
     def _scale(self, time: Numbers) -> np.ndarray:
-        return FORMULAS[self._kind].scale(self._checked(time))
+        return FORMULAS[self._kind].scale(self._checked(time), *self._parameters)
 
     def _checked(self, time: Numbers) -> np.ndarray:
         """Times on the theory's clock."""
@@ -131,7 +143,7 @@ class Schedule:
         inside = (times > 0) & (times < self._end * self._unit)
         refuse_unless(times, inside, "time", f"the schedule has times between 0 and {self._end * self._unit:g}")
         clocks = np.asarray(times / self._unit)
-        variances = FORMULAS[self._kind].noise_variance(clocks)
+        variances = FORMULAS[self._kind].noise_variance(clocks, *self._parameters)
         refuse_unless(times, (variances > 0) & np.isfinite(variances), "time", "its noise variance is beyond float64")
         return clocks
 
@@ -169,13 +181,15 @@ class FlowMatching(Schedule):
     """x = (1 - tau) y + tau omega, from data at tau = 0 to noise at tau = 1 (arXiv:2210.02747).
 
     The clock is tau, which diffusers calls sigma; or with `num_steps`, its num_train_timesteps, their timesteps:
-    so many times tau, steps being 1, 2, ..., num_steps.
+    so many times tau, steps being 1, 2, ..., num_steps. A clock `from_noise` is 1 - tau and falls with the noise, as
+    that of Mochi, whose configuration says invert_sigmas; its steps are 0, 1, ..., num_steps - 1.
 
     Raises:
         InputError: if the number of steps is not a whole number from 2 to 1000000.
     """
 
     num_steps: int | None = None
+    from_noise: bool = False
     _end: ClassVar[float] = 1.0
 
     def __post_init__(self) -> None:
@@ -184,10 +198,10 @@ class FlowMatching(Schedule):
 
     @property
     def _kind(self) -> str:
-        return "flow_matching"
+        return "flow_from_noise" if self.from_noise else "flow_matching"
 
     @property
-    def _unit(self) -> int:
+    def _unit(self) -> float | int:
         return self.num_steps or 1
 
     @property
@@ -202,7 +216,9 @@ class FlowMatching(Schedule):
         """
         if self.num_steps is None:
             return super().step(noise_variance)
-        return np.asarray(np.clip(np.rint(self.time(noise_variance)).astype(int), 1, self.num_steps))
+        first = 0 if self.from_noise else 1
+        nearest = np.rint(self.time(noise_variance)).astype(int)
+        return np.asarray(np.clip(nearest, first, self.num_steps - 1 + first))
 
 
 def checked_steps(num_steps: int | np.integer) -> int:

@@ -1,5 +1,6 @@
 """Schedules of steps: variance-preserving, by the alphabar of every step."""
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -15,9 +16,17 @@ from geomem.schedules.continuous import FORMULAS, Schedule, batched, checked_ste
 # The offset of the cosine schedule and the largest beta it is cut at (arXiv:2102.09672, section 3.2).
 _COSINE_OFFSET = 0.008
 _LARGEST_BETA = 0.999
+# The rate and the offset that diffusers has for its schedules exp and laplace.
+_RATE = 12.0
+_TAIL_OFFSET = 1e-6
 # Positions between steps are differences of logarithms: known to rounding, also at the ends.
 _ROUNDING = 1e-9
-_cosine = lower("cosine_alphabar")
+_cosine = batched(lower("cosine_alphabar"))
+_exponential = batched(lower("exponential_alphabar"))
+_log_ratio = batched(lower("laplace_log_ratio"))
+_laplace = batched(lower("laplace_alphabar"))
+_shifted = batched(lower("shifted_alphabar"))
+_zero_terminal = batched(lower("zero_terminal_alphabar"))
 
 
 @dataclass(frozen=True, init=False, eq=False)
@@ -25,7 +34,8 @@ class Discrete(Schedule):
     """A variance-preserving schedule of steps 0, 1, ..., a = sqrt(alphabar) (DDPM, arXiv:2006.11239).
 
     `alphabar` has shape (steps,), the `alphas_cumprod` of diffusers but in float64; its
-    clock is the step. Between steps ln t is interpolated linearly.
+    clock is the step. Between steps ln t is interpolated linearly. The last of three steps or more may be
+    pure noise, alphabar 0 and t infinite (arXiv:2305.08891): no time is between it and the step before.
 
     Raises:
         InputError: for fewer than two steps, or an alphabar that is not between 0 and 1 or does not fall.
@@ -35,7 +45,8 @@ class Discrete(Schedule):
 
     def __init__(self, alphabar: Numbers) -> None:
         values = np.array(float_array(alphabar, "alphabar"))
-        _refuse_steps(values, "alphabar")
+        pure = values.ndim == 1 and len(values) > 2 and values[-1] == 0
+        _refuse_steps(values[:-1] if pure else values, "alphabar")
         values.setflags(write=False)
         object.__setattr__(self, "alphabar", values)
         stuck = np.flatnonzero(~(np.diff(self._log_variances) > 0))
@@ -95,13 +106,56 @@ class Discrete(Schedule):
         Raises:
             InputError: if the number of steps is not a whole number from 2 to 1000000.
         """
-        fractions = np.arange(checked_steps(num_steps) + 1) / num_steps
-        values = batched(lambda fraction: _cosine(fraction, _COSINE_OFFSET))(fractions)
-        return cls.from_betas(np.minimum(1 - values[1:] / values[:-1], _LARGEST_BETA))
+        return cls._cut(_cosine(_fractions(num_steps), _COSINE_OFFSET))
+
+    @classmethod
+    def exponential(cls, num_steps: int | np.integer = 1000) -> "Discrete":
+        """Steps that all keep the same share, e^-12 of alphabar in the end (`exp` of diffusers).
+
+        Raises:
+            InputError: as `cosine`.
+        """
+        return cls._cut(_exponential(_fractions(num_steps), _RATE))
+
+    @classmethod
+    def laplace(cls, num_steps: int | np.integer = 1000) -> "Discrete":
+        """Steps that have the ratios of a Laplace law (arXiv:2407.03297, as diffusers has it).
+
+        Raises:
+            InputError: as `cosine`.
+        """
+        fractions = _fractions(num_steps)
+        log_ratios = _log_ratio(np.minimum(fractions, 1 - fractions), _TAIL_OFFSET)
+        return cls._cut(_laplace(np.where(fractions > 0.5, -log_ratios, log_ratios)))
+
+    @classmethod
+    def _cut(cls, kept: np.ndarray) -> "Discrete":
+        """Of alphabar before the first step and after every one, shape (steps + 1,), no beta being above 0.999."""
+        return cls.from_betas(np.minimum(1 - kept[1:] / kept[:-1], _LARGEST_BETA))
+
+    def shifted(self, factor: float | int) -> "Discrete":
+        """The schedule with so many times the noise variance at every step (`snr_shift_scale` of CogVideoX).
+
+        Raises:
+            InputError: if the factor is not positive and finite.
+        """
+        if not 0 < factor < math.inf:
+            raise InputError(f"the factor of the noise variances is {factor:g}; it must be positive and finite")
+        return Discrete(_shifted(self.alphabar, float(factor)))
+
+    def to_pure_noise(self) -> "Discrete":
+        """The schedule with its scales moved on a line so that the last is 0 (arXiv:2305.08891, algorithm 1)."""
+        first, last = self.alphabar[[0, -1]].tolist()
+        return Discrete(_zero_terminal(self.alphabar, first, last))
 
     @property
     def num_steps(self) -> int:
         return len(self.alphabar)
+
+    @property
+    def num_noisy(self) -> int:
+        """How many steps have a finite noise variance: all, or all but the last."""
+        return self.num_steps - int(self.alphabar[-1] == 0)
 
     @property
     def has_steps(self) -> bool:
@@ -115,16 +169,24 @@ class Discrete(Schedule):
     def _log_variances(self) -> np.ndarray:
         return np.log(FORMULAS[self._kind].noise_variance(self.alphabar))
 
+    @property
+    def _finite(self) -> np.ndarray:
+        """ln t of the steps where it is finite."""
+        return self._log_variances[: self.num_noisy]
+
     def noise_variance(self, time: Numbers) -> Float[np.ndarray, "..."]:
-        """The noise variance (1 - alphabar)/alphabar at a step, which need not be whole.
+        """The noise variance (1 - alphabar)/alphabar at a step, which need not be whole; infinite at pure noise.
 
         Raises:
-            InputError: for a step before the first or after the last.
+            InputError: for a step before the first or after the last, or between pure noise and the step before it.
         """
         steps = np.asarray(float_array(time, "step"))
-        last = self.num_steps - 1
+        last, noisy = self.num_steps - 1, self.num_noisy - 1
         refuse_unless(steps, (steps >= 0) & (steps <= last), "step", f"the schedule has steps 0 to {last}")
-        return np.asarray(np.exp(np.interp(steps, np.arange(self.num_steps), self._log_variances)))
+        between = f"nothing is between step {noisy} and pure noise, step {last}"
+        refuse_unless(steps, (steps <= noisy) | (steps == last), "step", between)
+        variances = np.exp(np.interp(steps, np.arange(self.num_noisy), self._finite))
+        return np.asarray(np.where(steps > noisy, np.inf, variances))
 
     def time(self, noise_variance: Numbers) -> Float[np.ndarray, "..."]:
         """The step, in general not whole, at a noise variance: the inverse of `noise_variance`.
@@ -132,10 +194,10 @@ class Discrete(Schedule):
         Raises:
             InputError: for a noise variance outside those of the steps.
         """
-        return np.asarray(np.clip(self._checked_positions(noise_variance, _ROUNDING), 0, self.num_steps - 1))
+        return np.asarray(np.clip(self._checked_positions(noise_variance, _ROUNDING), 0, self.num_noisy - 1))
 
     def reaches(self, noise_variance: Numbers) -> Bool[np.ndarray, "..."]:
-        """Whether a noise variance is between those of the first and the last step."""
+        """Whether a noise variance is between those of the first and the last step that is not pure noise."""
         positive = super().reaches(noise_variance)
         positions = self._positions(np.where(positive, float_array(noise_variance, "noise variance"), 1.0))
         return np.asarray(positive & self._near(positions, _ROUNDING))
@@ -147,27 +209,32 @@ class Discrete(Schedule):
             InputError: for a noise variance more than half a step outside those of the steps.
         """
         nearest = np.rint(self._checked_positions(noise_variance, 0.5)).astype(int)
-        return np.asarray(np.clip(nearest, 0, self.num_steps - 1))
+        return np.asarray(np.clip(nearest, 0, self.num_noisy - 1))
 
     def _checked_positions(self, noise_variance: Numbers, margin: float) -> np.ndarray:
         variances = positive_noise_variances(noise_variance)
         steps = self._positions(variances)
-        low, high = np.exp(self._log_variances[[0, -1]])
+        low, high = np.exp(self._finite[[0, -1]])
         refuse_unless(variances, self._near(steps, margin), "noise variance", f"the steps have {low:g} to {high:g}")
         return steps
 
     def _positions(self, variances: np.ndarray) -> np.ndarray:
         """Steps at noise variances, with ln t continued in a straight line by one step at either end."""
-        inner = self._log_variances
+        inner = self._finite
         ln_t = np.concatenate([[2 * inner[0] - inner[1]], inner, [2 * inner[-1] - inner[-2]]])
-        return np.asarray(np.interp(np.log(variances), ln_t, np.arange(-1, self.num_steps + 1)))
+        return np.asarray(np.interp(np.log(variances), ln_t, np.arange(-1, self.num_noisy + 1)))
 
     def _near(self, positions: np.ndarray, margin: float) -> np.ndarray:
-        return np.asarray((positions >= -margin) & (positions <= self.num_steps - 1 + margin))
+        return np.asarray((positions >= -margin) & (positions <= self.num_noisy - 1 + margin))
 
     def _scale(self, time: Numbers) -> np.ndarray:
         formulas = FORMULAS[self._kind]
         return formulas.scale(formulas.time(self.noise_variance(time)))
+
+
+def _fractions(num_steps: int | np.integer) -> np.ndarray:
+    """Before the first step and after every one, shape (steps + 1,)."""
+    return np.arange(checked_steps(num_steps) + 1) / num_steps
 
 
 def _ends(beta_start: float | int, beta_end: float | int) -> np.ndarray:

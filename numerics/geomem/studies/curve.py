@@ -49,7 +49,7 @@ Source = Law | xr.Dataset
 
 
 def on_noise_variance(curve: xr.Dataset, clock: Clock) -> xr.Dataset:
-    """A curve of `load_curve` over noise variances, its times on the schedule kept beside them.
+    """A curve of `load_curve` over rising noise variances, its times on the schedule kept beside them.
 
     Raises:
         InputError: if a time is not on the schedule, or for numbers too large to be compared.
@@ -63,6 +63,8 @@ def on_noise_variance(curve: xr.Dataset, clock: Clock) -> xr.Dataset:
     variances = clock.schedule.noise_variance(curve.time.values)
     coordinate = ("time", variances, described("noise variance", SQUARED))
     found = curve.assign_coords(noise_variance=coordinate).swap_dims(time="noise_variance")
+    if len(variances) > 1 and variances[0] > variances[-1]:  # a clock that runs from noise to data
+        found = found.isel(noise_variance=slice(None, None, -1))
     return found.assign_attrs(schedule=clock.name)
 
 

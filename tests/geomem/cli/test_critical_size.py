@@ -84,6 +84,13 @@ def test_critical_size_at_times_of_a_schedule(capsys, tmp_path):
     assert (others[2]["time_on_schedule"], others[2]["step"]) == (None, None)
 
 
+def test_a_step_of_pure_noise_has_no_critical_size(capsys, tmp_path):
+    config = {"_class_name": "DDIMScheduler", "trained_betas": [0.01, 0.05, 0.2], "rescale_betas_zero_snr": True}
+    (tmp_path / "scheduler_config.json").write_text(json.dumps(config))
+    said = fail(capsys, "critical-size", "--schedule", tmp_path, "--time", 1, 2, "--out", tmp_path / "new")
+    assert "--time: the schedule is pure noise at time 2, where no size is critical" in said
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

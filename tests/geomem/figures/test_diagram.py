@@ -1,5 +1,7 @@
 """Figures draw what the diagram holds and are the same every time."""
 
+import json
+
 import matplotlib as mpl
 import numpy as np
 import pytest
@@ -111,6 +113,25 @@ def test_a_schedule_has_an_axis_of_its_own(default_manifold, name):
         labels = [float(label.get_text()) for label in clock.get_yticklabels()]
         assert len(labels) > 2
         np.testing.assert_allclose(clock.get_yticks(), clock_of(name).schedule.noise_variance(labels))
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"_class_name": "EDMEulerScheduler", "sigma_min": 0.1, "sigma_max": 0.9},
+        {"_class_name": "CosineDPMSolverMultistepScheduler", "sigma_min": 0.01},
+        {"_class_name": "FlowMatchEulerDiscreteScheduler", "invert_sigmas": True},
+    ],
+)
+def test_clocks_that_end_or_fall_or_are_below_zero(tmp_path, default_manifold, config):
+    file = tmp_path / "other.json"
+    file.write_text(json.dumps(config))
+    clock = clock_of(str(file))
+    figure = phase_diagram_figure(on_schedule(diagram(default_manifold), clock))
+    (axis,) = panels(figure)[0].child_axes
+    labels = [float(label.get_text()) for label in axis.get_yticklabels()]
+    assert len(labels) > 1
+    np.testing.assert_allclose(axis.get_yticks(), clock.schedule.noise_variance(labels))
 
 
 def test_a_schedule_that_is_not_in_sight_has_none(tmp_path, default_manifold):

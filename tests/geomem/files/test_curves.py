@@ -149,6 +149,23 @@ def test_a_schedule_beside_the_curve(tmp_path):
         load_curve(write_csv(tmp_path / "curve.csv", columns, {"schedule": "other.json"}))
 
 
+def test_a_schedule_knows_whether_its_times_may_be_negative(tmp_path):
+    (tmp_path / "scheduler").mkdir()
+    file = tmp_path / "scheduler" / "scheduler_config.json"
+    columns = {"time": [-1.5, -0.2, 1.0], "value": [1, 2, 3], "error": [1, 1, 1]}
+    for name in ("scheduler", "scheduler/scheduler_config.json"):
+        file.write_text('{"_class_name": "EDMEulerScheduler"}')
+        found = load_curve(write_csv(tmp_path / "curve.csv", columns, {"schedule": name}))
+        assert found.attrs["schedule"] == str(tmp_path / name)
+        assert found.time.values.tolist() == columns["time"]
+    with pytest.raises(InputError, match=r"line 3: the time is -1\.6; the schedule has times between -1\.55"):
+        load_curve(write_csv(tmp_path / "curve.csv", columns | {"time": [-1.6, 0, 1]}, {"schedule": "scheduler"}))
+    betas = {"beta_start": 1e-4, "beta_end": 0.02, "beta_schedule": "linear", "num_train_timesteps": 1000}
+    file.write_text(json.dumps(betas | {"_class_name": "DDIMScheduler", "rescale_betas_zero_snr": True}))
+    with pytest.raises(InputError, match="line 5: the schedule is pure noise at time 999; leave it out"):
+        load_curve(write_csv(tmp_path / "curve.csv", columns | {"time": [1, 2, 999]}, {"schedule": "scheduler"}))
+
+
 @pytest.mark.parametrize(("write", "name"), CARRIERS)
 def test_what_is_said_beside_the_file_is_as_if_it_stood_there(tmp_path, write, name):
     columns = {"time": TIME, "value": VALUE, "error": ERROR}

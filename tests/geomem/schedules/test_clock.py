@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from geomem import Discrete, FlowMatching, InputError, OrnsteinUhlenbeck, VarianceExploding
-from geomem.schedules.clock import clock_columns, clock_of, schedule_of
+from geomem.schedules.clock import clock_columns, clock_of, located, schedule_of
 
 
 def test_names():
@@ -29,8 +29,24 @@ def test_a_clock_knows_its_name_and_its_record(tmp_path):
     file = tmp_path / "scheduler_config.json"
     file.write_text(json.dumps({"_class_name": "EDMEulerScheduler"}))
     name, schedule, record = clock_of(str(file))
-    assert (name, schedule) == (str(file), VarianceExploding("sigma"))
+    assert (name, schedule) == (str(file), schedule_of(str(file)))
+    assert schedule.noise_variance(0.0) == 1
     assert record == {"schedule": name, "schedule_sha256": sha256(file.read_bytes()).hexdigest()}
+
+
+def test_a_folder_of_a_pipeline_is_a_name(tmp_path):
+    (tmp_path / "pipeline" / "scheduler").mkdir(parents=True)
+    file = tmp_path / "pipeline" / "scheduler" / "scheduler_config.json"
+    file.write_text(json.dumps({"_class_name": "FlowMatchEulerDiscreteScheduler"}))
+    for folder in (tmp_path / "pipeline", file.parent):
+        name, schedule, record = clock_of(str(folder))
+        assert (name, schedule) == (str(folder), FlowMatching(1000))
+        assert record["schedule_sha256"] == sha256(file.read_bytes()).hexdigest()
+    assert located("pipeline", tmp_path) == str(tmp_path / "pipeline")
+    assert located("x.json", tmp_path) == str(tmp_path / "x.json")
+    assert located("ddpm", tmp_path) == "ddpm"
+    with pytest.raises(InputError, match="there is no schedule ''"):
+        schedule_of("")
 
 
 def test_columns_are_unknown_where_the_schedule_does_not_come():

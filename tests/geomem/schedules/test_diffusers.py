@@ -50,6 +50,8 @@ DDPM = STABLE_DIFFUSION | {
     "beta_end": 0.02,
 }
 SIGMOID = DDPM | {"beta_schedule": "sigmoid", "beta_start": 1e-7, "beta_end": 2e-3}
+EULER = STABLE_DIFFUSION | {"_class_name": "EulerDiscreteScheduler", "prediction_type": "v_prediction"}
+COGVIDEOX = STABLE_DIFFUSION | {"_class_name": "CogVideoXDDIMScheduler"}
 COSINE = DDPM | {"_class_name": "DPMSolverMultistepScheduler", "beta_schedule": "squaredcos_cap_v2"}
 
 
@@ -74,11 +76,10 @@ def test_configurations_of_diffusers(config, tmp_path):
 def test_other_configurations(tmp_path):
     trained = read(tmp_path, DDPM | {"trained_betas": [0.1, 0.2, 0.5]})
     np.testing.assert_allclose(trained.alphabar, [0.9, 0.72, 0.36], rtol=1e-15)
-    assert read(tmp_path, {"_class_name": "FlowMatchEulerDiscreteScheduler", "shift": 3.0}) == FlowMatching()
-    assert read(tmp_path, DDPM | {"_class_name": "UniPCMultistepScheduler", "use_flow_sigmas": True}) == FlowMatching(
-        1000
-    )
-    assert read(tmp_path, {"_class_name": "EDMEulerScheduler", "sigma_max": 80}) == VarianceExploding("sigma")
+    flow = read(tmp_path, {"_class_name": "FlowMatchEulerDiscreteScheduler", "shift": 3.0})
+    assert flow == read(tmp_path, DDPM | {"_class_name": "UniPCMultistepScheduler", "use_flow_sigmas": True})
+    assert flow == FlowMatching(1000)
+    assert read(tmp_path, {"_class_name": "KarrasVeScheduler", "s_churn": 80}) == VarianceExploding("sigma")
 
 
 def test_a_flow_with_timesteps_is_the_flow_on_their_clock(tmp_path):
@@ -142,10 +143,34 @@ def without(key):
         (DDPM | {"beta_end": 10**400}, "it must be a finite number"),
         (DDPM | {"num_train_timesteps": 10**400}, "it must be a finite number"),
         (DDPM | {"num_train_timesteps": 10**300}, "it must be a whole number from 2 to 1000000"),
+        (DDPM | {"shape_of_noise": "pink"}, "the key 'shape_of_noise' is not known and may change the clock"),
+        (
+            DDPM | {"invert_sigmas": True},
+            "invert_sigmas is True, which DDPMScheduler passes over; known is False, or one of the schedulers",
+        ),
+        (DDPM | {"snr_shift_scale": 3.0}, "snr_shift_scale is 3.0, which DDPMScheduler passes over"),
+        (DDPM | {"timestep_type": "continuous"}, "timestep_type is 'continuous', which DDPMScheduler passes over"),
+        (DDPM | {"rescale_betas_zero_snr": "no"}, "rescale_betas_zero_snr is 'no'; it must be true or false"),
+        (
+            EULER | {"rescale_betas_zero_snr": True, "beta_schedule": "linear", "beta_end": 0.02},
+            "EulerDiscreteScheduler sets alphabar 2^-24 at the last step, where the noise must grow",
+        ),
+        (EULER | {"timestep_type": "whole"}, "timestep_type is 'whole'; known are discrete and continuous"),
+        (EULER | {"interpolation_type": "log_linear"}, "interpolation_type is 'log_linear', which moves sigmas"),
+        (
+            DDPM | {"_class_name": "SASolverScheduler", "use_flow_sigmas": True, "use_beta_sigmas": True},
+            "use_beta_sigmas beside use_flow_sigmas leaves SASolverScheduler without a clock",
+        ),
+        ({"_class_name": "EDMEuler", "sigma_max": 80}, "the scheduler 'EDMEuler' is not known"),
+        ({"_class_name": "EDMEulerScheduler", "sigma_max": 0.001}, "sigma_min is 0.002 and sigma_max 0.001; they must"),
+        ({"_class_name": "EDMEulerScheduler", "sigma_min": -1}, "sigma_min is -1; it must be positive and finite"),
+        ({"_class_name": "ScoreSdeVpScheduler", "beta_max": 0.01}, "beta_min is 0.1 and beta_max 0.01; they must rise"),
+        ({"_class_name": "DDPMWuerstchenScheduler", "scaler": 2.0}, "scaler is 2, which bends the clock; known is 1"),
+        ({"_class_name": "UnCLIPScheduler", "beta_schedule": "linear"}, "'linear' is not known of UnCLIPScheduler"),
+        (COGVIDEOX | {"snr_shift_scale": 0}, "the factor of the noise variances is 0; it must be positive"),
         (DDPM | {"beta_schedule": "s" * 1000}, "is not known; known are linear"),
         ('{"_class_name": ' + "9" * 5000 + "}", "cannot be read as JSON: a number in it is too long"),
         (DDPM | {"trained_betas": [0.1, 1e-30]}, "the noise does not grow from step 0 to 1"),
-        (DDPM | {"rescale_betas_zero_snr": True}, "no finite noise variance"),
     ],
 )
 def test_bad_configurations(content, sentence, tmp_path):
@@ -158,7 +183,7 @@ def test_bad_configurations(content, sentence, tmp_path):
 
 
 def test_files_that_are_not_there(tmp_path):
-    for path in (tmp_path / "none.json", tmp_path):
+    for path in (tmp_path / "none.json", tmp_path / "none", tmp_path):
         with pytest.raises(InputError, match="there is no schedule file"):
             schedule_from_json(path)
     (tmp_path / "binary.json").write_bytes(b"\xff\xfe\x00")

@@ -1,9 +1,11 @@
 """Predictions of what curves measure are what the library says."""
 
 import numpy as np
+import xarray as xr
 
-from geomem import Manifold, Status, quenched, resolved_dimension
-from geomem.studies.curve import Asked, predict
+from geomem import FlowMatching, Manifold, Status, quenched, resolved_dimension
+from geomem.schedules.clock import Clock
+from geomem.studies.curve import Asked, on_noise_variance, predict
 
 
 def test_every_observable_is_what_the_library_says():
@@ -17,3 +19,12 @@ def test_every_observable_is_what_the_library_says():
     own = predict("dimension", law, times, Asked(100.0, direction_variances=variances)).value
     several = {"noise_variance": times, "num_samples": 100.0, "theory": "finite_n", "direction_variances": variances}
     np.testing.assert_array_equal(own, resolved_dimension(law, **several))
+
+
+def test_a_clock_that_falls_with_the_noise_gives_a_curve_over_rising_noise():
+    times, values = np.array([100.0, 500.0, 900.0]), np.array([1.0, 2.0, 3.0])
+    curve = xr.Dataset({"value": ("time", values), "error": ("time", np.full(3, 0.1))}, {"time": times})
+    found = on_noise_variance(curve, Clock("mochi", FlowMatching(1000, from_noise=True), {}))
+    np.testing.assert_allclose(found.noise_variance, [1 / 81, 1.0, 81.0], rtol=1e-12)
+    assert found.value.values.tolist() == [3, 2, 1]
+    assert found.time.values.tolist() == [900, 500, 100]
