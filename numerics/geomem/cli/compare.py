@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from geomem.cli.options import ClockInput, ManifoldInput, OutputOptions, Whole, check_seed, read_probe
+from geomem.cli.options import ClockInput, ManifoldInput, OutputOptions, Whole, read_probe
 from geomem.cli.tables import json_text, json_writer, print_table, write
 from geomem.core.status import InputError, Status
 from geomem.files.writing import netcdf_writer, or_none
@@ -74,7 +74,6 @@ def compare(
     from geomem.studies.curve import Asked, in_words, predict, study_curve
 
     name = output.folder("compare.nc", "compare.json", "compare.png", "compare.pdf") / "compare"
-    check_seed(output.seed)
     said = {"observable": observable, "schedule": clock.schedule, "num_samples": manifold.num_samples}
     measured, schedule = _read_curve(curve, said)
     found = measured.attrs["observable"]

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 def _whole_number(_type: type, tokens: Sequence[Token]) -> int:
     """An integer that is written as one: 1.9 is a mistake, not 2."""
-    return int(tokens[0].value)
+    try:
+        return int(tokens[0].value)
+    except ValueError:
+        raise ValueError(f"{tokens[0].value!r} is no whole number") from None
 
 
 Several = Parameter(consume_multiple=True)
@@ -221,9 +224,11 @@ class OutputOptions:
         """The folder, in which files of these names can be written; it is made when there are results.
 
         Raises:
-            InputError: if they cannot be written.
+            InputError: if they cannot be written, or the seed is none.
         """
         check_output(self.out, names)
+        if not 0 <= self.seed < 2**63:
+            raise InputError(f"--seed is {self.seed}; it must be a whole number from 0 to 2^63 - 1")
         return self.out
 
 
@@ -247,13 +252,3 @@ def read_probe(text: str) -> "Probe":
     except ValueError as error:
         raise InputError(f"the probe's amplitude is {amplitude!r}; it must be a number") from error
     return Probe.of_kind(kind, value)
-
-
-def check_seed(seed: int) -> None:
-    """Refuse what is no seed of random draws.
-
-    Raises:
-        InputError: if it is none.
-    """
-    if not 0 <= seed < 2**63:
-        raise InputError(f"--seed is {seed}; it must be a whole number from 0 to 2^63 - 1")

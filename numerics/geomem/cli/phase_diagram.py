@@ -11,6 +11,8 @@ from geomem.files.writing import netcdf_writer
 if TYPE_CHECKING:
     import numpy as np
 
+_MOST_SIZES = 10_000  # more than a figure shows, and with a block each no more than memory holds
+
 
 def phase_diagram(
     *,
@@ -84,10 +86,10 @@ def _log_sizes(sizes: tuple[float, float, float]) -> "np.ndarray":
     import numpy as np
 
     low, high, count = sizes
-    if not (2 <= low < high <= 1e300 and 2 <= count < math.inf and count == int(count)):
+    if not (2 <= low < high <= 1e300 and 2 <= count <= _MOST_SIZES and count == int(count)):
         raise InputError(
             f"--sizes {low:g} {high:g} {count:g} must be a size of at least 2, a larger one up to 1e300, "
-            "and a count of at least 2"
+            f"and a count from 2 to {_MOST_SIZES}"
         )
     return np.linspace(math.log(low), math.log(high), int(count))
 

@@ -4,7 +4,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from geomem.cli.options import ClockInput, ManifoldInput, OutputOptions, Whole, check_seed
+from geomem.cli.options import ClockInput, ManifoldInput, OutputOptions, Whole
 from geomem.cli.tables import (
     block_row,
     json_text,
@@ -79,7 +79,6 @@ def spectrum(
     law, num_samples, record, data, directions, _ = manifold.read(aloud=leads)
     if num_samples != int(num_samples):
         raise InputError(f"--num-samples is {num_samples:g}; samples are whole")
-    check_seed(output.seed)
     of_data, of_frames = jax.random.split(jax.random.key(output.seed))
     samples = _samples(law, data, int(num_samples), of_data)
     times = _noise_variances(noise_variances, np.asarray(law.variances))

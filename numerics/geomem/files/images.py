@@ -58,7 +58,7 @@ def load_images(source: str | Path) -> Float32[np.ndarray, "samples height width
 
 def _read(path: str, key: str | None) -> np.ndarray:
     file = Path(path)
-    if not file.exists():
+    if not file.is_file() and not file.is_dir():  # reading a pipe may never end
         raise InputError("there is no such file or folder of images")
     if file.is_dir():
         return _read_folder(file)

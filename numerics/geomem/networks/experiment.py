@@ -157,7 +157,9 @@ def read_experiment(source: str | Path) -> Experiment:
     """
     path = _PRESETS / f"{source}.toml" if str(source) in PRESETS else Path(source)
     try:
-        text = path.read_text(encoding="utf-8")
+        if path.exists() and not path.is_file():  # reading a pipe may never end
+            raise InputError(f"{str(source)!r} is no file")
+        text = path.read_text(encoding="utf-8-sig")
         table = tomllib.loads(text)
     except FileNotFoundError as error:
         raise InputError(f"there is no file {str(source)!r}, and the presets are {', '.join(PRESETS)}") from error

@@ -45,7 +45,7 @@ def schedule_from_json(path: str | Path) -> Schedule:
     """
     file = configuration_file(path)
     try:
-        config = json.loads(file.read_text(encoding="utf-8"))
+        config = json.loads(file.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
         # Of numbers with thousands of digits Python says how it could be made to read them.
         reason = (

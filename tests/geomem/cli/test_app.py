@@ -1,5 +1,6 @@
 """The command as a whole: what every command does with its output folder, and how it is installed."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -54,3 +55,19 @@ def test_installed_command(tmp_path):
     )
     assert bad.returncode == 2
     assert bad.stderr.count("\n") == 1
+
+
+def test_pipes_marks_and_counts_without_limit_are_answered_at_once(capsys, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    assert "is no file" in fail(capsys, "train", "--config", tmp_path / "pipe")
+    (tmp_path / "marked.json").write_text('{"_class_name": "nothing"}', encoding="utf-8-sig")
+    assert "nothing" in fail(capsys, "phase-diagram", "--theory", "rem", "--schedule", tmp_path / "marked.json")
+    for command in (
+        ("phase-diagram",),
+        ("critical-size", "--noise-variance", 1),
+        ("train", "--config", "linear-quick"),
+    ):
+        assert "--seed is -1" in fail(capsys, *command, "--seed", -1, "--out", tmp_path / "out")
+    assert "a count from 2 to 10000" in fail(capsys, "phase-diagram", "--theory", "rem", "--sizes", 10, 100, 1e7)
+    assert "'1.5' is no whole number" in fail(capsys, "phase-diagram", "--block", "1.5")
+    assert not (tmp_path / "out").exists()
