@@ -5,26 +5,12 @@ forbids it; nothing is computed then. The public names below are imported on fir
 and the command line's help, stay fast.
 """
 
-import os
-import sys
-import warnings
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-_SWITCH = "JAX_ENABLE_X64"
-_FORBIDDEN = os.environ.get(_SWITCH, "1").lower() in ("0", "false", "f", "no", "n", "off")
-_NO_FLOAT64 = (
-    f"geomem computes in float64, which {_SWITCH}={os.environ.get(_SWITCH)} in the environment forbids; unset it, or "
-    "set it to 1"
-)
-# float64 has to be chosen before JAX makes its first array, whichever module imports JAX first.
-_lent = False
-if _FORBIDDEN:
-    warnings.warn(_NO_FLOAT64, stacklevel=2)
-elif "jax" in sys.modules:
-    sys.modules["jax"].config.update("jax_enable_x64", True)
-elif _SWITCH not in os.environ:
-    os.environ[_SWITCH], _lent = "1", True
+from geomem.core.float64 import choose_float64, leave_environment, require_float64
+
+choose_float64()
 
 if TYPE_CHECKING:
     from geomem.boundaries.clones import cloning_curve as cloning_curve
@@ -179,27 +165,13 @@ _MODULE_OF = {
 __all__ = list(_MODULE_OF)
 
 
-def require_float64() -> None:
-    """Refuse to compute where the environment forbids float64.
-
-    Raises:
-        InputError: if it does.
-    """
-    if _FORBIDDEN:
-        from geomem.core.status import InputError
-
-        raise InputError(_NO_FLOAT64)
-
-
 def __getattr__(name: str) -> object:
     if name not in _MODULE_OF:
         raise AttributeError(f"module 'geomem' has no attribute {name!r}")
     if name != "InputError":
         require_float64()
     found = getattr(import_module(f"geomem.{_MODULE_OF[name]}"), name)
-    if _lent and "jax" in sys.modules:
-        # JAX has read it; processes that are started from here are not to inherit it.
-        os.environ.pop(_SWITCH, None)
+    leave_environment()
     return found
 
 

@@ -9,7 +9,6 @@ from typing import Annotated
 
 from cyclopts import App, CycloptsError, Parameter
 
-from geomem import require_float64
 from geomem.cli.cache import compilation_cache
 from geomem.cli.compare import compare
 from geomem.cli.critical_size import critical_size
@@ -17,6 +16,7 @@ from geomem.cli.derive import derive
 from geomem.cli.phase_diagram import phase_diagram
 from geomem.cli.spectrum import spectrum
 from geomem.cli.train import train
+from geomem.core.float64 import require_float64
 from geomem.core.progress import progress
 from geomem.core.status import InputError, PeerError
 

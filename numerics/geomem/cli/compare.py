@@ -71,7 +71,7 @@ def compare(
     from geomem.figures.comparison import comparison_figure
     from geomem.figures.style import figure_writers
     from geomem.studies.agreement import ASSUMED
-    from geomem.studies.curve import Asked, in_words, predict, study_curve
+    from geomem.studies.curve import Asked, in_words, predict, study_curve, with_both_errors
 
     name = output.folder("compare.nc", "compare.json", "compare.png", "compare.pdf") / "compare"
     said = {"observable": observable, "schedule": clock.schedule, "num_samples": manifold.num_samples}
@@ -87,6 +87,7 @@ def compare(
     source = _read_law(law, squared_center, spectrum, measured)
     asked = Asked(num_samples, theory, block or 0, read_probe(probe or "along"), directions)
     predicted = predict(found, source, measured.noise_variance.values, asked)
+    measured = with_both_errors(measured, predicted)
     study = study_curve(measured, predicted, output.seed)
     inputs = record | schedule.record | {"curve": str(curve), "observable": found, "law": law, "seed": output.seed}
     study.attrs["provenance"] = extended(study.attrs["provenance"], inputs)

@@ -158,7 +158,7 @@ def read_experiment(source: str | Path) -> Experiment:
     path = _PRESETS / f"{source}.toml" if str(source) in PRESETS else Path(source)
     try:
         if path.exists() and not path.is_file():  # reading a pipe may never end
-            raise InputError(f"{str(source)!r} is no file")
+            raise InputError(f"{str(source)!r} cannot be read: it is no file")
         text = path.read_text(encoding="utf-8-sig")
         table = tomllib.loads(text)
     except FileNotFoundError as error:

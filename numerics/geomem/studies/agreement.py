@@ -34,21 +34,16 @@ class Agreement(NamedTuple):
     p_value: float
 
 
-def spread_of_points(
-    measured: xr.Dataset, value: xr.DataArray, error: Float[np.ndarray, "..."], of_prediction: Float[np.ndarray, "..."]
-) -> Spread:
-    """What is known of the covariance of a measured curve, an independent error of its prediction added.
+def spread_of_points(measured: xr.Dataset, value: xr.DataArray, error: Float[np.ndarray, "..."]) -> Spread:
+    """What is known of the covariance of a measured curve.
 
     From `replicates` or `covariance` over the only dimension of its value, in its own order.
     """
-    found = None
     if value.ndim == 1 and "replicates" in measured and measured.sizes["replicate"] >= FEWEST_REPLICATES:
-        found = _of_replicates(measured["replicates"].transpose("replicate", ...).values, error)
-    elif value.ndim == 1 and "covariance" in measured:
-        found = _given(measured["covariance"].transpose(value.dims[0], f"{value.dims[0]}{AGAIN}"))
-    if found is None:
-        return Spread(INDEPENDENT if measured.attrs.get("points") == INDEPENDENT else ASSUMED)
-    return found._replace(covariance=found.covariance + np.diag(of_prediction**2))
+        return _of_replicates(measured["replicates"].transpose("replicate", ...).values, error)
+    if value.ndim == 1 and "covariance" in measured:
+        return _given(measured["covariance"].transpose(value.dims[0], f"{value.dims[0]}{AGAIN}"))
+    return Spread(INDEPENDENT if measured.attrs.get("points") == INDEPENDENT else ASSUMED)
 
 
 def _of_replicates(rows: np.ndarray, error: np.ndarray) -> Spread:

@@ -25,9 +25,9 @@ def compare(measured: xr.Dataset, predicted: xr.Dataset) -> xr.Dataset:
     """Residuals of a measured curve from a predicted one.
 
     Both are data sets over `noise_variance` or `time` and any other dimensions, which must agree, with
-    `value` and maybe `error`, its standard error; that of the prediction is added as if independent. The predicted
-    curve is interpolated in ln t between its own times; beyond them nothing is predicted, and a curve that is shifted
-    there is constant.
+    `value` and, of the measured one, maybe `error`, its standard error; a prediction is taken to be exact. It is
+    interpolated in ln t between its own times; beyond them nothing is predicted, and a curve that is shifted there is
+    constant.
 
     Points of one curve are correlated where they come from the same data sets. How much is known of a curve that has
     `replicates` (replicate, time), each of a data set of its own and at least 8; that has a `covariance`, as that of
@@ -92,7 +92,7 @@ class Pair(NamedTuple):
     """A measured and a predicted curve over the same points, their time first."""
 
     value: xr.DataArray
-    error: Float[np.ndarray, "..."]  # of both
+    error: Float[np.ndarray, "..."]
     residual: Float[np.ndarray, "..."]  # NaN where nothing is predicted
     bars: Float[np.ndarray, "..."]  # the errors that are known well enough to weigh by
     clocks: Float[np.ndarray, " times"]  # ln t
@@ -117,7 +117,7 @@ def paired(measured: xr.Dataset, predicted: xr.Dataset) -> Pair:
         InputError: as there.
     """
     value, error = curve(measured, "measured")
-    expected, uncertain = curve(predicted, "predicted")
+    expected, _ = curve(predicted, "predicted")
     clock = next((name for name in TIMES if name in value.dims), None)
     if clock is None or clock not in expected.dims:
         raise InputError(f"the curves must share a dimension {' or '.join(TIMES)} to be compared over")
@@ -129,9 +129,9 @@ def paired(measured: xr.Dataset, predicted: xr.Dataset) -> Pair:
             f"the measured curve has dimensions {_shape(value)}, the predicted one {_shape(expected)}; all but "
             f"{clock} must be the same"
         )
-    error, uncertain = error.broadcast_like(value), uncertain.broadcast_like(expected)
-    value, error, expected, uncertain = (one.transpose(clock, *others) for one in (value, error, expected, uncertain))
-    expected, uncertain = expected.sortby(clock), uncertain.sortby(clock)
+    error = error.broadcast_like(value)
+    value, error, expected = (one.transpose(clock, *others) for one in (value, error, expected))
+    expected = expected.sortby(clock)
     for one in (value, expected):
         if not (np.isfinite(one[clock]) & (one[clock] > 0)).all():
             raise InputError(f"{clock} must be positive and finite")
@@ -146,15 +146,11 @@ def paired(measured: xr.Dataset, predicted: xr.Dataset) -> Pair:
     inside = (clocks >= nodes[0] - _ROUNDING) & (clocks <= nodes[-1] + _ROUNDING)
     known = np.stack([inside & np.isfinite(np.interp(clocks, nodes, column)) for column in table.T], axis=1)
     residual = np.where(known.reshape(value.shape), value.values - at_shifts(np.zeros(1))[0], np.nan)
-    of_prediction = np.nan_to_num(
-        np.stack([np.interp(clocks, nodes, one) for one in uncertain.values.reshape(len(nodes), -1).T], axis=1)
-    ).reshape(value.shape)
-    spread = spread_of_points(measured, value, error.values, of_prediction)
-    both = np.hypot(error.values, of_prediction)
-    bars = both
+    spread = spread_of_points(measured, value, error.values)
+    bars = error.values
     if spread.covariance is not None:
-        bars = np.where(np.isfinite(np.diag(spread.covariance)), both, np.nan)
-    return Pair(value, both, residual, bars, clocks, float(np.ptp(nodes)), at_shifts, spread)
+        bars = np.where(np.isfinite(np.diag(spread.covariance)), bars, np.nan)
+    return Pair(value, error.values, residual, bars, clocks, float(np.ptp(nodes)), at_shifts, spread)
 
 
 def scattered_shifts(pair: Pair, seed: int = 0) -> Float[np.ndarray, " curves"]:

@@ -139,8 +139,7 @@ def study_curve(measured: xr.Dataset, predicted: xr.Dataset, seed: int = 0) -> x
     few, otherwise that of the error of the shift.
 
     Returns:
-        The data set of `compare` with `measured`, `error` (of both curves), `predicted` and its `status` over
-        `noise_variance`, INVALID at times beyond those of the prediction, and attributes `log_time_shift_lower` and
+        The data set of `compare` with `measured`, `error`, `predicted` and its `status` over `noise_variance`, INVALID at times beyond those of the prediction, and attributes `log_time_shift_lower` and
         `log_time_shift_upper`, a 95 % interval.
 
     Raises:
@@ -174,6 +173,17 @@ def study_curve(measured: xr.Dataset, predicted: xr.Dataset, seed: int = 0) -> x
         log_time_shift_upper=float(upper),
         provenance=predicted.attrs["provenance"],
     )
+
+
+def with_both_errors(measured: xr.Dataset, predicted: xr.Dataset) -> xr.Dataset:
+    """The measured curve, with the error of a predicted one that has any added, as if independent."""
+    if "error" not in predicted:
+        return measured
+    clock, nodes = np.log(measured.noise_variance.values), np.log(predicted.noise_variance.values)
+    added = np.nan_to_num(np.interp(clock, nodes, predicted.error.values))
+    if "covariance" in measured:
+        measured = measured.assign(covariance=measured.covariance + np.diag(added**2))
+    return measured.assign(error=measured.error.copy(data=np.hypot(measured.error.values, added)))
 
 
 def in_words(status: np.ndarray) -> str:

@@ -8,7 +8,7 @@ from scipy.special import expit, logsumexp
 from scipy.stats import binomtest, kstest
 
 from geomem import GaussianMixture, Manifold, Probe, compare, excess_entropy, expected_excess_entropy
-from geomem.studies.curve import Asked, predict, study_curve
+from geomem.studies.curve import Asked, predict, study_curve, with_both_errors
 
 TIMES = np.geomspace(0.05, 5, 8)
 
@@ -41,6 +41,15 @@ def replicated(rows: np.ndarray, times: np.ndarray) -> xr.Dataset:
     error = rows.std(axis=0, ddof=1) / np.sqrt(len(rows))
     over = "noise_variance"
     return data_set(times, value=(over, rows.mean(axis=0)), error=(over, error), replicates=(("replicate", over), rows))
+
+
+def test_an_error_of_the_prediction_may_count_too():
+    plain, over = np.zeros(8), "noise_variance"
+    measured = data_set(TIMES, value=(over, plain), error=(over, np.full(8, 3.0)))
+    predicted = data_set(TIMES, value=(over, plain + 5.0), error=(over, np.full(8, 4.0)), status=(over, plain))
+    found = study_curve(with_both_errors(measured, predicted), predicted.assign_attrs(provenance="{}"))
+    np.testing.assert_allclose(found.z, -1.0)
+    np.testing.assert_allclose(found.error, 5.0)
 
 
 @pytest.mark.parametrize("length", [0.3, 3.0])

@@ -102,11 +102,6 @@ def test_singular_values_are_refused():
         compare(data(smooth(TIMES)), spectrum)
 
 
-def test_an_error_of_the_prediction_counts_too():
-    found = compare(data(smooth(TIMES), 3.0), data(smooth(TIMES) + 5.0, 4.0))
-    np.testing.assert_allclose(found.z, -1.0)
-
-
 def test_who_has_a_covariance_says_so():
     plain = data(smooth(TIMES), 0.1)
     found = compare(plain, data(smooth(TIMES)))
