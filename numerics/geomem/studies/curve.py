@@ -139,7 +139,8 @@ def study_curve(measured: xr.Dataset, predicted: xr.Dataset, seed: int = 0) -> x
     few, otherwise that of the error of the shift.
 
     Returns:
-        The data set of `compare` with `measured`, `error`, `predicted` and its `status` over `noise_variance`, INVALID at times beyond those of the prediction, and attributes `log_time_shift_lower` and
+        The data set of `compare` with `measured`, `error`, `predicted` and its `status` over `noise_variance`,
+        INVALID at times beyond those of the prediction, and attributes `log_time_shift_lower` and
         `log_time_shift_upper`, a 95 % interval.
 
     Raises:
