@@ -119,10 +119,8 @@ def test_participation_that_underflows_is_not_the_end():
     assert abs(float(half) - 0.5) < 1e-8
 
 
-@pytest.mark.parametrize(
-    "criterion",
-    ["signal_to_noise", pytest.param("participation", marks=pytest.mark.slow)],  # compiles the same once more
-)
+@pytest.mark.slow  # compiles derivatives of the solver in every argument
+@pytest.mark.parametrize("criterion", ["signal_to_noise", "participation"])
 def test_derivatives_of_critical_times_are_those_of_finite_differences(criterion):
     """In every variance, ln N and the amplitude; reverse mode, compiled or not, and batched."""
 

@@ -243,7 +243,7 @@ def test_a_measured_law_says_nothing_beyond_its_times(tmp_path, capsys):
     assert "no value at 2 of 5 times: outside of its times at 2" in said
 
 
-REPLICATES = [f"{time},{0.5 + 0.4 / (1 + time) + 0.01 * seed},{seed}" for seed in range(6) for time in (0.3, 1, 3, 10)]
+REPLICATES = [f"{time},{0.5 + 0.4 / (1 + time) + 0.01 * seed},{seed}" for seed in range(8) for time in (0.3, 1, 3, 10)]
 
 
 @pytest.mark.slow  # the exact curve takes seconds for each of its points
