@@ -7,6 +7,7 @@ from scipy.special import logsumexp
 from scipy.stats import binomtest
 
 from geomem import Manifold, collapse_time, excess_entropy, expected_excess_entropy, generalization_time
+from geomem.core import resampling
 from geomem.empirical.jackknife import Probing, covariance_over_data_sets
 
 # So large that a weight is not one but for rounding, whose logarithms of 1 - w have no digits.
@@ -83,6 +84,12 @@ def test_the_covariance_is_that_over_data_sets(num_samples, num_probes):
     np.testing.assert_allclose(np.array([one.error.values**2 for one in found])[:, judged], variances[:, judged])
 
 
+@pytest.fixture
+def few_curves(monkeypatch):
+    """Ends of an interval from 100 curves: of hundreds of intervals each may scatter by a tenth."""
+    monkeypatch.setattr(resampling, "CURVES", 100)
+
+
 def held(intervals) -> float:
     """How likely so many of 95 % intervals hold the truth or fewer."""
     return binomtest(int(np.sum(intervals)), len(intervals), 0.95, alternative="less").pvalue
@@ -90,6 +97,7 @@ def held(intervals) -> float:
 
 @pytest.mark.slow  # hundreds of measurements
 @pytest.mark.parametrize(("law", "num_probes"), [(Manifold([1.0, 0.25], [2, 4]), 500), (Manifold([1.0], [5]), 100)])
+@pytest.mark.usefixtures("few_curves")
 def test_intervals_of_the_collapse_hold_it(law, num_probes):
     times, dims = np.geomspace(0.01, 1, 16), law.dimension
     curve = expected_excess_entropy(law, noise_variance=times, num_samples=100, theory="finite_n").value.values
@@ -105,6 +113,7 @@ def test_intervals_of_the_collapse_hold_it(law, num_probes):
 
 @pytest.mark.slow  # hundreds of measurements
 @pytest.mark.parametrize("law", [Manifold([1.0, 0.25], [2, 4]), Manifold([1.0, 0.01], [1, 2])])
+@pytest.mark.usefixtures("few_curves")
 def test_intervals_of_the_generalization_time_hold_it(law):
     truth = float(generalization_time(law, num_samples=90).value)
     found = []
