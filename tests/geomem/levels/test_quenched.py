@@ -124,6 +124,7 @@ def test_planted_weight_is_its_mean_over_drawn_data_sets(default_manifold, size,
     assert abs(own.mean() - found) < 4 * own.std() / np.sqrt(sets)
 
 
+@pytest.mark.slow  # compiles derivatives of every average in every argument
 def test_derivatives_are_those_of_finite_differences():
     """In every variance, t, ln N and the amplitude; reverse mode, compiled and batched."""
 
