@@ -2,6 +2,7 @@
 
 import sympy as sp
 
+from geomem_theory.clocks import SCHEDULES, quarter_cosine
 from geomem_theory.derivation import DERIVED, Equation, Step
 from geomem_theory.symbols import (
     alphabar,
@@ -22,12 +23,12 @@ _COSINE = "arXiv:2102.09672"
 _LAPLACE = "arXiv:2407.03297"
 _ZERO_SNR = "arXiv:2305.08891"
 
-_squared_cosine = sp.cos((tau + cosine_offset) / (1 + cosine_offset) * sp.pi / 2) ** 2
+_squared_cosine = quarter_cosine**2
 
 cosine_alphabar = Equation(
     name="cosine_alphabar",
     left=alphabar,
-    right=_squared_cosine / sp.cos(cosine_offset / (1 + cosine_offset) * sp.pi / 2) ** 2,
+    right=SCHEDULES["cosine"].scale.right ** 2,
     arguments=(tau, cosine_offset),
     meaning="The squared scale of the cosine schedule, at the fraction $\\tau$ of its steps.",
     source=_COSINE + ", equation 17",

@@ -142,8 +142,9 @@ def _angle(cosine: sp.Expr) -> sp.Expr:
 
 
 _beta_rise = beta_max - beta_min
-_begun = sp.cos(cosine_offset / (1 + cosine_offset) * sp.pi / 2)
-_cosine = sp.cos((tau + cosine_offset) / (1 + cosine_offset) * sp.pi / 2) / _begun
+quarter_cosine = sp.cos((tau + cosine_offset) / (1 + cosine_offset) * sp.pi / 2)
+_begun = quarter_cosine.subs(tau, 0)
+_cosine = quarter_cosine / _begun
 
 SCHEDULES: dict[str, ScheduleEquations] = {
     "variance_exploding": _schedule(

@@ -77,10 +77,9 @@ def compare(
     said = {"observable": observable, "schedule": clock.schedule, "num_samples": manifold.num_samples}
     measured, schedule = _read_curve(curve, said)
     found = measured.attrs["observable"]
-    options = {"block": block, "probe": probe}
-    for option, of in {"block": "participation", "probe": "participation"}.items():
-        if options[option] is not None and found != of:
-            raise InputError(f"--{option} is for {of}; what was measured is {found}")
+    for option, given in {"block": block, "probe": probe}.items():
+        if given is not None and found != "participation":
+            raise InputError(f"--{option} is for participation; what was measured is {found}")
     if "num_samples" in measured.attrs:
         manifold = replace(manifold, num_samples=float(measured.attrs["num_samples"]))
     spectrum, num_samples, record, _, directions, _ = manifold.read()

@@ -49,14 +49,12 @@ def critical_size(
 
     from geomem.boundaries.critical import critical_size as compute
     from geomem.core.provenance import document_of, provenance
-    from geomem.laws.covariance import extremes
+    from geomem.laws.covariance import asked_variances
     from geomem.laws.law import law_of
     from geomem.schedules.clock import clock_columns
 
     source = law_of(law, spectrum)
-    ends = extremes(source, directions)
-    # With ends a block is asked as they are, so that one shape is compiled.
-    blocks_own = [None if directions is None else float(variance) or None for variance in source.block_variances()]
+    of_blocks = asked_variances(source, directions)
     readings = {} if schedule is None else clock_columns(schedule, variances)
     rows = []
     for index in range(source.num_blocks) if block is None else [block]:
@@ -71,7 +69,7 @@ def critical_size(
                 probe=asked.probe,
                 local_variance=own,
             )
-            for own in (blocks_own[index], *ends[index])
+            for own in of_blocks[index]
         ]
         sizes, values = solved[0], np.array([one.value for one in solved])
         reach = {"critical_size_lower": values.min(axis=0), "critical_size_upper": values.max(axis=0)}

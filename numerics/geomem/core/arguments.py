@@ -236,7 +236,7 @@ def float_array(values: Numbers, name: str) -> Array | np.ndarray:
     try:
         array = values if isinstance(values, jax.Array) else np.asarray(values)
         # Integers beyond 64 bits come as objects, as does much that is no number.
-        real = array.dtype.kind in "iuf" or all(isinstance(one, Real) and one is not True for one in _objects(array))
+        real = array.dtype.kind in "iuf" or (array.dtype.kind == "O" and all(map(_is_real, array.ravel())))
         if real and not np.ma.is_masked(values):
             return array.astype(float)
     except jax.errors.TracerArrayConversionError:
@@ -258,9 +258,8 @@ def _shown(values: object) -> str:
     return " ".join(shown(values).split())
 
 
-def _objects(array: Array | np.ndarray) -> list[object]:
-    """The elements of an array of objects; one that is no number for any other."""
-    return list(array.ravel()) if array.dtype.kind == "O" else [None]
+def _is_real(value: object) -> bool:
+    return isinstance(value, Real) and value is not True
 
 
 def is_whole(value: object) -> TypeGuard[int | np.integer]:

@@ -12,7 +12,6 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 from jaxtyping import Array, Float, Int
-from scipy.spatial.distance import cdist
 
 from geomem.core.arguments import Numbers, check_data, check_points, float_array, listed_noise_variances
 from geomem.core.crossing import level_crossing
@@ -21,6 +20,7 @@ from geomem.core.provenance import digest, provenance
 from geomem.core.results import SQUARED, Transition, described, noise_axis
 from geomem.core.status import InputError, Status
 from geomem.empirical.scores import Averager, over_tiles
+from geomem.empirical.sums import ROUNDING
 
 # A sample is a copy if its nearest training point is nearer than this share of the distance of the next.
 _NEARER = 1 / 3
@@ -29,8 +29,7 @@ _MEMORIZED = 0.9
 _BEGUN = 0.1
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 _POINTS_AT_ONCE = 4096  # between two reports of progress
-# A squared distance from products of numbers is off by so much of their squares, and may be by so much of itself.
-_ROUNDING, _OF_DISTANCE = 8 * np.finfo(float).eps, 1e-6
+_OF_DISTANCE = 1e-6  # a squared distance may be off by so much of itself
 _DISTANCES_AT_ONCE = 1 << 22
 
 
@@ -214,6 +213,8 @@ def _nearest(
     points: Float[np.ndarray, "points dims"], places: Float[np.ndarray, "places dims"], count: int
 ) -> Int[np.ndarray, "points count"]:
     """Rows of the nearest places, the nearest first."""
+    from scipy.spatial.distance import cdist  # slow to import
+
     averager = Averager.of(places)
     center = np.asarray(averager.center)
     longest = np.max(np.sum((places - center) ** 2, axis=1))
@@ -223,7 +224,7 @@ def _nearest(
             part = points[first : first + _POINTS_AT_ONCE]
             nearest = np.array(_nearest_of(averager, jnp.asarray(part), count))
             # Distances come from products; where what they round off is a part of one, from differences.
-            rounded = _ROUNDING * (np.sum((part - center) ** 2, axis=1) + longest)
+            rounded = ROUNDING * (np.sum((part - center) ** 2, axis=1) + longest)
             farthest = np.sum((part - places[nearest[:, -1]]) ** 2, axis=1)
             doubtful = np.flatnonzero(rounded > _OF_DISTANCE * farthest)
             for rows in np.array_split(doubtful, -(-len(doubtful) * len(places) // _DISTANCES_AT_ONCE) or 1):

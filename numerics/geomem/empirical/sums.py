@@ -21,7 +21,7 @@ _distance_on_ray = jnp.vectorize(lower("distance_on_ray"))
 relative_log_weight = jnp.vectorize(lower("relative_log_weight"))
 # A squared distance from products of numbers is off by so much of their squares. It may be off by so much of t, as the
 # weights are by half of it, and by so much of itself, of which the weights of near samples are differences.
-_ROUNDING, _OF_WEIGHT, _OF_DISTANCE = 8 * np.finfo(float).eps, 2e-7, 1e-12
+ROUNDING, _OF_WEIGHT, _OF_DISTANCE = 8 * np.finfo(float).eps, 2e-7, 1e-12
 TILE_WEIGHTS = 1 << 19  # computed at once, which should stay in the processor's cache
 
 
@@ -110,7 +110,7 @@ def squared_distances(probes: Probes, y: Array, index: Array) -> Array:
     lengths = jnp.sum(x**2, axis=1)[:, None] + jnp.sum(y**2, axis=1)[None, :]
     from_x = jnp.maximum(lengths - 2.0 * products[: len(x)], 0.0)
     allowed = jnp.maximum(_OF_WEIGHT * jnp.min(probes.times), _OF_DISTANCE * from_x)
-    doubtful = jnp.any((_ROUNDING * lengths > allowed) & (index[None, :] >= 0))
+    doubtful = jnp.any((ROUNDING * lengths > allowed) & (index[None, :] >= 0))
 
     def by_products() -> Array:
         if not probes.on_rays:

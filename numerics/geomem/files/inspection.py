@@ -188,14 +188,11 @@ def _pass(rows: Float[np.ndarray, "samples dims"]) -> _Passed:
         places = np.arange(done, done + len(part))[:, None]
         counting &= (np.abs(part - start - places * step) <= 1e-3 * np.abs(step)).all(axis=0)
         low, high = np.minimum(low, part.min(axis=0)), np.maximum(high, part.max(axis=0))
-        with np.errstate(over="ignore", invalid="ignore"):
-            away = part - center
-            distances[here] = np.sqrt(np.einsum("ij,ij->i", away, away))
-            sums += away.sum(axis=0)
-            squares += np.einsum("ij,ij->j", away, away)
+        away = part - center
+        distances[here] = np.sqrt(np.einsum("ij,ij->i", away, away))
+        sums += away.sum(axis=0)
+        squares += np.einsum("ij,ij->j", away, away)
         done += len(part)
-    if not squares.sum() < np.finfo(float).max / 4:
-        raise InputError("the data are too large for their distances to be finite; rescale them")
     deviations = np.sqrt(np.maximum(squares / count - (sums / count) ** 2, 0.0))
     return _Passed(center, hashes, distances, np.where(high > low, deviations, 0.0), high - low, counting)
 

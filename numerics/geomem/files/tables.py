@@ -7,7 +7,6 @@ from pathlib import Path
 from reprlib import repr as shown
 
 import numpy as np
-import pandas as pd
 from jaxtyping import Float
 
 from geomem.core.status import InputError
@@ -65,6 +64,8 @@ def _is_header(cells: list[str]) -> bool:
 
 def _parsed(rows: list[tuple[int, str]], delimiter: str) -> np.ndarray | None:
     """The table as pandas reads it, which is quick; nothing where a cell is missing or no number."""
+    import pandas as pd  # slow to import, and rarely needed
+
     lines = "\n".join(line for _, line in rows)
     comma = delimiter != "," and "," in lines and "." not in lines
     try:

@@ -164,6 +164,19 @@ def extremes(law: Law, direction_variances: Numbers | None) -> list[list[float]]
     ]
 
 
+def asked_variances(law: Law, direction_variances: Numbers | None) -> list[list[float | None]]:
+    """Variances of directions to ask about in every block: its own, which None is too, and those of `extremes`.
+
+    Raises:
+        InputError: as `of_directions`.
+    """
+    ends = extremes(law, direction_variances)
+    if direction_variances is None:
+        return [[None] for _ in ends]
+    # With ends a block is asked as they are, so that one shape is compiled; not where it has no variance.
+    return [[float(own) or None, *row] for own, row in zip(law.block_variances(), ends, strict=True)]
+
+
 def _grouped(spectrum: np.ndarray, num_blocks: int | None) -> tuple[np.ndarray, np.ndarray]:
     """Blocks of a descending positive spectrum, as their mean variances and sizes."""
     if num_blocks is None or num_blocks >= len(spectrum) or len(spectrum) < 2:

@@ -137,9 +137,7 @@ class Probe:
 def _checked_amplitude(amplitude: Numbers) -> np.floating | Array:
     if isinstance(amplitude, Tracer):
         return amplitude
-    if isinstance(amplitude, jax.Array | np.ndarray) and amplitude.ndim == 0:
-        amplitude = float(amplitude)
-    value = float_array(amplitude, "the probe's amplitude")
+    value = np.asarray(float_array(amplitude, "the probe's amplitude"))
     if value.ndim or not 0 <= value < np.inf:
         raise InputError(f"the probe's amplitude is {amplitude}; it must be finite and not negative")
     return np.float64(value)

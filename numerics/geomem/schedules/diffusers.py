@@ -18,7 +18,7 @@ from geomem.core.status import InputError
 from geomem.schedules.bounded import Bounded, Trigonometric
 from geomem.schedules.continuous import FORMULAS, FlowMatching, Schedule, VarianceExploding
 from geomem.schedules.discrete import Discrete
-from geomem.schedules.keys import FLOWS, SIGMA_GRIDS, WITH_BETAS, check_key
+from geomem.schedules.keys import FLOWS, SIGMA_GRIDS, WITH_BETAS, check_entry
 
 _Config = dict[str, Any]
 
@@ -86,7 +86,7 @@ def _from_config(config: object) -> Schedule:
         raise InputError(f"the scheduler {shown(kind)} is not known; known, less 'Scheduler', are {known}")
     for key, value in config.items():
         if not key.startswith("_"):
-            check_key(short, key, value)
+            check_entry(short, key, value)
     return _READERS[short](short, config)
 
 

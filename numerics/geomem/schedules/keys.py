@@ -56,7 +56,7 @@ SWITCHES: dict[str, tuple[object, tuple[str, ...]]] = {
 }  # fmt: skip
 
 
-def check_key(kind: str, key: str, value: object) -> None:
+def check_entry(kind: str, key: str, value: object) -> None:
     """Refuse what may make another clock than the one that is read.
 
     Raises:

@@ -62,23 +62,21 @@ def _given(covariance: xr.DataArray) -> Spread:
 
 
 def agreement(
-    residual: Float[np.ndarray, " points"],
+    z: Float[np.ndarray, " points"],
     error: Float[np.ndarray, " points"],
     clocks: Float[np.ndarray, " times"],
     spread: Spread,
     *,
     normal: bool,
 ) -> Agreement:
-    """Reduced chi-square and p-value of residuals, NaN for those that are not judged.
+    """Reduced chi-square and p-value of residuals z in standard errors, NaN for those that are not judged.
 
-    Correlated residuals, in standard errors, are projected on Legendre polynomials in ln t, as many as their
+    Correlated residuals are projected on Legendre polynomials in ln t, as many as their
     covariance resolves, and judged by the covariance of the projections: its whole inverse would look for deviations
     in its smallest eigenvalues, which are not known. Without `normal` there is no p-value.
     """
     from scipy.stats import chi2, f  # slow to import, and rarely needed
 
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        z = np.where((residual == 0) & (error == 0), 0.0, residual / error)
     judged = ~np.isnan(z)
     if not judged.any():
         return Agreement(np.nan, 0, np.nan)

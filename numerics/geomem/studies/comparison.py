@@ -19,6 +19,10 @@ TIMES = ("noise_variance", "time")
 # The shift is looked for within so much of the range of ln t, on so many points first: steps have many minima.
 _RANGE, _SCAN = 0.5, 401
 _ROUNDING = 1e-9
+SORTED = (
+    "singular values are sorted within every data set, which moves their means; there is no prediction of sorted ones "
+    "to compare them with"
+)
 
 
 def compare(measured: xr.Dataset, predicted: xr.Dataset) -> xr.Dataset:
@@ -50,21 +54,18 @@ def compare(measured: xr.Dataset, predicted: xr.Dataset) -> xr.Dataset:
         InputError: if there are no such variables, or the dimensions do not agree; for singular values, which are
             sorted in every data set, and have no law yet to be held against.
     """
-    for one in (measured, predicted):
-        if "value" not in one and "singular_value" in one:
-            raise InputError(
-                "singular values are sorted within every data set, which moves their means; there is no prediction of "
-                "sorted ones to compare them with"
-            )
-    pair = paired(measured, predicted)
+    return compared(paired(measured, predicted))
+
+
+def compared(pair: "Pair") -> xr.Dataset:
+    """What `compare` returns of a pair."""
     value, error, residual = pair.value, pair.error, pair.residual
     # What is known exactly agrees, or is infinitely far off.
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         z = np.where((residual == 0) & (error == 0), 0.0, residual / error)
     shift, shift_error = _shift(pair)
     judged = z[~np.isnan(z)]
-    counts = not OBSERVABLES[name].normal if (name := measured.attrs.get("observable")) in OBSERVABLES else False
-    fit = agreement(residual.ravel(), error.ravel(), pair.clocks, pair.spread, normal=not counts)
+    fit = agreement(z.ravel(), error.ravel(), pair.clocks, pair.spread, normal=pair.normal)
     attributes = {
         "points": pair.spread.points,
         "reduced_chi_square": fit.reduced_chi_square,
@@ -99,6 +100,7 @@ class Pair(NamedTuple):
     span: float  # of ln t that is predicted
     at_shifts: Callable[[np.ndarray], np.ndarray]  # the predicted curve with these added to its ln t, one after another
     spread: Spread
+    normal: bool  # whether the measured curve is nearly so about a true prediction
 
     @property
     def weights(self) -> Float[np.ndarray, "..."]:
@@ -116,6 +118,9 @@ def paired(measured: xr.Dataset, predicted: xr.Dataset) -> Pair:
     Raises:
         InputError: as there.
     """
+    for one in (measured, predicted):
+        if "value" not in one and "singular_value" in one:
+            raise InputError(SORTED)
     value, error = curve(measured, "measured")
     expected, _ = curve(predicted, "predicted")
     clock = next((name for name in TIMES if name in value.dims), None)
@@ -150,7 +155,9 @@ def paired(measured: xr.Dataset, predicted: xr.Dataset) -> Pair:
     bars = error.values
     if spread.covariance is not None:
         bars = np.where(np.isfinite(np.diag(spread.covariance)), bars, np.nan)
-    return Pair(value, error.values, residual, bars, clocks, float(np.ptp(nodes)), at_shifts, spread)
+    name = measured.attrs.get("observable")
+    normal = name not in OBSERVABLES or OBSERVABLES[name].normal
+    return Pair(value, error.values, residual, bars, clocks, float(np.ptp(nodes)), at_shifts, spread, normal)
 
 
 def scattered_shifts(pair: Pair, seed: int = 0) -> Float[np.ndarray, " curves"]:

@@ -20,7 +20,7 @@ from geomem.levels.quenched import quenched
 from geomem.levels.question import level_of
 from geomem.lowering import lower
 from geomem.schedules.clock import Clock
-from geomem.studies.comparison import compare, paired, scattered_shifts
+from geomem.studies.comparison import SORTED, compared, paired, scattered_shifts
 
 _bound = jnp.vectorize(lower("collapse_probability_bound"))
 # Numbers, and their ratios to errors, that can be squared, added and drawn.
@@ -77,10 +77,7 @@ def predict(observable: str, law: Source, noise_variance: np.ndarray, asked: Ask
         InputError: for an unknown observable, a law that does not have it, or what the level does not know.
     """
     if observable == "singular-values":
-        raise InputError(
-            "singular values are sorted within every data set, which moves their means; there is no prediction of "
-            "sorted ones to compare them with"
-        )
+        raise InputError(SORTED)
     if observable not in OBSERVABLES:
         raise InputError(f"there is no observable {observable!r}; choose one of {', '.join(OBSERVABLES)}")
     level = _level(observable, law, asked.theory)
@@ -146,13 +143,13 @@ def study_curve(measured: xr.Dataset, predicted: xr.Dataset, seed: int = 0) -> x
     Raises:
         InputError: as `compare`, or if nothing is predicted at the times of the curve.
     """
-    found = compare(measured, predicted)
+    pair = paired(measured, predicted)
+    found = compared(pair)
     status = _status_at(measured, predicted, found.residual.isnull().values)
     if found.residual.isnull().all():
         raise InputError(f"nothing is predicted at the times of the curve: {in_words(status)}")
     from scipy.stats import t as student  # slow to import
 
-    pair = paired(measured, predicted)
     shift, shift_error = found.attrs["log_time_shift"], found.attrs["log_time_shift_error"]
     quantile = student.ppf(INTERVAL[1] / 100, pair.spread.degrees_of_freedom)
     if pair.spread.replicates is not None and np.isfinite(shift_error):
@@ -166,7 +163,7 @@ def study_curve(measured: xr.Dataset, predicted: xr.Dataset, seed: int = 0) -> x
     expected.attrs = described("predicted", units)
     return found.assign(
         measured=measured.value,
-        error=measured.error.copy(data=pair.error),
+        error=measured.error,
         predicted=expected,
         status=("noise_variance", status, status_attributes()),
     ).assign_attrs(

@@ -15,7 +15,7 @@ from geomem.core.results import SQUARED, described, spectrum_coordinates, status
 from geomem.core.status import InputError
 from geomem.empirical.scores import Score
 from geomem.empirical.spectrum import measure_spectrum, with_gaps
-from geomem.laws.covariance import extremes
+from geomem.laws.covariance import asked_variances
 from geomem.laws.law import Law, block_coordinates
 from geomem.laws.manifold import Manifold
 from geomem.laws.setting import opening_time
@@ -52,7 +52,7 @@ def spectrum_study(
     """
     # The theory first: processes that share the samples wait for each other only at the end.
     theory = "finite_n"
-    ends, whole = extremes(manifold, direction_variances), manifold
+    asked, whole = asked_variances(manifold, direction_variances), manifold
     if direction_variances is not None:
         whole = Manifold(direction_variances, np.ones(np.shape(direction_variances)), manifold.normalized)
     population = predicted_spectrum(whole, noise_variance=noise_variance, theory="population")
@@ -63,9 +63,6 @@ def spectrum_study(
         theory=theory,
         direction_variances=direction_variances,
     )
-    # With ends a block is asked as they are, so that one shape is compiled.
-    of_blocks = manifold.block_variances()
-    blocks_own = [None if direction_variances is None else float(variance) or None for variance in of_blocks]
     times, status, lower, upper = [], [], [], []
     with bar("critical times", manifold.num_blocks) as report:
         for block in range(manifold.num_blocks):
@@ -78,7 +75,7 @@ def spectrum_study(
                     theory=theory,
                     local_variance=one,
                 )
-                for one in (blocks_own[block], *ends[block])
+                for one in asked[block]
             ]
             values = [float(one.value) for one in found]
             times.append(values[0])
@@ -86,6 +83,7 @@ def spectrum_study(
             lower.append(np.min(values))
             upper.append(np.max(values))
             report(block + 1)
+    variances = manifold.block_variances()
     measured = measure_spectrum(score, x0, noise_variance, protocol=protocol, key=key, num_replicates=num_replicates)
     over = "noise_variance"
     critical_text = "critical noise variance by signal_to_noise, level finite_n"
@@ -96,7 +94,7 @@ def spectrum_study(
         "population_gap_status": (over, population.gap_status, population.gap_status.attrs),
         "resolved_dimension": (over, resolved, described("resolved dimension, level finite_n", "1")),
         "critical_time": ("block", np.array(times), described(critical_text, SQUARED)),
-        "opening_time": ("block", np.asarray(jax.vmap(opening_time)(of_blocks)), described(opening_text, SQUARED)),
+        "opening_time": ("block", np.asarray(jax.vmap(opening_time)(variances)), described(opening_text, SQUARED)),
         "status": ("block", np.array(status, dtype=np.int8), status_attributes()),
     }
     if direction_variances is not None:
