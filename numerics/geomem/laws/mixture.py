@@ -58,7 +58,7 @@ class MixtureSetting(Setting):
         reference, excess = self._reference_and_excess(tilt, time)
         means = jax.vmap(lambda place: _tilted_mean(tilt, time, self.probed_variance, place))(coordinates)
         variance = _tilted_variance(tilt, time, self.probed_variance)
-        return Components(self.weights, reference, excess, self.centers + means, variance)
+        return Components(self.weights, reference, excess, self.centers + means, jnp.full_like(means, variance))
 
     def critical_log_size(self, tilt: float, time: Float[Array, ""]) -> Float[Array, ""]:
         rests, coordinates = self._seen_from_centers(time)

@@ -28,7 +28,7 @@ class Components(NamedTuple):
     reference: Float[Array, ""]  # the largest K
     excess: Float[Array, " components"]  # K of the components less it
     means: Float[Array, " components"]  # of y_v
-    variance: Float[Array, ""]  # of y_v, the same in all
+    variances: Float[Array, " components"]  # of y_v
 
 
 class Energy(NamedTuple):
@@ -149,7 +149,7 @@ class Setting:
         """The tilted law; of one component, if it is no mixture."""
         at = jnp.asarray(tilt)
         mean, variance = self.tilted_moments(at, time)
-        return Components(jnp.ones(1), self.generating_function(at, time), jnp.zeros(1), mean[None], variance)
+        return Components(jnp.ones(1), self.generating_function(at, time), jnp.zeros(1), mean[None], variance[None])
 
     def critical_log_size(self, tilt: float, time: Float[Array, ""]) -> Float[Array, ""]:
         """ln N at which the critical tilt is this."""
@@ -166,14 +166,14 @@ class Setting:
         one, two = (self.components(tilt, time) for tilt in (1.0, 2.0))
         mean, place = _posterior_mean(one.weights, one.excess, one.means), root(self.coordinate(time))
         silent = mean == place
-        quiet = (two.variance == 0) & (two.means == mean).all()
+        quiet = (two.variances == 0).all() & (two.means == mean).all()
         size = _kept_log_size(
             one.weights,
             one.excess,
             two.excess,
             jnp.where(quiet, two.means + 1.0, two.means),
+            two.variances,
             mean,
-            two.variance,
             jnp.where(silent, place + 1.0, place),
             one.reference,
             two.reference,
