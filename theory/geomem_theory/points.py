@@ -16,7 +16,6 @@ from geomem_theory.symbols import (
     energy,
     k,
     lam,
-    probe_overlap,
     remaining_spread,
     response,
     response_slope,
