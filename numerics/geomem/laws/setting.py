@@ -27,8 +27,8 @@ class Components(NamedTuple):
     weights: Float[Array, " components"]
     reference: Float[Array, ""]  # the largest K
     excess: Float[Array, " components"]  # K of the components less it
-    means: Float[Array, " components"]  # of y_v
-    variances: Float[Array, " components"]  # of y_v
+    means: Float[Array, "components *directions"]  # of y_v
+    variances: Float[Array, "components *directions"]  # of y_v
 
 
 class Energy(NamedTuple):
