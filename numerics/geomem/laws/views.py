@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from geomem.laws.setting import Components, Energy
@@ -91,3 +92,16 @@ class Pool(NamedTuple):
 
 
 View = Gaussians | Pool
+
+
+def principal(
+    covariance: Float[np.ndarray, "dims dims"],
+) -> tuple[Float[np.ndarray, " dims"], Float[np.ndarray, "dims dims"]]:
+    """Variances along the principal directions, the largest first, and these directions, in rows.
+
+    Of the two signs of a direction the one is taken in which its largest coordinate is positive.
+    """
+    variances, columns = np.linalg.eigh(covariance)
+    rows = columns.T[::-1]
+    largest = rows[np.arange(len(rows)), np.abs(rows).argmax(axis=1)]
+    return np.maximum(variances[::-1], 0.0), rows * np.sign(largest)[:, None]

@@ -11,7 +11,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float
 
-from geomem.laws.setting import Energy
 from geomem.laws.views import Gaussians, Pool
 from geomem.levels.contours import Averages, centered_second_moment, first_power, integrals
 from geomem.levels.saddles import interpolate, log_mixture, nodes_of, panels_of, transform_of
