@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from geomem.boundaries import explicit, implicit
+from geomem.boundaries import explicit, implicit, points
 from geomem.core.arguments import Numbers, as_log_sizes, as_noise_variances
 from geomem.core.results import Transition
 from geomem.laws.law import Law
@@ -21,7 +21,7 @@ def solver_of(level: Level) -> ModuleType:
 
 def critical_time(
     manifold: Law,
-    block: int | np.integer,
+    block: int | np.integer | Numbers,
     *,
     num_samples: Numbers | None = None,
     log_num_samples: Numbers | None = None,
@@ -34,9 +34,12 @@ def critical_time(
     """Noise variance at which a direction of `block` is lost, for every data-set size.
 
     Args:
-        manifold: the data's law. Of a `GaussianMixture` the first direction of the block is probed, from
-            the origin of its coordinates, at level `rem`.
-        block: the block that holds the probed direction, from 0.
+        manifold: the data's law. Of a `GaussianMixture` of one covariance the first direction of the block is probed,
+            from the origin of its coordinates, at level `rem`.
+        block: the block that holds the probed direction, from 0; or unit vectors, (dims,) or (directions, dims), which
+            are seen from the law's mean, or from the points of the probe. If these are rows, answers have an axis of
+            directions first. Of several points they are about the mean of squared means over the mean of variances,
+            or the mean participation; `residual` is then a bound, the error of the root times the balance's slope.
         num_samples: data-set sizes N of any shape; give this or `log_num_samples` = ln N.
         criterion: `condensation`, `participation` or `signal_to_noise`.
         theory: the level: `gaussian_rem`, `rem`, `finite_n`, another that is registered, or a level itself.
@@ -60,15 +63,19 @@ def critical_time(
             In a batch of sizes, a bad one gives NaN with status INVALID.
     """
     asked = question(criterion, theory, probe)
-    at = asked.setting(manifold, block, local_variance)
     log_sizes = as_log_sizes(num_samples, log_num_samples)
+    seen = asked.points(manifold, block, local_variance)
+    if seen is not None:
+        rows = points.critical_times(asked, seen.at, jnp.ravel(log_sizes), window)
+        return jax.tree.map(lambda field: field.reshape(seen.axes + log_sizes.shape), rows)
+    at = asked.setting(manifold, block, local_variance)  # ty: ignore[invalid-argument-type]
     flat = solver_of(asked.level).times(asked, at, jnp.ravel(log_sizes), window)
     return jax.tree.map(lambda field: field.reshape(log_sizes.shape), flat)
 
 
 def critical_size(
     manifold: Law,
-    block: int | np.integer,
+    block: int | np.integer | Numbers,
     *,
     noise_variance: Numbers,
     criterion: str,
@@ -88,7 +95,11 @@ def critical_size(
             positive and finite, and at level `finite_n` for values that JAX traces.
     """
     asked = question(criterion, theory, probe)
-    at = asked.setting(manifold, block, local_variance)
     values = as_noise_variances(noise_variance)
+    seen = asked.points(manifold, block, local_variance)
+    if seen is not None:
+        rows = points.critical_sizes(asked, seen.at, jnp.ravel(values))
+        return jax.tree.map(lambda field: field.reshape(seen.axes + values.shape), rows)
+    at = asked.setting(manifold, block, local_variance)  # ty: ignore[invalid-argument-type]
     flat = solver_of(asked.level).sizes(asked, at, jnp.ravel(values))
     return jax.tree.map(lambda field: field.reshape(values.shape), flat)

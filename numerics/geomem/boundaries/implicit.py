@@ -64,7 +64,7 @@ def _search_times(
     valid = np.isfinite(given) & (given >= SMALLEST_LOG_SIZE)
     # A lane that is no size runs on the largest one, which the walk reaches anyway, and is not looked at.
     wanted = np.where(valid, given, given[valid].max(initial=SMALLEST_LOG_SIZE))
-    start, limits = _start(question, at, wanted)
+    start, limits = start_of_walk(question, at, wanted)
     if window is not None:
         limits = (max(limits[0], np.log(window[0])), min(limits[1], np.log(window[1])))
     roots = walk_to_roots(_evaluator(question, at, None, wanted), start, limits, _ROUGH)
@@ -228,7 +228,9 @@ def _evaluator(question: Question[Implicit], at: Setting, tangents: Setting | No
     return evaluate
 
 
-def _start(question: Question[Implicit], at: Setting, log_sizes: np.ndarray) -> tuple[float, tuple[float, float]]:
+def start_of_walk(
+    question: Question[Implicit], at: Setting, log_sizes: np.ndarray
+) -> tuple[float, tuple[float, float]]:
     """Above most critical times, and the supported window: none where there is no transition.
 
     The walk goes up from a start that is too low.
@@ -263,7 +265,7 @@ def _lane(
     place = jnp.array([0.0, log_own])
     at = varied(place)
     tangents = jax.vmap(lambda along: jax.jvp(varied, (place,), (along,))[1])(jnp.eye(2))
-    start, limits = _start(question, at, log_sizes)
+    start, limits = start_of_walk(question, at, log_sizes)
     roots = walk_to_roots(_evaluator(question, at, tangents, log_sizes), start, limits, _FINE)
     missed = (roots.status == Status.CONVERGED) & ~(roots.error <= _FINE)
     status = np.where(missed, Status.NOT_CONVERGED, roots.status).astype(np.int8)

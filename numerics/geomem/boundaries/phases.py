@@ -1,12 +1,15 @@
 """Phases of a direction at a noise variance and a data-set size, and the dimension that is resolved there."""
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
+from geomem.boundaries import points
 from geomem.core.arguments import Numbers, as_log_sizes, as_noise_variances
 from geomem.core.progress import bar
+from geomem.core.status import InputError
 from geomem.laws.covariance import of_directions
 from geomem.laws.law import Law
+from geomem.laws.points import asks_for_points, principal_directions
 from geomem.laws.probe import Probe
 from geomem.laws.setting import opening_time
 from geomem.levels.question import Level, question
@@ -16,7 +19,7 @@ PHASES = ("unresolved", "generalizing", "memorized", "unknown")
 
 def phase(
     manifold: Law,
-    block: int | np.integer,
+    block: int | np.integer | Numbers,
     *,
     noise_variance: Numbers,
     num_samples: Numbers | None = None,
@@ -38,16 +41,29 @@ def phase(
     times = as_noise_variances(noise_variance)
     log_sizes = as_log_sizes(num_samples, log_num_samples)
     asked = question("signal_to_noise", theory, probe)
-    at = asked.setting(manifold, block, local_variance)
-    flat = np.asarray(times).ravel()
+    flat, sizes = np.asarray(times).ravel(), np.ravel(log_sizes)
+    seen = asked.points(manifold, block, local_variance)
+    if seen is not None:
+        open_ = flat[None, :] < np.asarray(seen.at.probed_variance)[:, None]
+        needed = open_.any(axis=0)
+        balance = np.full((*open_.shape, len(sizes)), np.nan)
+        if needed.any():
+            balance[:, needed] = points.balances(asked, seen.at, flat[needed], sizes)
+        return _words(balance, open_, flat).reshape(seen.axes + times.shape + log_sizes.shape)
+    at = asked.setting(manifold, block, local_variance)  # ty: ignore[invalid-argument-type]
     open_ = flat < float(opening_time(at.probed_variance))
-    balance = np.full(flat.shape + log_sizes.shape, np.nan)
+    balance = np.full((len(flat), len(sizes)), np.nan)
     if open_.any():  # elsewhere it does not matter
-        found = asked.level.balances(asked.criterion, at, flat[open_], np.ravel(log_sizes))
-        balance[open_] = found.reshape(-1, *log_sizes.shape)
+        balance[open_] = asked.level.balances(asked.criterion, at, flat[open_], sizes)
+    return _words(balance, open_, flat).reshape(times.shape + log_sizes.shape)
+
+
+def _words(
+    balance: Float[np.ndarray, "... times sizes"], open_: Bool[np.ndarray, "... times"], times: np.ndarray
+) -> np.ndarray:
     words = np.where(balance > 0, PHASES[1], np.where(np.isnan(balance), PHASES[3], PHASES[2]))
-    words[(flat > 0) & ~open_] = PHASES[0]
-    return words.reshape(times.shape + log_sizes.shape)
+    words[(times > 0) & ~open_] = PHASES[0]
+    return words
 
 
 def resolved_dimension(
@@ -62,6 +78,7 @@ def resolved_dimension(
 ) -> Float[np.ndarray, "..."]:
     """D(t, N), the number of directions that are open and whose signal-to-noise ratio exceeds one.
 
+    Of a law that is asked along directions, or from given points, they are its principal directions.
     Of blocks whose variances are means, `direction_variances` are those of all directions, (directions,) in the
     blocks' order and in squared units of the data: each is then asked with its own, in the blocks' background.
 
@@ -84,6 +101,13 @@ def resolved_dimension(
         >>> print("whole spectrum:", resolved_dimension(Manifold(variances, np.ones(40)), **asked))
         whole spectrum: [ 3.  9. 18.]
     """
+    if asks_for_points(manifold, 0, probe):
+        if direction_variances is not None:
+            raise InputError("direction_variances are those of blocks; this law or probe is asked along directions")
+        asked = {"noise_variance": noise_variance, "num_samples": num_samples, "log_num_samples": log_num_samples}
+        words = phase(manifold, principal_directions(manifold), **asked, theory=theory, probe=probe)
+        unknown = (words == "unknown").any(axis=0)
+        return np.where(unknown, np.nan, np.sum(words == "generalizing", axis=0).astype(float))
     total = 0.0
     directions = _by_variance(manifold, direction_variances)
     with bar("resolved dimension", len(directions)) as report:

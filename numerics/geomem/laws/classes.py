@@ -1,4 +1,4 @@
-"""What the classes of a Gaussian mixture add to trajectories: averages of their excess over random probes.
+"""What the classes of a Gaussian mixture add to trajectories: averages of their excess over random probes; and spread.
 
 Equations: `geomem_theory`, chapter `mixture`.
 """
@@ -113,3 +113,26 @@ def _normal_nodes(count: int) -> tuple[np.ndarray, np.ndarray]:
 
     points = qmc.Sobol(count, rng=0).random(_POINTS)
     return ndtri(points), np.full(_POINTS, 1 / _POINTS)
+
+
+def in_few_coordinates(vectors: Float[np.ndarray, "vectors dims"]) -> Float[np.ndarray, "vectors coordinates"]:
+    """The vectors in as few coordinates as carry their products."""
+    return np.asarray(np.linalg.qr(vectors.T, mode="r")).T
+
+
+def largest_eigenvalue(shares: np.ndarray, inside: list[np.ndarray], variances: np.ndarray) -> float:
+    """Of the covariance within and between classes, which leaves the span of the centers' parts in every block."""
+    mean = [shares @ part for part in inside]
+    factors = [in_few_coordinates(part - middle) for part, middle in zip(inside, mean, strict=True)]
+    rows = np.concatenate(factors, axis=1)
+    within = np.repeat(variances, [factor.shape[1] for factor in factors])
+    whole = np.diag(within) + (rows * shares[:, None]).T @ rows
+    return float(max(np.linalg.eigvalsh(whole)[-1], variances.max()))
+
+
+def leading_offsets(shares: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """The centers' coordinates, from their mean, along the leading direction of the covariance between classes."""
+    coordinates = in_few_coordinates(places - places[0])  # exactly zero where all centers are one
+    spread = coordinates - shares @ coordinates
+    _, directions = np.linalg.eigh((spread * shares[:, None]).T @ spread)
+    return spread @ directions[:, -1]

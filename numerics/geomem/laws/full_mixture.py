@@ -88,7 +88,7 @@ class FullMixture(Law):
 
     @property
     def knows(self) -> frozenset[str]:
-        return frozenset({"views"})
+        return frozenset({"views", "tilts"})
 
     @property
     def called(self) -> str:
@@ -111,7 +111,7 @@ class FullMixture(Law):
 
     def covariance(self) -> Float[Array, "dims dims"]:
         """The whole covariance."""
-        return (self.frame.T * self.variances) @ self.frame
+        return (self.frame.T * self.variances[None, :]) @ self.frame
 
     def covariance_at(self, point: Float[Array, " dims"]) -> Float[Array, "dims dims"]:
         """That of the class of the largest density at the point."""
@@ -124,7 +124,7 @@ class FullMixture(Law):
         distances = distances + (self.bases.shape[1] - self.bases.shape[2]) * jnp.log(rest)
         own = jnp.argmax(jnp.log(self.weights) - 0.5 * distances)
         basis, remainder = self.bases[own], self.remainders[own]
-        return (basis * (self.eigenvalues[own] - remainder)) @ basis.T + remainder * jnp.eye(len(point))
+        return (basis * (self.eigenvalues[own] - remainder)[None, :]) @ basis.T + remainder * jnp.eye(len(point))
 
     def view(self, point: Float[Array, " dims"], directions: Float[Array, "directions dims"]) -> Gaussians:
         """The components in their own eigenbases; what is in none of them is one more block."""
@@ -160,7 +160,7 @@ class FullMixture(Law):
         for one in range(self.num_classes):  # a basis for every sample would be large
             basis = self.bases[one]
             across = (rest - (rest @ basis) @ basis.T) * jnp.sqrt(self.remainders[one])
-            drawn = self.means[one] + (normal * jnp.sqrt(self.eigenvalues[one])) @ basis.T + across
+            drawn = self.means[one][None, :] + (normal * jnp.sqrt(self.eigenvalues[one])[None, :]) @ basis.T + across
             samples = jnp.where((classes == one)[:, None], drawn, samples)
         return samples
 

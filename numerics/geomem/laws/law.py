@@ -76,7 +76,7 @@ class Law(ABC):
         """What it answers.
 
         Of `generating_function`, `second_cumulant` and `energy`, which its settings give and levels need; `views` from
-        any point along any directions, which serve levels as well; `classes`,
+        any point along any directions, and `tilts`, closed forms of them, which serve levels as well; `classes`,
         `class_products`, `typical_sizes` and `dominance_radius` of trajectories; and `one_gaussian`: that it is one
         Gaussian with its blocks along the axes.
         """

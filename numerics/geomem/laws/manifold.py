@@ -145,6 +145,7 @@ class Manifold(Law):
                 "second_cumulant",
                 "energy",
                 "views",
+                "tilts",
                 "classes",
                 "typical_sizes",
                 "dominance_radius",

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 from geomem.core.arguments import Numbers, check_key, float_array, refuse_shares
 from geomem.core.crossing import first_crossing
 from geomem.core.status import InputError
-from geomem.laws.classes import ClassProducts, class_terms, over_probes
+from geomem.laws.classes import ClassProducts, class_terms, largest_eigenvalue, leading_offsets, over_probes
 from geomem.laws.full_mixture import FullMixture
 from geomem.laws.law import Classes, Law, Score, TypicalSizes, rebuilt, register_law, view_of_blocks
 from geomem.laws.manifold import Manifold
@@ -141,8 +141,8 @@ class GaussianMixture(Law):
             "centers": places,
             "products": np.stack([part @ part.T for part in inside]),
             "firsts": np.stack([part[:, 0] for part in inside]),
-            "largest_eigenvalue": _largest_eigenvalue(shares, inside, np.asarray(manifold.variances)),
-            "offsets": _leading_offsets(shares, places),
+            "largest_eigenvalue": largest_eigenvalue(shares, inside, np.asarray(manifold.variances)),
+            "offsets": leading_offsets(shares, places),
         }
         for name, value in fields.items():
             object.__setattr__(self, name, jnp.asarray(value))
@@ -164,7 +164,7 @@ class GaussianMixture(Law):
     @property
     def knows(self) -> frozenset[str]:
         return frozenset(
-            {"generating_function", "views", "classes", "class_products", "typical_sizes", "dominance_radius"}
+            {"generating_function", "views", "tilts", "classes", "class_products", "typical_sizes", "dominance_radius"}
         )
 
     @property
@@ -227,7 +227,7 @@ class GaussianMixture(Law):
 
     def covariance(self) -> Float[Array, "dims dims"]:
         """Within and between classes."""
-        away = self.centers - self.center
+        away = self.centers - self.center[None, :]
         return self.manifold.covariance() + (away * self.weights[:, None]).T @ away
 
     def covariance_at(self, point: Float[Array, " dims"]) -> Float[Array, "dims dims"]:
@@ -304,26 +304,3 @@ def _setting(law: GaussianMixture, indicator: Float[Array, " blocks"], probe: Pr
     return MixtureSetting(
         variances, law.multiplicities, indicator, probed, probe, law.largest_variance, law.weights, centers, rests
     )
-
-
-def in_few_coordinates(vectors: Float[np.ndarray, "vectors dims"]) -> Float[np.ndarray, "vectors coordinates"]:
-    """The vectors in as few coordinates as carry their products."""
-    return np.asarray(np.linalg.qr(vectors.T, mode="r")).T
-
-
-def _largest_eigenvalue(shares: np.ndarray, inside: list[np.ndarray], variances: np.ndarray) -> float:
-    """Of the covariance within and between classes, which leaves the span of the centers' parts in every block."""
-    mean = [shares @ part for part in inside]
-    factors = [in_few_coordinates(part - middle) for part, middle in zip(inside, mean, strict=True)]
-    rows = np.concatenate(factors, axis=1)
-    within = np.repeat(variances, [factor.shape[1] for factor in factors])
-    whole = np.diag(within) + (rows * shares[:, None]).T @ rows
-    return float(max(np.linalg.eigvalsh(whole)[-1], variances.max()))
-
-
-def _leading_offsets(shares: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """The centers' coordinates, from their mean, along the leading direction of the covariance between classes."""
-    coordinates = in_few_coordinates(places - places[0])  # exactly zero where all centers are one
-    spread = coordinates - shares @ coordinates
-    _, directions = np.linalg.eigh((spread * shares[:, None]).T @ spread)
-    return spread @ directions[:, -1]

@@ -84,7 +84,8 @@ def principal_directions(law: Law, point: Numbers | None = None) -> Float[np.nda
 
 def asks_for_points(law: Law, block: int | np.integer | Numbers, probe: Probe) -> bool:
     """Whether a direction is seen from a point: it is a vector, or the probe a point, or the law has no other view."""
-    return not is_whole(block) or isinstance(probe, PointProbe) or law.knows == {"views"}
+    of_blocks = {"energy", "generating_function", "second_cumulant"} & law.knows
+    return not is_whole(block) or isinstance(probe, PointProbe) or ("views" in law.knows and not of_blocks)
 
 
 def point_setting(
@@ -131,7 +132,7 @@ def _about_the_mean(law: Law, directions: Array, probe: Probe) -> tuple[Array, A
             "the probe 'along' is another point for every direction; give one direction at a time, or Probe.point or "
             "Probe.noised"
         )
-    return law.center[None, :], probe.along_v * directions[:1]
+    return law.center[None, :], jnp.asarray(probe.along_v) * directions[:1]
 
 
 def _variances_along(law: Law, directions: Float[Array, "directions dims"]) -> Float[Array, " directions"]:

@@ -43,7 +43,7 @@ class SampledLaw(Law):
             if num_samples is None or key is None:
                 raise InputError("a function that draws samples needs num_samples and a key")
             check_key(key)
-            drawn = source(key, whole_number(num_samples, "num_samples", 2))
+            drawn = np.asarray(source(key, whole_number(num_samples, "num_samples", 2)))
         elif num_samples is not None or key is not None:
             raise InputError("num_samples and key are for a function that draws samples; these samples are given")
         else:
@@ -86,7 +86,7 @@ class SampledLaw(Law):
 
     def covariance(self) -> Float[Array, "dims dims"]:
         """The whole covariance."""
-        return (self.frame.T * self.variances) @ self.frame
+        return (self.frame.T * self.variances[None, :]) @ self.frame
 
     def view(self, point: Float[Array, " dims"], directions: Float[Array, "directions dims"]) -> Pool:
         squared = jnp.sum((self.samples - point[None, :]) ** 2, axis=1)

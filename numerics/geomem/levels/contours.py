@@ -111,7 +111,7 @@ def integrals(
 
     def summed(path: int) -> Float[Array, "integrands rules points"]:
         parts = jnp.concatenate([both[path].imag, both[path].real], axis=-1)[..., None] * _RULES
-        sums = jnp.einsum("gmn,ignr->irgm", integrands[path], parts) * rules[path]
+        sums = jnp.einsum("gmn,ignr->irgm", integrands[path], parts) * rules[path][None]
         return sums.reshape(len(sums), 2, -1)
 
     of_first, of_second = summed(0), summed(1)

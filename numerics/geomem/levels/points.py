@@ -24,7 +24,7 @@ _planted_offset = lower("planted_offset")
 _pool_weight = jnp.vectorize(lower("pool_weight"))
 _pool_average = jnp.vectorize(lower("pool_average"))
 # Of a pool: the step in xi, nodes and samples worked on at once, and ends of the sum over xi beyond the first and last
-# samples that count, in e-folds. Weights beyond _HEAVY or below exp(-_LIGHT) add nothing, or only 1, to a mean.
+# samples that count, in e-folds. Weights beyond exp(_HEAVY) or below exp(-_LIGHT) add nothing, or only 1, to a mean.
 _STEP, _NODES, _CHUNK, _BEFORE, _AFTER = 0.4, 32, 4096, 24.0, 4.0
 _HEAVY, _LIGHT = 3.8, 45.0
 _GONE = 40.0  # e-folds that phi^N has fallen where a sum over xi ends
@@ -77,7 +77,7 @@ def quenched_gaussians(
 
     start = jnp.zeros((len(reference), 3, len(sizes), DENSITIES))
     sums = jax.lax.fori_loop(0, panels.count, of_panel, start)
-    return _finished(time, scaled.place, reference, sizes, sums, usable, power=1.5)
+    return _finished(time, scaled.place, reference, sizes, sums, usable)
 
 
 def _factors(
@@ -97,13 +97,14 @@ def _factors(
         return jax.lax.complex(rows @ blocks.real, rows @ blocks.imag)
 
     shape = (len(reference), *z.shape)
-    mean = view.offsets[component][:, None] + along(overlaps, _response, -flat)
+    mean = view.offsets[component][:, None].astype(complex) + along(overlaps, _response, -flat)
     spread = along(shares, _spread, -flat)
     second = centered_second_moment(mean, spread, reference[:, None]).reshape(shape)
     slope = along(overlaps, _response_slope, -z[1].ravel()).reshape((len(reference), *z[1].shape))
     first = first_power(z[0]) * weight[0]
-    of_square = jnp.concatenate([weight[1][None], second[:, 1] * weight[1], slope * weight[1]])
-    return jnp.concatenate([first[None], first * second[:, 0]]), of_square
+    second_weight = weight[1][None]
+    of_square = jnp.concatenate([second_weight, second[:, 1] * second_weight, slope * second_weight])
+    return jnp.concatenate([first[None], first[None] * second[:, 0]]), of_square
 
 
 @jax.jit
@@ -162,15 +163,15 @@ def quenched_pool(
         found = jax.lax.fori_loop(begin, end, of_chunk, (*start, jnp.zeros(directions)))
         psi, *others = (each / count for each in found)
         psi = psi + (begin * _CHUNK).astype(float) / count
-        log_phi = jnp.log1p(-jnp.minimum(psi, 1.0 - 1e-300))
+        log_phi = jnp.where(psi < 0.5, jnp.log1p(-jnp.minimum(psi, 0.5)), jnp.log(jnp.maximum(1.0 - psi, 1e-300)))
         rows = jax.tree.map(lambda row: jnp.stack([row] * 2, axis=-2), Averages(log_phi, *others))
         whole = jnp.full(_NODES, _STEP)
-        half = whole * 2.0 * (np.arange(_NODES) % 2 == 0)
+        half = jnp.asarray(2.0 * _STEP * (np.arange(_NODES) % 2 == 0).astype(float))
         return sums + _of_sizes(xi, jnp.stack([whole, half, whole]), sizes, log_planted, offsets, rows)
 
     start = jnp.zeros((len(reference), 3, len(sizes), DENSITIES))
     sums = jax.lax.fori_loop(0, nodes, of_block, start)
-    return _finished(time, scaled.place, reference, sizes, sums, usable, power=2.0)
+    return _finished(time, scaled.place, reference, sizes, sums, usable, power=2.0, log_floor=1.0)
 
 
 def _nodes(
@@ -232,10 +233,11 @@ def _finished(
     sums: Float[Array, "directions rules sizes densities"],
     usable: Array,
     *,
-    power: float,
+    power: float = 1.5,
+    log_floor: float = 0.0,
 ) -> Quenched:
     def of_direction(coordinate: Array, own: Array, rows: Float[Array, "rules sizes densities"]) -> Quenched:
-        each = partial(averages_of, time, coordinate, own, power=power)
+        each = partial(averages_of, time, coordinate, own, power=power, log_floor=log_floor)
         return judged(jax.vmap(each)(sizes, jnp.moveaxis(rows, 0, 1)), usable)
 
     return jax.vmap(of_direction)(place, reference, sums)

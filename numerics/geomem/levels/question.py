@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from types import MappingProxyType
-from typing import ClassVar, Generic, TypeVar
+from typing import ClassVar, Generic, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +19,7 @@ from jaxtyping import Array, Bool, Float
 from geomem.core.arguments import Numbers
 from geomem.core.status import InputError
 from geomem.laws.law import Law
+from geomem.laws.points import PointSetting, asks_for_points, point_setting
 from geomem.laws.probe import Probe
 from geomem.laws.setting import Setting
 
@@ -162,6 +163,13 @@ def _having(answer: str) -> str:
     return " or ".join(own)
 
 
+class Seen(NamedTuple):
+    """Directions seen from points, and the axes that answers have for them: none for a single one."""
+
+    at: PointSetting
+    axes: tuple[int, ...]
+
+
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Question(Generic[_LevelType]):
@@ -189,6 +197,24 @@ class Question(Generic[_LevelType]):
             others = [f"{name!r}" for name, level in _LEVELS.items() if level.needs in law.knows]
             use = f"use theory {' or '.join(others)}, or " if others else ""
             raise InputError(f"theory {self.level.name!r} does not know {law.called}; {use}{law.advice}")
+
+    def points(self, law: Law, block: int | np.integer | Numbers, local_variance: Numbers | None = None) -> Seen | None:
+        """Directions of the law seen from the probe's points; None where they are asked as directions of a block.
+
+        Raises:
+            InputError: as `point_setting`, for a level that does not know the law from points, or one of closed forms
+                for several points.
+        """
+        if not asks_for_points(law, block, self.probe):
+            return None
+        needed = "views" if isinstance(self.level, Implicit) else "tilts"
+        if needed not in law.knows:
+            others = "use theory 'finite_n', or " if "views" in law.knows else ""
+            raise InputError(f"theory {self.level.name!r} does not know {law.called}; {others}{law.advice}")
+        at, several = point_setting(law, block, self.probe, local_variance)
+        if len(at.base) > 1 and not isinstance(self.level, Implicit):
+            raise InputError(f"theory {self.level.name!r} takes one point, not {len(at.base)}; use theory 'finite_n'")
+        return Seen(at, (len(at.directions),) if several else ())
 
     def setting(self, law: Law, block: int | np.integer, local_variance: Numbers | None = None) -> Setting:
         """A direction of a block of the law, seen from the probe; with a variance of its own, if there is one.

@@ -154,11 +154,12 @@ def averages_of(
     sums: Float[Array, "rules densities"],
     *,
     power: float = 1.5,
+    log_floor: float = 0.0,
 ) -> Quenched:
     """The averages of one size from its integrals by all nodes, and with half of those of the panels or paths.
 
     The probe's coordinate and the reference are in units of the noise. The error of a rule is what halving it changes,
-    to a power: of the trapezoidal rule its square.
+    to a power: of the trapezoidal rule its square. That of ln Z is relative to ln Z, or to `log_floor` if that is more.
     """
     total, log_partition, participation, mean, second, squared, planted = sums[0]
     # In units of the noise, a score is one over its standard deviation.
@@ -168,6 +169,7 @@ def averages_of(
     size = jnp.abs(sums[0])
     # The mean of g may vanish; what it is compared with is the spread.
     size = size.at[3].set(jnp.sqrt(jnp.maximum(second, 0.0)))
+    size = size.at[1].set(jnp.maximum(size[1], log_floor))
     changes = jnp.where(size > _UNDERFLOW, jnp.max(jnp.abs(sums[1:] - sums[0][None]), axis=0) / size, 0.0)
     change = jnp.max(changes)
     error = jnp.maximum(jnp.abs(total - 1.0), change**power)

@@ -15,8 +15,8 @@ import numpy as np
 from jaxtyping import Array, Float
 from scipy.special import gammaincinv, logsumexp, ndtri
 
+from geomem.laws.classes import in_few_coordinates
 from geomem.laws.law import Classes, Law
-from geomem.laws.mixture import in_few_coordinates
 from geomem.laws.setting import Energy
 from geomem.levels.contours import averages
 from geomem.levels.lanes import in_threads

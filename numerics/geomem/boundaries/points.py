@@ -1,0 +1,93 @@
+"""Critical times and phases of directions that are seen from given points; one table serves all of them."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from geomem.boundaries import explicit, implicit
+from geomem.boundaries.walk import walk_to_roots
+from geomem.core.arguments import SMALLEST_LOG_SIZE
+from geomem.core.derivatives import is_traced
+from geomem.core.results import Transition, transition
+from geomem.core.status import InputError, Status
+from geomem.laws.points import PointSetting
+from geomem.levels.question import Explicit, Implicit, Level, Question
+from geomem.levels.seen import balances_at_points
+
+# Error of a root in ln t up to which polynomials are refined, and beyond which a root is none.
+_TOLERANCE, _WORST = 1e-5, 1e-3
+
+
+def balances(
+    question: Question[Level],
+    at: PointSetting,
+    times: Float[np.ndarray, " times"],
+    log_sizes: Float[np.ndarray, " sizes"],
+) -> Float[np.ndarray, "directions times sizes"]:
+    """The criterion's balance along every direction."""
+    if isinstance(question.level, Implicit):
+        rows = np.broadcast_to(log_sizes, (len(times), len(log_sizes)))
+        return balances_at_points(question.criterion, at, times, rows)
+    each = [at.along(place) for place in range(len(at.directions))]
+    return np.stack([question.level.balances(question.criterion, one, times, log_sizes) for one in each])
+
+
+def critical_times(
+    question: Question[Level],
+    at: PointSetting,
+    log_sizes: Float[Array | np.ndarray, " sizes"],
+    window: tuple[float | int, float | int] | None,
+) -> Transition:
+    """Critical times along every direction, (directions, sizes)."""
+    _refuse_traced(at, log_sizes)
+    if isinstance(question.level, Explicit):
+        of_level = Question(question.criterion, question.level, question.probe)
+        return _of_directions(at, lambda one: explicit.times(of_level, one, log_sizes, window))
+    given = np.asarray(log_sizes, dtype=float)
+    valid = np.isfinite(given) & (given >= SMALLEST_LOG_SIZE)
+    sizes = np.where(valid, given, given[valid].max(initial=SMALLEST_LOG_SIZE))
+    count = len(at.directions)
+    start, limits = implicit.start_of_walk(
+        question,  # ty: ignore[invalid-argument-type]
+        at.along(0),
+        sizes,
+    )
+    if window is not None:
+        limits = (max(limits[0], np.log(window[0])), min(limits[1], np.log(window[1])))
+
+    def evaluate(log_times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        found = balances(question, at, np.exp(log_times), sizes)
+        values = found.swapaxes(0, 1).reshape(len(log_times), count * len(sizes))
+        return values, np.zeros((0, *values.shape))
+
+    roots = walk_to_roots(evaluate, start, limits, _TOLERANCE)
+    missed = (roots.status == Status.CONVERGED) & ~(roots.error <= _WORST)
+    status = np.where(missed, Status.NOT_CONVERGED, roots.status)
+    status = np.where(np.tile(valid, count), status, Status.INVALID).astype(np.int8)
+    # What the balance may be off where the polynomial has its root.
+    residual = roots.error * np.abs(roots.slope)
+    fields = (roots.log_time, status, residual, np.exp(roots.lower), np.exp(roots.upper), np.zeros(len(status), int))
+    shape = (count, len(sizes))
+    return jax.tree.map(lambda field: field.reshape(shape), transition(*map(jnp.asarray, fields)))
+
+
+def critical_sizes(
+    question: Question[Level], at: PointSetting, noise_variances: Float[Array | np.ndarray, " times"]
+) -> Transition:
+    """Critical sizes along every direction, (directions, times)."""
+    _refuse_traced(at, noise_variances)
+    solver = implicit if isinstance(question.level, Implicit) else explicit
+    return _of_directions(at, lambda one: solver.sizes(question, one, noise_variances))  # ty: ignore[invalid-argument-type]
+
+
+def _of_directions(at: PointSetting, solve: Callable[[PointSetting], Transition]) -> Transition:
+    rows = [solve(at.along(place)) for place in range(len(at.directions))]
+    return jax.tree.map(lambda *fields: jnp.stack(fields), *rows)
+
+
+def _refuse_traced(at: PointSetting, values: Array | np.ndarray) -> None:
+    if is_traced((at, values)):
+        raise InputError("directions seen from given points are not traced by JAX; ask outside of jit, grad and vmap")

@@ -1,0 +1,135 @@
+"""Averages at given points along given directions: published rows, limits that are known otherwise, and simulation."""
+
+from itertools import product
+
+import jax
+import numpy as np
+import pytest
+
+from geomem import GaussianMixture, InputError, Manifold, Probe, SampledLaw, quenched
+
+# Three components in six dimensions; rows of the lower triangular A with C = A A^T.
+WEIGHTS = np.array([0.6, 0.3, 0.1])
+MEANS = np.array([[0, 0.4, -0.3, -1.1, -0.5, -1.2], [0.1, 1.6, -0.6, -0.7, 0.6, 0.4], [0.1, -1.1, 0, 0.8, -1.6, -0.5]])
+_ROWS = (
+    ".703|-.032 .216|.531 -.027 .134|-.024 .022 .135 .149|.388 -.145 .159 -.03 .134|.118 -.107 .351 .259 .116 .078",
+    ".179|-.164 .072|-.326 .199 .448|.209 -.016 -.217 .121|.286 .042 .036 -.025 .116|-.01 -.104 -.162 -.108 -.029 .049",
+    ".081|.087 .531|.176 -.087 .146|-.03 .073 .004 .117|-.099 -.002 -.04 -.037 .027|-.065 -.027 -.002 -.065 -.003 .043",
+)
+ROOTS = np.array([[np.pad(np.array(row.split(), float), (0, 6 - len(row.split()))) for row in one.split("|")]
+                  for one in _ROWS])  # fmt: skip
+COVARIANCES = np.einsum("kij,klj->kil", ROOTS, ROOTS)
+DIRECTION = np.array([1, -2, 0, 2, 1, -1]) / np.sqrt(11)
+NAMES = ("log_partition", "participation", "score_mean", "score_variance", "signal_to_noise")
+
+
+@pytest.fixture(scope="module")
+def law():
+    return GaussianMixture(WEIGHTS, MEANS, COVARIANCES)
+
+
+@pytest.mark.parametrize(
+    ("time", "x", "expected"),
+    [  # checked by mpmath and by 40 000 data sets each
+        (1.0, (-0.942, 1.245, 1.74, -1.248, 0.058, -0.926),
+         (2.1193175, 0.0070713651, 0.59691285, 0.0033055274, 107.79065)),
+        (0.1, (0.694, 1.332, -0.784, -0.542, 0.617, 0.392),
+         (1.3887107, 0.03433994, -2.099142, 0.10374649, 42.472732167212)),
+        (0.03, (0.05, 1.0, -0.45, -0.9, 0.05, -0.4),
+         (-7.8414604, 0.46026522, 7.9775741, 4.653369, 13.676475676814)),
+    ],
+)  # fmt: skip
+def test_mixture_of_several_covariances(law, time, x, expected):
+    found = quenched(law, DIRECTION, noise_variance=time, num_samples=300, probe=Probe.point(x))
+    np.testing.assert_allclose(
+        [float(getattr(found, name)) for name in NAMES], expected, rtol=5e-8
+    )  # as many digits as there are
+    np.testing.assert_allclose(found.signal_to_noise, expected[-1], rtol=1e-7 if time == 1.0 else 1e-11)
+
+
+def test_one_gaussian_is_a_manifold():
+    """Seen along an axis, from the mean, by both ways; and by covariances that are given in full or by factors."""
+    manifold = Manifold([1.0, 0.09], [1, 5])
+    asked = {"noise_variance": [0.3, 0.02], "num_samples": [10, 1e6]}
+    of_block = quenched(manifold, 1, **asked)
+    axis = np.eye(6)[1]
+    of_vector = quenched(manifold, axis, **asked)
+    full = GaussianMixture([1.0], np.zeros((1, 6)), np.diag([1.0, *[0.09] * 5])[None])
+    factors = type(full).low_rank([1.0], np.zeros((1, 6)), np.sqrt(0.91) * np.eye(6)[None, :, :1], [0.09])
+    for other in (of_vector, quenched(full, axis, **asked), quenched(factors, axis, **asked)):
+        for name in NAMES:
+            np.testing.assert_allclose(getattr(other, name), getattr(of_block, name), rtol=1e-9, err_msg=name)
+
+
+def test_directions_and_points_have_axes_of_their_own(law):
+    """What is asked together is what is asked one by one."""
+    points = np.asarray(law.sample(jax.random.key(1), 2))
+    directions = np.linalg.qr(np.random.default_rng(0).normal(size=(6, 6)))[0][:6]
+    probe = Probe.noised(points, key=jax.random.key(2))
+    asked = {"noise_variance": [0.5, 0.1], "num_samples": [30, 300]}
+    together = quenched(law, directions, probe=probe, **asked)
+    assert together.score_mean.shape == (2, 6, 2, 2)
+    place = points[1] + np.sqrt(0.1) * np.asarray(probe.offset)[1]
+    alone = quenched(law, directions[4], noise_variance=0.1, num_samples=300, probe=Probe.point(place))
+    for name in NAMES:
+        np.testing.assert_allclose(getattr(together, name)[1, 4, 1, 1], getattr(alone, name), rtol=1e-9)
+
+
+@pytest.mark.parametrize("time", [2.0, 0.05])
+def test_a_pool_is_exact_for_data_sets_drawn_from_it(time):
+    """All data sets of two and of three samples that six can make, with replacement."""
+    pool = np.random.default_rng(1).normal(size=(6, 2)) * [1.0, 0.3]
+    x, direction = np.array([0.2, -0.1]), np.array([0.6, 0.8])
+    found = quenched(SampledLaw(pool), direction, noise_variance=time, num_samples=[2, 3], probe=Probe.point(x))
+    for column, size in enumerate((2, 3)):
+        sets = pool[np.array(list(product(range(6), repeat=size)))]
+        exponents = -np.sum((sets - x) ** 2, axis=2) / (2 * time)
+        log_z = np.logaddexp.reduce(exponents, axis=1)
+        weights = np.exp(exponents - log_z[:, None])
+        scores = (np.sum(weights * (sets @ direction), axis=1) - x @ direction) / time
+        expected = (log_z.mean(), np.sum(weights**2, axis=1).mean(), scores.mean(), scores.var())
+        for name, value in zip(NAMES, expected, strict=False):
+            np.testing.assert_allclose(getattr(found, name)[column], value, rtol=1e-6, err_msg=name)
+
+
+def test_planted_sample_at_a_point(law):
+    """With a weight of 1 and few others the planted sample holds all of it, and the score points nowhere along v."""
+    asked = {"noise_variance": 1e-3, "num_samples": 10, "probe": Probe.point(MEANS[0] + 0.1)}
+    for one in (law, SampledLaw(np.asarray(law.sample(jax.random.key(0), 500)))):
+        found = quenched(one, DIRECTION, log_planted=0.0, **asked)
+        assert found.planted_weight > 0.99
+        assert abs(float(found.score_mean)) < 0.02 / np.sqrt(1e-3)
+
+
+@pytest.mark.slow  # 4000 data sets at every row
+@pytest.mark.parametrize("time", [0.6, 0.08])
+def test_simulation(law, time):
+    x, size, count = np.array([0.1, 0.9, -0.5, -0.8, 0.1, -0.3]), 100, 4000
+    found = quenched(law, DIRECTION, noise_variance=time, num_samples=size, probe=Probe.point(x))
+    sets = np.asarray(law.sample(jax.random.key(7), size * count)).reshape(count, size, 6)
+    exponents = -np.sum((sets - x) ** 2, axis=2) / (2 * time)
+    log_z = np.logaddexp.reduce(exponents, axis=1)
+    weights = np.exp(exponents - log_z[:, None])
+    scores = (np.sum(weights * (sets @ DIRECTION), axis=1) - x @ DIRECTION) / time
+    squares = (scores - float(found.score_mean)) ** 2
+    for name, values in zip(NAMES, (log_z, np.sum(weights**2, axis=1), scores, squares), strict=False):
+        z = (values.mean() - float(getattr(found, name))) / (values.std() / np.sqrt(count))
+        assert abs(z) < 4, (name, z)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda law: quenched(law, 2 * DIRECTION, noise_variance=1, num_samples=9), "divide it by that"),
+        (lambda law: quenched(law, DIRECTION[:5], noise_variance=1, num_samples=9), "6 coordinates"),
+        (lambda law: quenched(law, 9, noise_variance=1, num_samples=9), "no block 9"),
+        (lambda law: quenched(law, np.eye(6), noise_variance=1, num_samples=9), "one direction at a time"),
+        (lambda law: quenched(law, 0, noise_variance=1, num_samples=9, probe=Probe.typical()), "Probe.noised"),
+        (lambda law: quenched(law, 0, noise_variance=1, num_samples=9, probe=Probe.point([1.0])), "1 coordinates"),
+        (lambda law: quenched(law, 0, noise_variance=1, num_samples=9, local_variance=1.0), "leave it out"),
+        (lambda law: Probe.point([np.nan]), "finite"),
+    ],
+)
+def test_bad_input(law, call, message):
+    with pytest.raises(InputError, match=message):
+        call(law)
