@@ -45,7 +45,8 @@ _FEWEST_SAMPLES = 40
 _COLLAPSED = 1 / 20
 # What the next order in 1/N adds to a variance, in units of the participation: measured on planes of 1 to 5 dimensions.
 _NEXT_ORDER = 8.0
-_SEEN = 2.0  # standard errors from which on a slope is one
+_SEEN = 3.0  # standard errors from which on a slope is one
+_BACK = 2 * _PER_HALF  # levels from there down: a fourth of the noise variance
 
 
 class _Moments(NamedTuple):
@@ -70,12 +71,12 @@ class _Levels(NamedTuple):
 def local_dimension(data: Numbers, points: Numbers, *, noise_variance: Numbers | None = None) -> xr.Dataset:
     """The local dimension of data around points, with a 95 % interval.
 
-    The noise variance of a point is the largest below which the dimension does not depend on it: above the collapse at
-    this point, where fewer than 20 samples carry the score, and below the first noise variance at which the slope of
-    the dimension in ln t is seen (curvature, an end of the data, other directions that open), by a factor of
-    sqrt(2). There the slope is subtracted, what curvature adds to first order. The interval is of the scatter over
-    data sets, by the delta method and no smaller than on a plane, and of the slope. It is wide where there are too few
-    samples for the dimension, some hundred for 5; and too narrow nearer to an end of the data than sqrt(t).
+    The noise variance of a point lies above the collapse there, where fewer than 20 samples carry the score, and at a
+    fourth of the first one above it at which the dimension has a slope in ln t of three standard errors: curvature, an
+    end of the data, or other directions that open. The slope that is left is subtracted, what curvature adds to first
+    order. The interval is of the scatter over data sets, by the delta method and no smaller than on a plane, and of
+    the slope. It is wide where samples are few for the dimension, and too narrow nearer to an end of the data than
+    sqrt(t).
 
     Args:
         data: samples, (samples, dims), 40 or more.
@@ -168,7 +169,7 @@ def _ladder(rows: np.ndarray, points: np.ndarray, largest: float) -> _Levels:
         # Backwards, with half of every noise variance among them.
         order = np.arange(len(done) - _PER_HALF)[::-1]
         found = _levels(ladder[order], done[order], done[order + _PER_HALF], rows.shape[1])
-        if found.collapsed[: _PER_HALF].all():
+        if found.collapsed[:_PER_HALF].all():
             break
     assert found is not None
     return found
@@ -217,8 +218,7 @@ def _chosen(levels: _Levels) -> tuple[np.ndarray, ...]:
     lowest = np.max(np.where(levels.collapsed, place + 1, 0), axis=0)
     sloping = np.abs(levels.slope) > _SEEN * np.sqrt(levels.variances[1])
     first = np.min(np.where(sloping & (place >= lowest), place, last + 1), axis=0)
-    # The last one without a slope, and a step away from the first with one that is not seen yet.
-    at = np.clip(first - 2, np.minimum(lowest, last), last)
+    at = np.clip(first - _BACK, np.minimum(lowest, last), last)
     pick = (at, np.arange(levels.slope.shape[1]))
     value = np.where(lowest > last, np.nan, levels.extrapolated[pick])
     half = HALF_INTERVAL * np.sqrt(levels.variances[2][pick] + levels.slope[pick] ** 2)
