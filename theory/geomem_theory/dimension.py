@@ -11,13 +11,18 @@ import sympy as sp
 from geomem_theory.derivation import DERIVED, Chapter, Equation, Step
 from geomem_theory.empirical import relative_log_weight
 from geomem_theory.symbols import (
-    D_nearest,
     Y_2,
+    D_nearest,
+    K,
     dimension_0,
     dimension_slope,
     dimension_t,
     dims,
+    displacement,
+    end_effect,
+    half_1,
     half_weight_sum,
+    lam,
     moments_of_half,
     ray_distance,
     reduced_distance,
@@ -27,6 +32,7 @@ from geomem_theory.symbols import (
     variance_by_weights,
     variance_on_plane,
     weight_sum,
+    xi,
 )
 
 _FLIPD = "arXiv:2406.03537"
@@ -45,17 +51,17 @@ dimension_of_sample = Equation(
     left=reduced_distance,
     right=ray_distance / t,
     arguments=(t, ray_distance),
-    meaning="What a sample says of the local dimension $k_t = d + d\\ln p_t/d\\ln\\sqrt{t}$, which is its Gibbs average: "
+    meaning="A sample's part in the local dimension $k_t = d + d\\ln p_t/d\\ln\\sqrt{t}$, which is its Gibbs average: "
     "the squared distance in units of t. How many directions there are around the data does not matter.",
     source=f"{_LIDL}, {_FLIPD}; of samples {DERIVED}",
     steps=(
         Step(
-            "Near a manifold of $k_0$ dimensions $\\ln p_t = \\frac{k_0 - d}{2}\\ln t$ and a constant: the dimension is",
+            "Near a manifold of $k_0$ dimensions $\\ln p_t = \\frac{k_0 - d}{2}\\ln t$ and a constant, which gives",
             lambda: _of_log_density((dimension_0 - dims) / 2 * sp.log(t)),
         ),
         Step(
-            "One sample's term of $p_t$ has $\\ln w - \\frac{d}{2}\\ln(2\\pi t)$. The slope of the logarithm of a sum is "
-            "the average of the slopes under the weights.",
+            "One sample's term of $p_t$ has $\\ln w - \\frac{d}{2}\\ln(2\\pi t)$. The slope of the logarithm of a sum "
+            "is the average of the slopes under the weights.",
             lambda: _of_log_density(_log_weight - dims / 2 * sp.log(2 * sp.pi * t)),
         ),
     ),
@@ -63,13 +69,12 @@ dimension_of_sample = Equation(
 
 
 def _slope_of_average() -> sp.Expr:
-    """Slope in ln t of the average of e over weights exp(-e/2), by one over t as a temperature."""
-    log_Z = sp.Function("Z")
-    average = -2 * u * sp.diff(log_Z(u), u)  # e = u D with u = 1/t, weights exp(-u D/2): ln Z falls by <D>/2
-    slope = sp.expand(-u * sp.diff(average, u))
-    second = sp.solve(sp.Eq(second_reduced - dimension_t**2, 4 * u**2 * sp.diff(log_Z(u), u, 2)), log_Z(u).diff(u, 2))
-    first = sp.solve(sp.Eq(dimension_t, average), log_Z(u).diff(u))
-    return sp.expand(slope.subs(log_Z(u).diff(u, 2), second[0]).subs(log_Z(u).diff(u), first[0]))
+    """Slope in ln t of the average of e = 2 E/t by the generating function K, whose tilt multiplies 1/t."""
+    first, second = sp.diff(K(lam), lam), sp.diff(K(lam), lam, 2)
+    average = -2 * lam * first
+    of_first = sp.solve(sp.Eq(dimension_t, average), first)[0]
+    of_second = sp.solve(sp.Eq(second_reduced - dimension_t**2, 4 * lam**2 * second), second)[0]
+    return sp.expand(sp.expand(-lam * sp.diff(average, lam)).subs(second, of_second).subs(first, of_first))
 
 
 local_dimension_slope = Equation(
@@ -81,7 +86,8 @@ local_dimension_slope = Equation(
     source=DERIVED,
     steps=(
         Step(
-            "With 1/t as a temperature, the mean and the variance of D are derivatives of ln Z.",
+            "The mean and the variance of the energy D/2 are derivatives of the generating function $K(\\lambda)$, "
+            "whose tilt multiplies 1/t.",
             _slope_of_average,
         ),
     ),
@@ -182,8 +188,8 @@ def _variance_on_plane(name: str, of: sp.Expr, estimate: sp.Expr, right: sp.Expr
         left=variance_on_plane(of),
         right=Y_2 * right,
         arguments=(Y_2, dimension_t),
-        meaning="The same on a plane, whatever the weights of this data set say: once one sample has them all these see "
-        "no scatter.",
+        meaning="The same on a plane, whatever the weights of this data set say: once one sample has them all these "
+        "see no scatter.",
         source=DERIVED,
         steps=(
             Step(
@@ -193,6 +199,14 @@ def _variance_on_plane(name: str, of: sp.Expr, estimate: sp.Expr, right: sp.Expr
             ),
         ),
     )
+
+
+def _missing_over_displacement() -> sp.Expr:
+    """One less the mean square, over the mean, of a normal variable that is not below -u."""
+    mass, mean, square = (
+        sp.integrate(xi**power * sp.exp(-(xi**2) / 2) / sp.sqrt(2 * sp.pi), (xi, -u, sp.oo)) for power in range(3)
+    )
+    return sp.simplify((mass - square) / mean)
 
 
 _k = dimension_t
@@ -211,6 +225,28 @@ plane_extrapolated_variance = _variance_on_plane(
     _k * (_k + 2) * (_k + 4) * (_k + 6) / 64,
 )
 
+squared_displacement = Equation(
+    name="squared_displacement",
+    left=end_effect,
+    right=displacement / t - Y_2 * half_1 / 2,
+    arguments=(t, displacement, Y_2, half_1),
+    meaning="How far the samples that are seen lie to one side, squared, in units of t: t times the squared score. An "
+    "end of the data at the distance $\\beta\\sqrt{t}$ displaces them, and takes $\\beta$ times the displacement "
+    "from the dimension, which need have no slope there.",
+    source=DERIVED,
+    steps=(
+        Step(
+            "With z across the end, in units of $\\sqrt{t}$: what the mean of $z^2$ lacks, over the mean of z, is "
+            "the distance, here u.",
+            _missing_over_displacement,
+        ),
+        Step(
+            "Over data sets the square of the average also has its variance, as that of k_t.",
+            lambda: displacement / t - Y_2 * _moment_of_half(1),
+        ),
+    ),
+)
+
 CHAPTER = Chapter(
     name="dimension",
     title="The local dimension of data",
@@ -227,5 +263,6 @@ CHAPTER = Chapter(
         plane_variance,
         plane_slope_variance,
         plane_extrapolated_variance,
+        squared_displacement,
     ),
 )

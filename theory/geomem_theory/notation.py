@@ -234,6 +234,8 @@ NOTATION: tuple[Notation, ...] = (
     Notation(sym.dimension_0, "the local dimension extrapolated to t = 0", "`local_dimension`"),
     Notation(sym.reduced_distance, "squared distance to a sample in units of t", ""),
     Notation(sym.second_reduced, "Gibbs average of its square", ""),
+    Notation(sym.displacement, "squared distance from the probe to the Gibbs average of the samples", ""),
+    Notation(sym.end_effect, "the same in units of t, without what scatter over data sets adds", ""),
     Notation(sym.half_weight_sum, "sum of the relative weights at half the noise variance", ""),
     Notation(sym.half_1, "Gibbs average of e at half the noise variance, in units of that", ""),
     Notation(sym.half_2, "the same of its square", ""),

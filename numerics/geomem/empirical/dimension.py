@@ -1,7 +1,7 @@
 """The local dimension of data at given points, from their empirical score at a noise variance that fits each point.
 
-It is d + d ln p_t/d ln sqrt(t), what FLIPD takes of a trained score and LIDL of fitted densities. Of the empirical score
-it is a Gibbs average, known with its slope and its error. Equations: `geomem_theory`, chapter `dimension`.
+It is d + d ln p_t/d ln sqrt(t), which FLIPD takes of a trained score and LIDL of fitted densities. Of the empirical
+score it is a Gibbs average, known with its slope and its error. Equations: `geomem_theory`, chapter `dimension`.
 """
 
 from collections.abc import Iterator
@@ -10,20 +10,19 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
-from jaxtyping import Array, Float, Int
+from jaxtyping import Float
 
 from geomem.core.arguments import Numbers, check_data, check_points, listed_noise_variances, parts
 from geomem.core.provenance import digest, provenance
 from geomem.core.resampling import HALF_INTERVAL
 from geomem.core.results import SQUARED, described, noise_axis, with_status
 from geomem.core.status import InputError
-from geomem.empirical.streaming import PassOptions, fold_samples
-from geomem.empirical.sums import ROUNDING, Given, Probes, relative_log_weight, squared_distances
+from geomem.empirical.moments import LEVELS, MOMENTS, displacements, distance_moments
 from geomem.lowering import lower
 
-_of_sample = jnp.vectorize(lower("dimension_of_sample"))
 _slope = jnp.vectorize(lower("local_dimension_slope"))
 _extrapolated = jnp.vectorize(lower("extrapolated_dimension"))
+_displaced = jnp.vectorize(lower("squared_displacement"))
 _participation = jnp.vectorize(lower("participation_of_half"))
 # Of the dimension, its slope and the dimension extrapolated: the variance by the weights, and the least it is.
 _VARIANCES = tuple(
@@ -35,9 +34,7 @@ _VARIANCES = tuple(
     )
 )
 
-_MOMENTS = 5  # of the distance, up to the fourth power
-_LEVELS = 8  # noise variances of one pass, sqrt(2) apart, so that half of each is another
-_PER_HALF = 2
+_PER_HALF = 2  # noise variances are sqrt(2) apart, so that half of each is another
 _MOST_LEVELS = 96  # beyond which distances are rounding
 _BATCH = 512  # points of one pass
 _FEWEST_SAMPLES = 40
@@ -49,13 +46,6 @@ _SEEN = 3.0  # standard errors from which on a slope is one
 _BACK = 2 * _PER_HALF  # levels from there down: a fourth of the noise variance
 
 
-class _Moments(NamedTuple):
-    """Sums over the samples met so far, of weights relative to the nearest and of powers of the distance under them."""
-
-    nearest: Float[Array, " points"]  # its squared distance
-    sums: Float[Array, "levels points moments"]
-
-
 class _Levels(NamedTuple):
     """What is known at every noise variance and point."""
 
@@ -64,6 +54,7 @@ class _Levels(NamedTuple):
     dimension: Float[np.ndarray, "levels points"]
     slope: Float[np.ndarray, "levels points"]
     extrapolated: Float[np.ndarray, "levels points"]
+    first_of_half: Float[np.ndarray, "levels points"]  # of the average distances at half of it
     variances: Float[np.ndarray, "3 levels points"]  # of the last three
     collapsed: np.ndarray  # bool, levels and points
 
@@ -73,10 +64,10 @@ def local_dimension(data: Numbers, points: Numbers, *, noise_variance: Numbers |
 
     The noise variance of a point lies above the collapse there, where fewer than 20 samples carry the score, and at a
     fourth of the first one above it at which the dimension has a slope in ln t of three standard errors: curvature, an
-    end of the data, or other directions that open. The slope that is left is subtracted, what curvature adds to first
-    order. The interval is of the scatter over data sets, by the delta method and no smaller than on a plane, and of
-    the slope. It is wide where samples are few for the dimension, and too narrow nearer to an end of the data than
-    sqrt(t).
+    end of the data, or other directions that open. The value is halfway from the dimension there to that extrapolated
+    to t = 0 by its slope, which takes off what curvature adds. The interval is of the scatter over data sets, by the
+    delta method and no smaller than on a plane, of the slope, and of how far the samples that are seen lie to one
+    side, as they do near an end of the data. It is wide where samples are few for the dimension.
 
     Args:
         data: samples, (samples, dims), 40 or more.
@@ -114,7 +105,7 @@ def local_dimension(data: Numbers, points: Numbers, *, noise_variance: Numbers |
         raise InputError("there are no points; give at least one")
     largest = _largest_noise_variance(rows, asked)
     if noise_variance is None:
-        batches = [_chosen(_ladder(rows, batch, largest)) for batch in _batches(asked)]
+        batches = [_chosen(rows, batch, _ladder(rows, batch, largest)) for batch in _batches(asked)]
         names = ("point",)
     else:
         times = listed_noise_variances(noise_variance)
@@ -163,8 +154,8 @@ def _ladder(rows: np.ndarray, points: np.ndarray, largest: float) -> _Levels:
     steps = np.arange(_MOST_LEVELS)
     ladder, sums = largest * 2.0 ** (-steps / _PER_HALF), []
     found = None
-    for first in range(0, _MOST_LEVELS, _LEVELS):
-        sums.append(_sums(rows, points, ladder[first : first + _LEVELS]))
+    for first in range(0, _MOST_LEVELS, LEVELS):
+        sums.append(distance_moments(rows, points, ladder[first : first + LEVELS]))
         done = np.concatenate(sums)
         # Backwards, with half of every noise variance among them.
         order = np.arange(len(done) - _PER_HALF)[::-1]
@@ -176,14 +167,14 @@ def _ladder(rows: np.ndarray, points: np.ndarray, largest: float) -> _Levels:
 
 
 def _at(rows: np.ndarray, points: np.ndarray, times: np.ndarray) -> _Levels:
-    sums = _sums(rows, points, np.concatenate([times, times / 2]))
+    sums = distance_moments(rows, points, np.concatenate([times, times / 2]))
     return _levels(times, sums[: len(times)], sums[len(times) :], rows.shape[1])
 
 
 def _levels(times: np.ndarray, sums: np.ndarray, half: np.ndarray, dims: int) -> _Levels:
     """The dimension and its errors from sums at noise variances, and at half of them."""
     mean, second = (sums[..., power] / sums[..., 0] for power in (1, 2))
-    of_half = [half[..., power] / half[..., 0] for power in range(1, _MOMENTS)]
+    of_half = [half[..., power] / half[..., 0] for power in range(1, MOMENTS)]
     participation = np.asarray(_participation(sums[..., 0], half[..., 0]))
     variances = np.stack(
         [
@@ -199,6 +190,7 @@ def _levels(times: np.ndarray, sums: np.ndarray, half: np.ndarray, dims: int) ->
         mean,
         np.asarray(_slope(mean, second)),
         np.asarray(_extrapolated(mean, second)),
+        of_half[0],
         variances,
         (participation > _COLLAPSED) | too_many,
     )
@@ -211,7 +203,7 @@ def _as_given(levels: _Levels) -> tuple[np.ndarray, ...]:
     return value, HALF_INTERVAL * np.sqrt(levels.variances[0]), levels.participation, times
 
 
-def _chosen(levels: _Levels) -> tuple[np.ndarray, ...]:
+def _chosen(rows: np.ndarray, points: np.ndarray, levels: _Levels) -> tuple[np.ndarray, ...]:
     """Value, half of the interval, participation and the noise variance of every point."""
     last = len(levels.times) - 1
     place = np.arange(last + 1)[:, None]
@@ -220,52 +212,9 @@ def _chosen(levels: _Levels) -> tuple[np.ndarray, ...]:
     first = np.min(np.where(sloping & (place >= lowest), place, last + 1), axis=0)
     at = np.clip(first - _BACK, np.minimum(lowest, last), last)
     pick = (at, np.arange(levels.slope.shape[1]))
-    value = np.where(lowest > last, np.nan, levels.extrapolated[pick])
-    half = HALF_INTERVAL * np.sqrt(levels.variances[2][pick] + levels.slope[pick] ** 2)
-    return value, half, levels.participation[pick], levels.times[at]
-
-
-def _sums(rows: np.ndarray, points: np.ndarray, times: np.ndarray) -> Float[np.ndarray, "levels points moments"]:
-    """The sums over all samples at any noise variances, so many in one pass as are compiled for."""
-    found = []
-    for first in range(0, len(times), _LEVELS):
-        some = times[first : first + _LEVELS]
-        given = Given.of(points, np.pad(some, (0, _LEVELS - len(some)), mode="edge"), None)
-        zero = _Moments(jnp.full(len(points), jnp.inf), jnp.zeros((*given.flat_shape, _MOMENTS)))
-        total = fold_samples(_tile, _merge, given.probes, zero, rows, given.dims, given.tile, PassOptions())
-        found.append(np.asarray(total.sums)[: len(some)])
-    return np.concatenate(found)
-
-
-def _tile(probes: Probes, moments: _Moments, samples: Array, index: Int[Array, " tile"]) -> _Moments:
-    y = samples - probes.center[None, :]
-    distances = squared_distances(probes, y, index)[0]
-    lengths = jnp.sum(probes.x**2, axis=1)[:, None] + jnp.sum(y**2, axis=1)[None, :]
-    distances = jnp.where(distances > ROUNDING * lengths, distances, jnp.inf)  # no sample at the point itself
-    nearest = jnp.minimum(moments.nearest, jnp.min(distances, axis=1))
-    seen, times = jnp.isfinite(distances), probes.times[:, None, None]
-    safe = jnp.where(seen, distances, 0.0)[None]
-    weights = jnp.where(seen[None], jnp.exp(relative_log_weight(times, safe, _finite(nearest)[None, :, None])), 0.0)
-    reduced = _of_sample(times, safe)
-    sums = []
-    for _ in range(_MOMENTS):
-        sums.append(jnp.sum(weights, axis=2))
-        weights = weights * reduced
-    kept = moments.sums * _shrink(probes, moments.nearest, nearest)
-    return _Moments(nearest, kept + jnp.stack(sums, axis=2))
-
-
-def _finite(nearest: Array) -> Array:
-    return jnp.where(jnp.isfinite(nearest), nearest, 0.0)
-
-
-def _shrink(probes: Probes, before: Array, after: Array) -> Float[Array, "levels points 1"]:
-    """What weights relative to one nearest sample are worth relative to a nearer one; there may be none yet."""
-    start = jnp.where(jnp.isfinite(before), before, _finite(after))
-    return jnp.exp(relative_log_weight(probes.times[:, None], start[None], _finite(after)[None]))[:, :, None]
-
-
-def _merge(probes: Probes, one: _Moments, other: _Moments) -> _Moments:
-    nearest = jnp.minimum(one.nearest, other.nearest)
-    parts_of = (part.sums * _shrink(probes, part.nearest, nearest) for part in (one, other))
-    return _Moments(nearest, sum(parts_of, start=jnp.zeros_like(one.sums)))
+    # A slope below three errors is as much chance as curvature: half of it is taken off.
+    value = np.where(lowest > last, np.nan, (levels.dimension[pick] + levels.extrapolated[pick]) / 2)
+    participation, times = levels.participation[pick], levels.times[at]
+    displaced = _displaced(times, displacements(rows, points, times), participation, levels.first_of_half[pick])
+    systematic = levels.slope[pick] ** 2 + np.maximum(displaced, 0.0)
+    return value, np.sqrt(HALF_INTERVAL**2 * levels.variances[2][pick] + systematic), participation, times
