@@ -13,7 +13,7 @@ from geomem import local_dimension
 from tests.geomem.empirical.laws_of_dimension import LAWS
 
 NUM_POINTS = 100
-NEIGHBOURS = 100  # as their local estimators have it by default
+NEIGHBOURS = 100  # for theirs
 
 
 @pytest.mark.benchmark(group="local dimension")

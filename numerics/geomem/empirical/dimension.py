@@ -86,7 +86,7 @@ def local_dimension(data: Numbers, points: Numbers, *, noise_variance: Numbers |
         InputError: for data, points or noise variances that are none, fewer than 40 samples, or samples that are all
             the same.
 
-    Example: a sphere in three dimensions, and a line.
+    Example: a sphere in three dimensions.
 
         >>> import numpy as np
         >>> from geomem import local_dimension
@@ -95,7 +95,7 @@ def local_dimension(data: Numbers, points: Numbers, *, noise_variance: Numbers |
         >>> sphere = points / np.linalg.norm(points, axis=1, keepdims=True)
         >>> found = local_dimension(sphere, [[0, 0, 1]])
         >>> print(f"{found.lower.item():.1f} < {found.value.item():.1f} < {found.upper.item():.1f}")
-        1.8 < 2.0 < 2.3
+        1.6 < 2.0 < 2.4
     """
     rows = check_data(data)
     asked = check_points(points, (None, rows.shape[1]), "the table of points")
