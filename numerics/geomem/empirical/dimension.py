@@ -67,7 +67,7 @@ def local_dimension(data: Numbers, points: Numbers, *, noise_variance: Numbers |
     end of the data, or other directions that open. The value is halfway from the dimension there to that extrapolated
     to t = 0 by its slope, which takes off what curvature adds. The interval is of the scatter over data sets, by the
     delta method and no smaller than on a plane, of the slope, and of how far the samples that are seen lie to one
-    side, as they do near an end of the data. It is wide where samples are few for the dimension.
+    side, as they do near an end of the data. It is wide where samples are few for the dimension. Neither is negative.
 
     Args:
         data: samples, (samples, dims), 40 or more.
@@ -114,8 +114,8 @@ def local_dimension(data: Numbers, points: Numbers, *, noise_variance: Numbers |
     value, half, participation, chosen = (np.concatenate(part, axis=-1) for part in zip(*batches, strict=True))
     found = xr.Dataset(
         {
-            "value": (names, value, described("local dimension", "1")),
-            "lower": (names, value - half, described("lower end of its 95 % interval", "1")),
+            "value": (names, np.maximum(value, 0.0), described("local dimension", "1")),
+            "lower": (names, np.maximum(value - half, 0.0), described("lower end of its 95 % interval", "1")),
             "upper": (names, value + half, described("upper end of its 95 % interval", "1")),
             "participation": (names, participation, described("participation $Y_2$", "1")),
         },
