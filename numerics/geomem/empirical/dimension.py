@@ -40,8 +40,6 @@ _BATCH = 512  # points of one pass
 _FEWEST_SAMPLES = 40
 # Fewer than 20 active samples know no dimension: ln Z then varies by more than a fifth between data sets.
 _COLLAPSED = 1 / 20
-# What the next order in 1/N adds to a variance, in units of the participation: measured on planes of 1 to 5 dimensions.
-_NEXT_ORDER = 8.0
 _SEEN = 3.0  # standard errors from which on a slope is one
 _BACK = 2 * _PER_HALF  # levels from there down: a fourth of the noise variance
 
@@ -181,7 +179,7 @@ def _levels(times: np.ndarray, sums: np.ndarray, half: np.ndarray, dims: int) ->
             np.maximum(by_weights(participation, mean, second, *of_half), on_plane(participation, mean))
             for by_weights, on_plane in _VARIANCES
         ]
-    ) * (1 + _NEXT_ORDER * participation)
+    )
     # Repeated samples share the score however small t is, but are then more dimensions away than there are.
     too_many = mean - HALF_INTERVAL * np.sqrt(variances[0]) > dims
     return _Levels(
