@@ -64,6 +64,8 @@ if TYPE_CHECKING:
     from geomem.laws.local import local_spectrum as local_spectrum
     from geomem.laws.manifold import Manifold as Manifold
     from geomem.laws.mixture import GaussianMixture as GaussianMixture
+    from geomem.laws.points import principal_directions as principal_directions
+    from geomem.laws.pool import SampledLaw as SampledLaw
     from geomem.laws.probe import Probe as Probe
     from geomem.laws.random_manifold import RandomManifold as RandomManifold
     from geomem.levels.quenched import quenched as quenched
@@ -101,6 +103,7 @@ _MODULE_OF = {
     "Probe": "laws.probe",
     "Quenched": "levels.sums",
     "RandomManifold": "laws.random_manifold",
+    "SampledLaw": "laws.pool",
     "Status": "core.status",
     "TrainConfig": "networks.config",
     "Trained": "networks.training",
@@ -146,6 +149,7 @@ _MODULE_OF = {
     "phase_diagram": "boundaries.diagram",
     "phase_diagram_figure": "figures.diagram",
     "predicted_spectrum": "studies.spectrum",
+    "principal_directions": "laws.points",
     "progress": "core.progress",
     "quenched": "levels.quenched",
     "resolved_dimension": "boundaries.phases",

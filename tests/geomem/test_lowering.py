@@ -124,14 +124,15 @@ def points(draw) -> dict:
     ):
         values[symbol] = [draw(st.floats(-3, 3)) for _ in range(BLOCKS)]
     values[symbols.class_mean_2] = values[symbols.class_mean]
-    for symbol in (symbols.separation, symbols.overlap, symbols.x_variance):
+    for symbol in (symbols.separation, symbols.overlap, symbols.x_variance, symbols.class_variance_2):
         values[symbol] = [draw(st.floats(0.01, 10.0)) for _ in range(BLOCKS)]
     for symbol in (symbols.reference_K, symbols.reference_K_2, symbols.log_Z, symbols.log_own_weight):
         values[symbol] = draw(st.floats(-10, 10))
     values[symbols.excess_entropy] = draw(st.floats(0.0, 3.0))
     values[symbols.reference_weight] = draw(st.floats(0.1, 1.0))
     values[symbols.mixture_mean] = draw(st.floats(4, 6))  # never the probe's coordinate
-    values[symbols.tilt_variance] = draw(st.floats(0.01, 10.0))
+    values[symbols.tilt_variance], values[symbols.tilt_mean] = draw(st.floats(0.01, 10.0)), draw(st.floats(-3, 3))
+    values[symbols.energy], values[symbols.sample_weight] = draw(st.floats(0, 30)), draw(st.floats(0.01, 30))
     for symbol in (symbols.along, symbols.spread):
         values[symbol] = draw(st.floats(0.1, 10))
     for symbol in (symbols.noise_share, symbols.data_share):

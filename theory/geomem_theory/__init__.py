@@ -11,6 +11,7 @@ from geomem_theory import (
     finite_n,
     mixture,
     partition,
+    points,
     probe,
     published,
     random_manifold,
@@ -36,6 +37,7 @@ CHAPTERS: tuple[Chapter, ...] = (
     published.CHAPTER,
     trajectories.CHAPTER,
     mixture.CHAPTER,
+    points.CHAPTER,
     random_manifold.CHAPTER,
     schedules.CHAPTER,
 )

@@ -12,7 +12,7 @@ A planted sample of fixed weight $w_1$ may be added; N then counts the others.
 import sympy as sp
 
 from geomem_theory.derivation import DERIVED, Chapter, Equation, Step
-from geomem_theory.partition import tilted_mean, tilted_variance
+from geomem_theory.partition import tilted_mean
 from geomem_theory.probe import generating_function_probed
 from geomem_theory.symbols import (
     M_1,
@@ -56,6 +56,8 @@ from geomem_theory.symbols import (
     s_v,
     slope_of_mean,
     t,
+    tilt_mean,
+    tilt_variance,
     u,
     x_v,
     xi,
@@ -162,14 +164,14 @@ mean_slope = Equation(
 centered_second_moment = Equation(
     name="centered_second_moment",
     left=mean_gg(lam),
-    right=tilted_variance.right + centered_mean.right**2,
-    arguments=(lam, t, s_v, x_v, y_0),
-    meaning="Mean of $g^2$ under the tilted law.",
+    right=tilt_variance + (tilt_mean - y_0) ** 2,
+    arguments=(tilt_mean, tilt_variance, y_0),
+    meaning="Mean of $g^2$ under the tilted law, of any law whose tilted mean and variance are known.",
     source=DERIVED,
     steps=(
         Step(
-            "Variance plus squared mean.",
-            lambda: tilted_variance.right + (tilted_mean.right - y_0) ** 2,
+            "Expand $(y_v - y_0)^2$; the mean of $y_v^2$ is $p_\\lambda + m_\\lambda^2$.",
+            lambda: tilt_variance + tilt_mean**2 - 2 * y_0 * tilt_mean + y_0**2,
         ),
     ),
 )

@@ -21,6 +21,7 @@ from geomem_theory.symbols import (
     class_mean,
     class_mean_2,
     class_offset,
+    class_variance_2,
     class_weight,
     d,
     displaced_excess,
@@ -51,7 +52,6 @@ from geomem_theory.symbols import (
     t,
     t_speciation,
     tau,
-    tilt_variance,
     x_v,
     x_variance,
 )
@@ -131,7 +131,8 @@ mixture_posterior_mean = Equation(
     steps=(Step("The posterior probability of class i is $\\pi_i e^{h_i}$ over the sum of these."),),
 )
 
-_noise = _over_classes(_weight_2 * ((class_mean_2[i] - mixture_mean) ** 2 + tilt_variance)) / _over_classes(_weight_2)
+_spread_2 = (class_mean_2[i] - mixture_mean) ** 2 + class_variance_2[i]
+_noise = _over_classes(_weight_2 * _spread_2) / _over_classes(_weight_2)
 
 mixture_signal_to_noise_log_size = Equation(
     name="mixture_signal_to_noise_log_size",
@@ -146,8 +147,8 @@ mixture_signal_to_noise_log_size = Equation(
         class_excess,
         class_excess_2,
         class_mean_2,
+        class_variance_2,
         mixture_mean,
-        tilt_variance,
         x_v,
         reference_K,
         reference_K_2,
@@ -157,7 +158,10 @@ mixture_signal_to_noise_log_size = Equation(
     source=DERIVED,
     steps=(
         Step("As for one Gaussian: the score's mean is $(\\bar{m} - x_v)/t$, its variance that of a ratio of sums."),
-        Step("At tilt 2, class i has the weight $\\pi_i e^{h^{(2)}_i}$, and y the mean $m^{(2)}_i$ in it."),
+        Step(
+            "At tilt 2, class i has the weight $\\pi_i e^{h^{(2)}_i}$, and y the mean $m^{(2)}_i$ and the variance "
+            "$p^{(2)}_i$ in it."
+        ),
     ),
 )
 

@@ -199,7 +199,19 @@ same_class = sp.Symbol(r"\phi", positive=True)
 largest_eigenvalue = sp.Symbol("Lambda", positive=True)
 class_offset = sp.IndexedBase(r"\mu", real=True)
 t_speciation = sp.Symbol("t_S", positive=True)
-tilt_variance = sp.Symbol("p(2)", positive=True)
+class_variance_2 = sp.IndexedBase("p^{(2)}", nonnegative=True)
+
+# Any point and direction: a Gaussian in the eigenbasis of its covariance; a pool of samples.
+probe_overlap = sp.IndexedBase(r"\chi", real=True)
+direction_share = sp.IndexedBase(r"\nu", nonnegative=True)
+response = sp.IndexedBase(r"\dot{m}", real=True)
+response_slope = sp.IndexedBase(r"\ddot{m}", real=True)
+remaining_spread = sp.IndexedBase(r"\dot{p}", nonnegative=True)
+tilt_mean = sp.Symbol(r"m_\lambda", real=True)
+tilt_variance = sp.Symbol(r"p_\lambda", positive=True)
+energy = sp.Symbol("E/t", nonnegative=True)
+sample_weight = sp.Symbol(r"w_\xi", nonnegative=True)
+weight_function = sp.Symbol(r"w_{\xi}^{k} e^{-w_\xi}", nonnegative=True)
 
 # Noise schedules: a noised sample a y + b omega on the clock tau.
 tau = sp.Symbol("tau", positive=True)

@@ -26,7 +26,7 @@ from geomem.core.results import Transition, transition
 from geomem.core.status import InputError, Status
 from geomem.laws.law import Law
 from geomem.laws.setting import Setting, opening_time
-from geomem.levels.quenched import in_threads
+from geomem.levels.lanes import in_threads
 from geomem.levels.question import Implicit, Question
 from geomem.lowering import lower
 

@@ -16,6 +16,7 @@ from geomem.core.status import InputError
 from geomem.laws.classes import ClassProducts
 from geomem.laws.probe import Probe
 from geomem.laws.setting import Setting
+from geomem.laws.views import Gaussians, View
 from geomem.lowering import lower
 
 _radius = lower("dominance_radius")
@@ -54,8 +55,9 @@ class Law(ABC):
     """A law of data; what it knows of itself is in `knows`, and other questions are refused in a sentence.
 
     Directions are in blocks of one local variance. A subclass is a pytree whose leaves are float64 arrays, has
-    `variances` and `multiplicities` of shape (blocks,), and answers `setting`, `sample` and `record`; a law made of
-    Gaussians also `classes`. What it does not override it does not know.
+    `variances` and `multiplicities` of shape (blocks,), one that knows views `center`, the data's mean, and answers
+    `setting`, `sample` and `record`; a law made of Gaussians also `classes`. What it does not override it does not
+    know.
     """
 
     if TYPE_CHECKING:  # fields or properties of the subclasses
@@ -66,11 +68,15 @@ class Law(ABC):
         @property
         def multiplicities(self) -> Float[Array, " blocks"]: ...
 
+        @property
+        def center(self) -> Float[Array, " dims"]: ...
+
     @property
     def knows(self) -> frozenset[str]:
         """What it answers.
 
-        Of `generating_function`, `second_cumulant` and `energy`, which its settings give and levels need; `classes`,
+        Of `generating_function`, `second_cumulant` and `energy`, which its settings give and levels need; `views` from
+        any point along any directions, which serve levels as well; `classes`,
         `class_products`, `typical_sizes` and `dominance_radius` of trajectories; and `one_gaussian`: that it is one
         Gaussian with its blocks along the axes.
         """
@@ -126,6 +132,28 @@ class Law(ABC):
     def setting(self, indicator: Float[Array, " blocks"], probe: Probe) -> Setting:
         """A direction of the block that `indicator` marks, seen from a probe."""
         self.refuse("the theory")
+
+    def view(self, point: Float[Array, " dims"], directions: Float[Array, "directions dims"]) -> View:
+        """What averages over data sets at a point depend on, along unit vectors; traceable by JAX."""
+        self.refuse("a theory at a point")
+
+    def direction(self, block: int | np.integer) -> Float[Array, " dims"]:
+        """The unit vector of a block's direction, its first one along the coordinate axes.
+
+        Raises:
+            InputError: if there is no such block.
+        """
+        counts = np.asarray(self.multiplicities, dtype=int)
+        first = int(counts[: int(np.argmax(np.asarray(self.indicator(block))))].sum())
+        return jnp.asarray(np.eye(1, int(counts.sum()), first)[0])
+
+    def covariance(self) -> Float[Array, "dims dims"]:
+        """The whole covariance, in the coordinates of the data."""
+        self.refuse("a covariance")
+
+    def covariance_at(self, point: Float[Array, " dims"]) -> Float[Array, "dims dims"]:
+        """That of the class that a point most likely belongs to."""
+        self.refuse("the class of a point")
 
     def sample(self, key: Array, num_samples: int) -> Float[Array, "samples dims"]:
         """Independent samples."""
@@ -212,6 +240,31 @@ def rebuilt(law: type, fields: dict[str, Any]) -> Any:  # noqa: ANN401 (of that 
     for name, value in fields.items():
         object.__setattr__(one, name, value)
     return one
+
+
+def view_of_blocks(
+    classes: Classes, point: Float[Array, " dims"], directions: Float[Array, "directions dims"]
+) -> Gaussians:
+    """The view of a mixture of one covariance, whose blocks' directions are in order along the axes."""
+    ends = jnp.cumsum(classes.multiplicities)
+    block = jnp.searchsorted(ends, jnp.arange(len(point)).astype(float), side="right")
+
+    def over_blocks(values: Float[Array, "... dims"]) -> Float[Array, "... blocks"]:
+        nothing = jnp.zeros((*values.shape[:-1], len(ends)))
+        return nothing.at[..., block].add(values)
+
+    away = point[None, :] - classes.centers
+    count = len(away)
+    return Gaussians(
+        classes.weights,
+        jnp.tile(classes.variances, (count, 1)),
+        jnp.tile(classes.multiplicities, (count, 1)),
+        over_blocks(away**2),
+        classes.centers @ directions.T,
+        over_blocks(away[:, None, :] * directions[None]),
+        jnp.tile(over_blocks(directions**2), (count, 1, 1)),
+        directions @ point,
+    )
 
 
 def block_coordinates(law: Law) -> dict[str, object]:

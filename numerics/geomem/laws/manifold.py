@@ -12,10 +12,11 @@ from jaxtyping import Array, Float
 from geomem.core.arguments import Numbers, check_key, float_array, is_whole, whole_number
 from geomem.core.status import InputError
 from geomem.laws.covariance import covariance_spectrum
-from geomem.laws.law import LAWS, Classes, Law, Score, TypicalSizes
+from geomem.laws.law import LAWS, Classes, Law, Score, TypicalSizes, view_of_blocks
 from geomem.laws.population import population_score
 from geomem.laws.probe import Probe
 from geomem.laws.setting import Energy, Setting
+from geomem.laws.views import Gaussians
 from geomem.lowering import lower
 
 _MOST_NUMBERS = 10**9  # that are drawn at once, 8 GB
@@ -143,6 +144,7 @@ class Manifold(Law):
                 "generating_function",
                 "second_cumulant",
                 "energy",
+                "views",
                 "classes",
                 "typical_sizes",
                 "dominance_radius",
@@ -229,6 +231,23 @@ class Manifold(Law):
     def setting(self, indicator: Float[Array, " blocks"], probe: Probe) -> Setting:
         """A direction of the block that `indicator` marks, seen from a probe."""
         return _setting(self, indicator, probe)
+
+    def view(self, point: Float[Array, " dims"], directions: Float[Array, "directions dims"]) -> Gaussians:
+        one_class = Classes(jnp.ones(1), jnp.zeros_like(point)[None], self.variances, self.multiplicities)
+        return view_of_blocks(one_class, point, directions)
+
+    @property
+    def center(self) -> Float[Array, " dims"]:
+        """The mean of the data."""
+        return jnp.zeros(int(self.dimension))
+
+    def covariance(self) -> Float[Array, "dims dims"]:
+        """Diagonal: the blocks' directions are in order along the coordinate axes."""
+        return jnp.diag(self.axis_deviations() ** 2)
+
+    def covariance_at(self, point: Float[Array, " dims"]) -> Float[Array, "dims dims"]:
+        """The same everywhere."""
+        return self.covariance()
 
     def classes(self) -> Classes:
         """One class, about the origin."""

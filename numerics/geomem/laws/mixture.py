@@ -1,6 +1,7 @@
 """Mixtures of Gaussians of one covariance."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -11,11 +12,13 @@ from geomem.core.arguments import Numbers, check_key, float_array, refuse_shares
 from geomem.core.crossing import first_crossing
 from geomem.core.status import InputError
 from geomem.laws.classes import ClassProducts, class_terms, over_probes
-from geomem.laws.law import Classes, Law, Score, TypicalSizes, rebuilt, register_law
+from geomem.laws.full_mixture import FullMixture
+from geomem.laws.law import Classes, Law, Score, TypicalSizes, rebuilt, register_law, view_of_blocks
 from geomem.laws.manifold import Manifold
 from geomem.laws.population import population_score
 from geomem.laws.probe import Probe
 from geomem.laws.setting import Components, Setting, root
+from geomem.laws.views import Gaussians
 from geomem.lowering import lower
 
 _generating_function = lower("generating_function_probed")
@@ -58,7 +61,7 @@ class MixtureSetting(Setting):
         reference, excess = self._reference_and_excess(tilt, time)
         means = jax.vmap(lambda place: _tilted_mean(tilt, time, self.probed_variance, place))(coordinates)
         variance = _tilted_variance(tilt, time, self.probed_variance)
-        return Components(self.weights, reference, excess, self.centers + means, variance)
+        return Components(self.weights, reference, excess, self.centers + means, jnp.full_like(means, variance))
 
     def critical_log_size(self, tilt: float, time: Float[Array, ""]) -> Float[Array, ""]:
         rests, coordinates = self._seen_from_centers(time)
@@ -93,13 +96,16 @@ class MixtureSetting(Setting):
 class GaussianMixture(Law):
     """Data in classes: Gaussians of one covariance, that of `manifold`, about several centers.
 
+    With covariances in place of the manifold, (classes, dims, dims) in squared units of the data, every class has its
+    own: a `FullMixture`, which is asked with unit vectors or the numbers of its principal directions.
+
     `weights` are the classes' shares, (classes,), and `centers` their means, (classes, dims), the blocks'
     directions in order along the coordinate axes. The first direction of a block is the one that is probed; a
     direction between centers is probed if it is a block of its own.
 
     Raises:
-        InputError: for weights that are not positive or do not add to one, centers that do not fit, or a
-            normalized manifold.
+        InputError: for weights that are not positive or do not add to one, centers that do not fit, a
+            normalized manifold, or covariances that are not symmetric or have negative eigenvalues.
     """
 
     weights: Float[Array, " classes"]
@@ -109,6 +115,11 @@ class GaussianMixture(Law):
     firsts: Float[Array, "blocks classes"]  # the centers' coordinates along the first direction of every block
     largest_eigenvalue: Float[Array, ""]  # of the whole covariance
     offsets: Float[Array, " classes"]  # of the centers from their mean, along the direction in which they spread most
+
+    def __new__(cls, weights: Numbers, centers: Numbers, manifold: Manifold | Numbers) -> Any:  # noqa: ANN401
+        if isinstance(manifold, Manifold):
+            return object.__new__(cls)
+        return FullMixture(weights, centers, manifold)
 
     def __init__(self, weights: Numbers, centers: Numbers, manifold: Manifold) -> None:
         shares = np.asarray(float_array(weights, "weights"))
@@ -152,7 +163,9 @@ class GaussianMixture(Law):
 
     @property
     def knows(self) -> frozenset[str]:
-        return frozenset({"generating_function", "classes", "class_products", "typical_sizes", "dominance_radius"})
+        return frozenset(
+            {"generating_function", "views", "classes", "class_products", "typical_sizes", "dominance_radius"}
+        )
 
     @property
     def called(self) -> str:
@@ -207,6 +220,23 @@ class GaussianMixture(Law):
             )
         return _setting(self, indicator, probe)
 
+    @property
+    def center(self) -> Float[Array, " dims"]:
+        """The mean of the data."""
+        return self.weights @ self.centers
+
+    def covariance(self) -> Float[Array, "dims dims"]:
+        """Within and between classes."""
+        away = self.centers - self.center
+        return self.manifold.covariance() + (away * self.weights[:, None]).T @ away
+
+    def covariance_at(self, point: Float[Array, " dims"]) -> Float[Array, "dims dims"]:
+        """That within classes, the same everywhere."""
+        return self.manifold.covariance()
+
+    def view(self, point: Float[Array, " dims"], directions: Float[Array, "directions dims"]) -> Gaussians:
+        return view_of_blocks(self.classes(), point, directions)
+
     def classes(self) -> Classes:
         """The classes as they are given."""
         return Classes(self.weights, self.centers, self.variances, self.multiplicities)
@@ -259,6 +289,7 @@ class GaussianMixture(Law):
         }
 
 
+GaussianMixture.register(FullMixture)
 _LEAVES = ("weights", "centers", "products", "firsts", "largest_eigenvalue", "offsets")
 register_law(GaussianMixture, (*_LEAVES, "manifold"))
 

@@ -1,6 +1,6 @@
 """Where the score is evaluated, relative to a probed direction: a point known by its squared coordinates."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 import jax
@@ -9,7 +9,8 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float
 
-from geomem.core.arguments import Numbers, float_array
+from geomem.core.arguments import Numbers, check_key, float_array
+from geomem.core.provenance import digest
 from geomem.core.status import InputError
 from geomem.lowering import lower
 from geomem_theory.probe import PROBES
@@ -20,6 +21,7 @@ WITH_AMPLITUDE = tuple(kind for kind, probe in PROBES.items() if a in probe[1:])
 _coordinate = lower("probe_coordinate")
 _rest = lower("probe_rest")
 _squared_length = lower("probe_squared_length")
+_NOTHING = (np.float64(0.0),) * 4  # of the numbers that make the other probes
 
 
 @runtime_checkable
@@ -39,10 +41,11 @@ class Spectrum(Protocol):
 class Probe:
     """A probe point, known to the theory by its squared coordinates.
 
-    Make one with `origin`, `along`, `random_direction`, `data_point` or `typical`. It is data: `along_v` and `spread`
-    are amplitudes, along the probed direction and over all directions, in units of sqrt(t); `noise` and `data` the
-    squared coordinate along every direction, in noise variances t and in the direction's local variance. So
-    what is compiled for one probe serves all. Source: `geomem_theory`, chapter `probe`.
+    Make one with `origin`, `along`, `random_direction`, `data_point` or `typical`; or, of given places, with `point`
+    or `noised`. It is data: `along_v` and `spread` are amplitudes, along the probed direction and over all directions,
+    in units of sqrt(t); `noise` and `data` the squared coordinate along every direction, in noise variances t and in
+    the direction's local variance. So what is compiled for one probe serves all. Source: `geomem_theory`, chapter
+    `probe`.
     """
 
     along_v: float | np.floating | Float[Array | np.ndarray, "..."]
@@ -80,6 +83,30 @@ class Probe:
     def typical(cls) -> "Probe":
         """A noised point of the data's law, Q_b = d_b (s_b + t)."""
         return cls.of_kind("typical")
+
+    @classmethod
+    def point(cls, x: Numbers) -> "PointProbe":
+        """This point, (dims,), or several of them, (points, dims), in units of the data.
+
+        Raises:
+            InputError: if they are not finite.
+        """
+        points = _checked_points(x)
+        several = np.atleast_2d(points)
+        return PointProbe(*_NOTHING, several, np.zeros_like(several), single=points.ndim == 1)
+
+    @classmethod
+    def noised(cls, points: Numbers, *, key: Array) -> "PointProbe":
+        """The points of the data, (points, dims), with noise: x = y + sqrt(t) omega, with one omega for each at all t.
+
+        A signal-to-noise ratio at several points is the mean over them of squared means over that of variances.
+
+        Raises:
+            InputError: if they are not finite, or for a key that is none.
+        """
+        check_key(key)
+        places = np.atleast_2d(_checked_points(points))
+        return PointProbe(*_NOTHING, places, np.asarray(jax.random.normal(key, places.shape)), single=False)
 
     @property
     def of_data(self) -> bool:
@@ -132,6 +159,33 @@ class Probe:
     @property
     def _numbers(self) -> tuple[Array | np.ndarray | np.floating | float, ...]:
         return self.along_v, self.spread, self.noise, self.data
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class PointProbe(Probe):
+    """Points base + sqrt(t) offset, (points, dims); made by `Probe.point` and `Probe.noised`."""
+
+    base: Float[Array | np.ndarray, "points dims"]
+    offset: Float[Array | np.ndarray, "points dims"]
+    single: bool = field(metadata={"static": True})
+
+    @property
+    def kind(self) -> str:
+        return "noised" if np.any(self.offset) else "point"
+
+    def record(self) -> dict[str, object]:
+        """What the provenance of a result says of the probe."""
+        return {"kind": self.kind, "points": len(self.base), "points_sha256": digest(np.asarray(self.base))}
+
+
+def _checked_points(x: Numbers) -> Float[np.ndarray, "*points dims"]:
+    points = np.asarray(float_array(x, "the points"))
+    if points.ndim not in (1, 2) or not points.size or not np.isfinite(points).all():
+        raise InputError(
+            f"the points have shape {points.shape}; they must be one point, or a row for each, of finite numbers"
+        )
+    return points
 
 
 def _checked_amplitude(amplitude: Numbers) -> np.floating | Array:

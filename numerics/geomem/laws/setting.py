@@ -27,8 +27,8 @@ class Components(NamedTuple):
     weights: Float[Array, " components"]
     reference: Float[Array, ""]  # the largest K
     excess: Float[Array, " components"]  # K of the components less it
-    means: Float[Array, " components"]  # of y_v
-    variance: Float[Array, ""]  # of y_v, the same in all
+    means: Float[Array, " components *directions"]  # of y_v
+    variances: Float[Array, " components *directions"]  # of y_v
 
 
 class Energy(NamedTuple):
@@ -123,6 +123,10 @@ class Setting:
         """The probe's squared coordinate along the direction."""
         return self.probe.coordinate(time, self.probed_variance, self.multiplicities)
 
+    def place(self, time: Float[Array, ""]) -> Float[Array, ""]:
+        """The probe's coordinate along the direction; of its sign nothing depends where it is not given."""
+        return root(self.coordinate(time))
+
     def rest(self, time: Float[Array, ""]) -> Float[Array, " blocks"]:
         """The probe's squared length in every block, the direction left out."""
         return self.probe.rest(time, self.variances, self.multiplicities, self.indicator)
@@ -149,7 +153,7 @@ class Setting:
         """The tilted law; of one component, if it is no mixture."""
         at = jnp.asarray(tilt)
         mean, variance = self.tilted_moments(at, time)
-        return Components(jnp.ones(1), self.generating_function(at, time), jnp.zeros(1), mean[None], variance)
+        return Components(jnp.ones(1), self.generating_function(at, time), jnp.zeros(1), mean[None], variance[None])
 
     def critical_log_size(self, tilt: float, time: Float[Array, ""]) -> Float[Array, ""]:
         """ln N at which the critical tilt is this."""
@@ -164,16 +168,16 @@ class Setting:
     def signal_to_noise_log_size(self, time: Float[Array, ""]) -> Float[Array, ""]:
         """ln N at which R = 1 to leading order; infinite without a signal, minus infinite without noise."""
         one, two = (self.components(tilt, time) for tilt in (1.0, 2.0))
-        mean, place = _posterior_mean(one.weights, one.excess, one.means), root(self.coordinate(time))
+        mean, place = _posterior_mean(one.weights, one.excess, one.means), self.place(time)
         silent = mean == place
-        quiet = (two.variance == 0) & (two.means == mean).all()
+        quiet = (two.variances == 0).all() & (two.means == mean).all()
         size = _kept_log_size(
             one.weights,
             one.excess,
             two.excess,
             jnp.where(quiet, two.means + 1.0, two.means),
+            two.variances,
             mean,
-            two.variance,
             jnp.where(silent, place + 1.0, place),
             one.reference,
             two.reference,

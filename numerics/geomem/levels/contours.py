@@ -4,6 +4,7 @@ A path passes the saddle point of its integrand, follows steepest descent to thi
 which the integrand decays. Energies are in units of the noise variance. Equations: `geomem_theory`, chapter `finite_n`.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -18,6 +19,7 @@ from geomem.lowering import lower
 
 _rising_factorial = lower("rising_factorial")
 _tilted_mean = lower("tilted_mean")
+_tilted_variance = lower("tilted_variance")
 _mean_slope = lower("mean_slope")
 _centered_second_moment = lower("centered_second_moment")
 # Nodes of half a path: steps in tau, where y = sinh(rate tau)/rate in units of the integrand's width.
@@ -26,7 +28,7 @@ _TAU = _STEP * np.arange(_NODES)
 _Y, _DY = np.sinh(_RATE * _TAU) / _RATE, np.cosh(_RATE * _TAU)
 _FIRST_HALVED = np.where(_TAU > 0, 1.0, 0.5)
 # Weights of all nodes and of every other one, for real and imaginary parts.
-_RULES = np.tile(np.stack([np.ones(_NODES), 2.0 * (np.arange(_NODES) % 2 == 0)], axis=1), (2, 1))[None, None, None]
+_RULES = np.tile(np.stack([np.ones(_NODES), 2.0 * (np.arange(_NODES) % 2 == 0)], axis=1), (2, 1))[None, None]
 _NUMBER = np.arange(_NODES, dtype=float)[None, None]
 _GROUPS = 3  # of neighbouring points that share their paths
 # Slopes of a path's ends toward the right, and the distance, in units of that of the pole, to which it turns left.
@@ -46,10 +48,33 @@ class Averages(NamedTuple):
     m2gg: Float[Array, "rules points"]  # E g^2 (u v)^2 exp(-u v)
 
 
+# What integrands have beside their common exponential, from the nodes and weights of the two families of paths:
+# an array (integrands, groups, nodes) for each.
+Factors = Callable[
+    [Complex[Array, "paths groups nodes"], Complex[Array, "paths groups nodes"]],
+    tuple[Complex[Array, "integrands groups nodes"], Complex[Array, "more_integrands groups nodes"]],
+]
+
+
 def averages(
     energy: Energy, transform: Transform, reference: Float[Array, ""], points: Float[Array, " points"]
 ) -> Averages:
     """The averages at every xi of `points`, which rise; neighbours share a path."""
+    of_phi, of_square, log_phi = integrals(energy, transform, points, partial(_factors, energy, reference))
+    (m1, m1gg), (m2, m2gg, m1_slope) = of_phi, of_square
+    return Averages(log_phi, m1, (posterior_mean(energy) - reference) * m1 - m1_slope, m1gg, m2, m2gg)
+
+
+def integrals(
+    energy: Energy, transform: Transform, points: Float[Array, " points"], factors: Factors
+) -> tuple[
+    Float[Array, "integrands rules points"], Float[Array, "more_integrands rules points"], Float[Array, "rules points"]
+]:
+    """Integrals at every xi of `points`, which rise, along the paths of phi and of the second power; and ln phi.
+
+    Neighbours share a path. Of the paths of phi, phi itself is the first integrand, without a factor, and `factors`
+    gives the others.
+    """
     xi = points.reshape(_GROUPS, -1)
     own = xi[:, xi.shape[1] // 2]
     left = own < transform.switch
@@ -74,21 +99,26 @@ def averages(
     integrands = jnp.concatenate([modulus * jnp.cos(phase), modulus * jnp.sin(phase)], axis=-1)
     # Zero, but with the derivatives of the exponentials, so that these are not computed for every point.
     change = jnp.where(kept, exact - height, 0.0)
-    factors = _factors(energy, reference, z, weight * (1.0 + change * (1.0 + 0.5 * change)))
-    sums = jnp.einsum("pgmn,ipgnr->pirgm", integrands, factors)
-
+    measure = weight * (1.0 + change * (1.0 + 0.5 * change))
+    first, second = factors(z, measure)
+    both = (jnp.concatenate([measure[:1], first]), second)
     # The error is about the square of what halving changes; what is cut off is an error itself.
     size = jnp.exp(depth) * weight.imag
     lost = jnp.sum(jnp.where(last == _NUMBER, size, 0.0), axis=-1) / jnp.sum(jnp.where(kept, size, 0.0), axis=-1)
     half = 1.0 + jnp.sqrt(lost)
     scale = jnp.exp(top - z.real[..., :1] * away[..., 0])
-    rules = jnp.stack([jnp.ones_like(half), half], axis=1)[:, None, :, :, None]
-    sums = (sums * scale[:, None, None] * rules).reshape(2, 3, 2, -1)
-    (phi, m1, m1gg), (m2, m2gg, m1_slope) = sums
+    rules = jnp.stack([jnp.ones_like(half), half], axis=1)[:, :, :, None] * scale[:, None]
+
+    def summed(path: int) -> Float[Array, "integrands rules points"]:
+        parts = jnp.concatenate([both[path].imag, both[path].real], axis=-1)[..., None] * _RULES
+        sums = jnp.einsum("gmn,ignr->irgm", integrands[path], parts) * rules[path]
+        return sums.reshape(len(sums), 2, -1)
+
+    of_first, of_second = summed(0), summed(1)
     near_one = jnp.repeat(left, xi.shape[1])[None]
-    of_psi = jnp.log1p(jnp.where(near_one, phi, 0.0))
-    log_phi = jnp.where(near_one, of_psi, jnp.log(jnp.where(near_one, 1.0, jnp.maximum(phi, 1e-300))))
-    return Averages(log_phi, m1, (posterior_mean(energy) - reference) * m1 - m1_slope, m1gg, m2, m2gg)
+    of_psi = jnp.log1p(jnp.where(near_one, of_first[0], 0.0))
+    log_phi = jnp.where(near_one, of_psi, jnp.log(jnp.where(near_one, 1.0, jnp.maximum(of_first[0], 1e-300))))
+    return of_first[1:], of_second, log_phi
 
 
 def posterior_mean(energy: Energy) -> Float[Array, ""]:
@@ -96,21 +126,32 @@ def posterior_mean(energy: Energy) -> Float[Array, ""]:
     return _tilted_mean(1.0, energy.time, energy.probed_variance, energy.coordinate)
 
 
+def first_power(z: Complex[Array, "..."]) -> Complex[Array, "..."]:
+    """What makes the integrand of phi that of E u v exp(-u v)."""
+    return jax.vmap(lambda node: _rising_factorial(node, 1.0))(z.ravel()).reshape(z.shape)
+
+
 def _factors(
     energy: Energy,
     reference: Array,
     z: Complex[Array, "paths groups nodes"],
     weight: Complex[Array, "paths groups nodes"],
-) -> Float[Array, "integrands paths groups parts rules"]:
-    """What the integrands have beside their common exponential, with the weights of both rules."""
+) -> tuple[Complex[Array, "integrands groups nodes"], Complex[Array, "more_integrands groups nodes"]]:
+    """Those of the averages along the direction that the energy is probed along."""
     at = (energy.time, energy.probed_variance, energy.coordinate)
-    first = jax.vmap(lambda node: _rising_factorial(node, 1.0))(z[0].ravel()).reshape(z[0].shape) * weight[0]
+    first = first_power(z[0]) * weight[0]
     slope = _at_tilts(_mean_slope, at, z[1])
-    second = _at_tilts(_centered_second_moment, (*at, reference), z)
-    of_phi = jnp.stack([weight[0], first, first * second[0]])
-    of_square = jnp.stack([weight[1], weight[1] * second[1], weight[1] * slope])
-    factors = jnp.stack([of_phi, of_square], axis=1)
-    return jnp.concatenate([factors.imag, factors.real], axis=-1)[..., None] * _RULES
+    mean, variance = _at_tilts(_tilted_mean, at, z), _at_tilts(_tilted_variance, at[:2], z)
+    second = centered_second_moment(mean, variance, reference)
+    return jnp.stack([first, first * second[0]]), jnp.stack([weight[1], weight[1] * second[1], weight[1] * slope])
+
+
+def centered_second_moment(
+    mean: Complex[Array, "*nodes"], variance: Complex[Array, "*nodes"], reference: Float[Array, "..."]
+) -> Complex[Array, "*nodes"]:
+    """Mean of g^2 at every node, from the tilted mean and variance there."""
+    about = jnp.broadcast_to(reference, mean.shape).ravel()
+    return jax.vmap(_centered_second_moment)(mean.ravel(), variance.ravel(), about).reshape(mean.shape)
 
 
 def _last(depth: Float[Array, "paths groups nodes"]) -> Float[Array, "paths groups 1"]:

@@ -13,19 +13,13 @@ from jaxtyping import Array, Float
 from geomem.core.compilation import quick_options
 from geomem.core.progress import bar
 from geomem.laws.law import Law
+from geomem.laws.points import PointSetting
 from geomem.laws.setting import Energy, Setting
-from geomem.levels.quenched import (
-    SIZES,
-    TIMES,
-    energies_of,
-    filled,
-    in_threads,
-    padded,
-    quenched_by_size,
-    refined,
-)
+from geomem.levels.lanes import SIZES, TIMES, filled, in_threads, refined
+from geomem.levels.quenched import energies_of, padded, quenched_by_size
 from geomem.levels.question import Implicit, register
 from geomem.levels.rem import REM_LEVEL
+from geomem.levels.seen import balances_at_points
 from geomem.levels.sums import Quenched, log_ratio, quenched_at
 from geomem.levels.typical_points import TypicalAverages, scramble_error, typical_averages
 from geomem.lowering import lower
@@ -57,6 +51,8 @@ class FiniteN(Implicit):
         log_sizes: Float[np.ndarray, " sizes"] | Float[np.ndarray, "times sizes"],
     ) -> Float[np.ndarray, "times sizes"]:
         rows = np.broadcast_to(log_sizes, (len(times), log_sizes.shape[-1]))
+        if isinstance(at, PointSetting):
+            return balances_at_points(criterion, at.along(0), times, rows)[0]
         pairs = list(zip(energies_of(at, times), rows, strict=True))
         return np.stack(in_threads(lambda pair: _balances(*pair, criterion), pairs))
 

@@ -3,12 +3,8 @@
 Equations: `geomem_theory`, chapter `finite_n`.
 """
 
-import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cache, partial
-from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -20,19 +16,19 @@ from geomem.core.arguments import Numbers, as_log_sizes, as_noise_variances
 from geomem.core.derivatives import Values, is_traced, with_slopes
 from geomem.core.status import InputError, Status
 from geomem.laws.law import Law
-from geomem.laws.probe import Probe
+from geomem.laws.points import PointSetting, asks_for_points, point_setting
+from geomem.laws.probe import PointProbe, Probe
 from geomem.laws.setting import Energy, Setting
+from geomem.levels.lanes import SIZES, TIMES, filled, in_threads, refined
+from geomem.levels.seen import averages_at_points
 from geomem.levels.sums import Quenched, quenched_at
 
-# Noise variances, sizes and blocks are padded to multiples of these: few shapes are compiled.
-TIMES, SIZES, _BLOCKS = 16, 16, 4
-# How many times as many panels are taken where the integrals do not converge.
-_FINER = 2.5
+_BLOCKS = 4  # blocks are padded to a multiple of so many
 
 
 def quenched(
     manifold: Law,
-    block: int | np.integer,
+    block: int | np.integer | Numbers,
     *,
     noise_variance: Numbers,
     num_samples: Numbers | None = None,
@@ -45,7 +41,7 @@ def quenched(
 
     Args:
         manifold: the data's law.
-        block: the block that holds the probed direction, from 0.
+        block: the block that holds the probed direction, from 0; or unit vectors, (dims,) or (directions, dims).
         noise_variance: noise variances t, in squared units of the data.
         num_samples: data-set sizes N; give this or `log_num_samples` = ln N.
         probe: where the score is evaluated.
@@ -55,28 +51,53 @@ def quenched(
         local_variance: the direction's own variance, by default that of its block; as for `critical_time`.
 
     Returns:
-        `Quenched`, of shape noise_variance.shape + size.shape. A lane whose error may be above 1e-6 is NaN and
-        NOT_CONVERGED; most errors are below 1e-9, and no such lane is known for t/s between 1e-100 and 1e100.
-        Differentiable in the manifold's variances, the local variance, t, ln N and the probe's amplitude, by forward
-        mode through the integrals; `jax.jit` and `jax.vmap` apply.
+        `Quenched`, of shape noise_variance.shape + size.shape; with unit vectors in rows an axis of directions is
+        before these, and with a probe of several points an axis of points before that. A lane whose error may be above
+        1e-6 is NaN and NOT_CONVERGED; most errors are below 1e-9, and no such lane is known for t/s between 1e-100 and
+        1e100. Differentiable in the manifold's variances, the local variance, t, ln N and the probe's amplitude, by
+        forward mode through the integrals, and `jax.jit` and `jax.vmap` apply; not for unit vectors and given points.
 
     Raises:
-        InputError: for an unknown block, a law that is not one Gaussian, a planted weight that is
-            not in (0, 1], a local variance that is not positive and finite, or a single noise variance or size that
-            is not valid.
+        InputError: for an unknown block, a law that the level does not know, directions that are no unit vectors, a
+            planted weight that is not in (0, 1], a local variance that is not positive and finite, or a single noise
+            variance or size that is not valid.
     """
-    manifold.require("energy", "theory 'finite_n'")
-    at = manifold.setting(manifold.indicator(block), probe).of_variance(local_variance)
     log_sizes = as_log_sizes(num_samples, log_num_samples)
     times = as_noise_variances(noise_variance)
     if log_planted is not None and not -np.inf < log_planted <= 0:
         raise InputError(f"log_planted is {log_planted:g}; the planted weight must be above 0 and at most 1")
     planted = -np.inf if log_planted is None else float(log_planted)
+    if asks_for_points(manifold, block, probe):
+        seen, several = point_setting(manifold, block, probe, local_variance)
+        return _at_points(seen, several, times, log_sizes, planted)
+    manifold.require("energy", "theory 'finite_n'")
+    indicator = manifold.indicator(block)  # ty: ignore[invalid-argument-type]
+    at = manifold.setting(indicator, probe).of_variance(local_variance)
     if is_traced((at, times, log_sizes)):
         rows = _traced(at, jnp.ravel(jnp.asarray(times)), jnp.ravel(jnp.asarray(log_sizes)), planted)
     else:
         rows = _averaged(at, np.ravel(np.asarray(times, dtype=float)), np.ravel(np.asarray(log_sizes)), planted)
     return jax.tree.map(lambda field: jnp.asarray(field).reshape(times.shape + log_sizes.shape), rows)
+
+
+def _at_points(
+    at: PointSetting, several: bool, times: Array | np.ndarray, log_sizes: Array | np.ndarray, log_planted: float
+) -> Quenched:
+    """The averages at the probe's points along the directions."""
+    if is_traced((at, times, log_sizes)):
+        raise InputError("averages at given points are not traced by JAX; call them outside of jit, grad and vmap")
+    flat, sizes = np.ravel(np.asarray(times, dtype=float)), np.ravel(np.asarray(log_sizes, dtype=float))
+    valid = np.isfinite(flat) & (flat > 0)
+    known = np.where(valid, flat, 1.0)
+    # The planted sample has the point's own coordinates along the directions.
+    own = np.stack([np.asarray(at.base @ at.directions.T)] * len(known), axis=1)
+    own = own + np.sqrt(known)[None, :, None] * np.asarray(at.offset @ at.directions.T)[:, None, :]
+    rows = averages_at_points(at, known, sizes, np.full((len(at.base), len(known)), log_planted), own)
+    status = np.where(valid[:, None], rows.status, np.int8(Status.INVALID))
+    rows = jax.tree.map(lambda row: np.where(valid[:, None], row, np.nan), rows)._replace(status=status)
+    lead = (len(at.base),) if isinstance(at.probe, PointProbe) and not at.probe.single else ()
+    lead += (len(at.directions),) if several else ()
+    return jax.tree.map(lambda field: jnp.asarray(field).reshape(lead + times.shape + log_sizes.shape), rows)
 
 
 def _averaged(
@@ -142,28 +163,6 @@ def padded(at: Setting) -> Setting:
     missing = [(0, 0)] * (at.variances.ndim - 1) + [(0, -at.variances.shape[-1] % _BLOCKS)]
     rows = {name: jnp.pad(getattr(at, name), missing) for name in ("variances", "multiplicities", "indicator")}
     return replace(at, **rows)
-
-
-def filled(values: Float[np.ndarray, " values"], multiple: int) -> Float[np.ndarray, " filled"]:
-    """The values with the last one repeated up to a multiple of so many: few shapes, hence few compilations."""
-    return np.pad(values, (0, -len(values) % multiple), mode="edge")
-
-
-Result = TypeVar("Result")
-
-
-def in_threads(kernel: Callable[[Any], Result], items: Sequence[Any]) -> list[Result]:
-    """The kernel at every item, in threads: an energy is milliseconds of compiled work that holds no lock."""
-    # The first one alone: threads that meet a kernel for the first time would each compile it.
-    first = [kernel(item) for item in items[:1]]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return first + list(pool.map(kernel, items[1:]))
-
-
-def refined(kernel: Callable[[np.float64], Result], missed: Callable[[Result], np.ndarray]) -> Result:
-    """The kernel's answer with as many panels as should be needed; with more of them where some of it is missed."""
-    found = kernel(np.float64(1.0))
-    return kernel(np.float64(_FINER)) if missed(found).any() else found
 
 
 def quenched_by_size(energy: Energy, log_sizes: Float[np.ndarray, " sizes"], log_planted: float = -np.inf) -> Quenched:

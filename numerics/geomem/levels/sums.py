@@ -10,7 +10,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int8
+from jaxtyping import Array, Bool, Float, Int8
 
 from geomem.core.status import Status
 from geomem.laws.setting import Energy
@@ -32,7 +32,7 @@ _second_moment = lower("quenched_second_moment")
 _log_signal_to_noise = lower("quenched_log_signal_to_noise")
 # A size is accepted if its weights sum to one to this, and if half of the nodes give the same to its power 2/3.
 _TOLERANCE = 1e-6
-_DENSITIES = 7
+DENSITIES = 7
 _UNDERFLOW = 1e-280  # below it, what half of the nodes change says nothing
 _SQUARE_OVERFLOWS = 345.0  # ln N whose square is no number any more
 
@@ -84,7 +84,7 @@ def quenched_at(
         one = averages(scaled, transform, reference, points)
 
         def of_size(log_size: Array, at: Averages) -> Float[Array, "densities nodes"]:
-            return _densities(points, log_size, log_planted, offset, at)
+            return densities(points, log_size, log_planted, offset, at)
 
         # Every node of panels and paths; every other node of a panel; every other node of a path.
         rules = jnp.stack([weights[0], weights[1], weights[0]])
@@ -92,13 +92,18 @@ def quenched_at(
         parts = jax.vmap(lambda rule, at: jax.vmap(lambda size: of_size(size, at) @ rule)(sizes))(rules, paths)
         return sums + parts
 
-    sums = jax.lax.fori_loop(0, panels.count, of_panel, jnp.zeros((3, len(sizes), _DENSITIES)))
-    whole = jax.vmap(partial(_averages, energy, scaled, reference))(sizes, jnp.moveaxis(sums, 0, 1))
-    solved = jnp.where(whole.error <= _TOLERANCE, Status.CONVERGED, Status.NOT_CONVERGED)
+    sums = jax.lax.fori_loop(0, panels.count, of_panel, jnp.zeros((3, len(sizes), DENSITIES)))
+    whole = jax.vmap(partial(averages_of, energy.time, scaled.coordinate, reference))(sizes, jnp.moveaxis(sums, 0, 1))
+    return judged(whole, usable)
+
+
+def judged(rows: Quenched, usable: Bool[Array, " sizes"]) -> Quenched:
+    """The averages with their status; NaN where they are not known to the tolerance."""
+    solved = jnp.where(rows.error <= _TOLERANCE, Status.CONVERGED, Status.NOT_CONVERGED)
     status = jnp.where(usable, solved, Status.INVALID).astype(jnp.int8)
     known = status == Status.CONVERGED
-    fields = jax.tree.map(lambda field: jnp.where(known, field, jnp.nan), whole._replace(status=whole.error))
-    return fields._replace(error=whole.error, status=status)
+    fields = jax.tree.map(lambda field: jnp.where(known, field, jnp.nan), rows._replace(status=rows.error))
+    return fields._replace(error=rows.error, status=status)
 
 
 def _reference(energy: Energy, transform: Transform, log_size: Array, log_planted: Array) -> Array:
@@ -117,7 +122,7 @@ def log_ratio(mean: Array, variance: Array) -> Array:
     return jnp.where(silent, -jnp.inf, jnp.where(quiet, jnp.inf, ratio))
 
 
-def _densities(
+def densities(
     points: Float[Array, " nodes"], log_size: Array, log_planted: Array, offset: Array, at: Averages
 ) -> Float[Array, "densities nodes"]:
     """What is integrated over xi for one size."""
@@ -141,33 +146,39 @@ def _densities(
     )
 
 
-def _averages(
-    energy: Energy,
-    scaled: Energy,
+def averages_of(
+    time: Float[Array, ""],
+    coordinate: Float[Array, ""],
     reference: Float[Array, ""],
     log_size: Float[Array, ""],
     sums: Float[Array, "rules densities"],
+    *,
+    power: float = 1.5,
 ) -> Quenched:
-    """The averages of one size from its integrals by all nodes, and with half of those of the panels or paths."""
+    """The averages of one size from its integrals by all nodes, and with half of those of the panels or paths.
+
+    The probe's coordinate and the reference are in units of the noise. The error of a rule is what halving it changes,
+    to a power: of the trapezoidal rule its square.
+    """
     total, log_partition, participation, mean, second, squared, planted = sums[0]
     # In units of the noise, a score is one over its standard deviation.
-    unit = jnp.sqrt(energy.time)
-    variance = _score_variance(squared, jnp.where(log_size > _SQUARE_OVERFLOWS, 0.0, mean), scaled.time)
-    score = _score_mean(mean, scaled.time, scaled.coordinate, reference)
+    unit, one = jnp.sqrt(time), jnp.ones_like(time)
+    variance = _score_variance(squared, jnp.where(log_size > _SQUARE_OVERFLOWS, 0.0, mean), one)
+    score = _score_mean(mean, one, coordinate, reference)
     size = jnp.abs(sums[0])
     # The mean of g may vanish; what it is compared with is the spread.
     size = size.at[3].set(jnp.sqrt(jnp.maximum(second, 0.0)))
     changes = jnp.where(size > _UNDERFLOW, jnp.max(jnp.abs(sums[1:] - sums[0][None]), axis=0) / size, 0.0)
     change = jnp.max(changes)
-    error = jnp.maximum(jnp.abs(total - 1.0), change**1.5)
+    error = jnp.maximum(jnp.abs(total - 1.0), change**power)
     return Quenched(
         log_partition=log_partition,
         participation=participation,
         active_samples=1.0 / participation,
         score_mean=score / unit,
-        score_variance=variance / energy.time,
+        score_variance=variance / time,
         signal_to_noise=jnp.exp(log_ratio(score, variance)),
-        second_moment=_second_moment(second, mean, reference) * energy.time,
+        second_moment=_second_moment(second, mean, reference) * time,
         planted_weight=planted,
         error=error,
         status=jnp.zeros((), dtype=jnp.int8),

@@ -19,7 +19,7 @@ from geomem.laws.law import Classes, Law
 from geomem.laws.mixture import in_few_coordinates
 from geomem.laws.setting import Energy
 from geomem.levels.contours import averages
-from geomem.levels.quenched import in_threads
+from geomem.levels.lanes import in_threads
 from geomem.levels.saddles import log_mixture, nodes_of, panels_of, transform_of
 from geomem.lowering import lower
 

@@ -29,6 +29,8 @@ from geomem_theory.symbols import (
     s,
     s_v,
     t,
+    tilt_mean,
+    tilt_variance,
     x_v,
     xi,
     y_0,
@@ -120,9 +122,9 @@ def single_sample(digits: int = 20) -> tuple[Comparison, ...]:
     """
     rows = []
     in_strip = sp.exp(finite_n.mellin_exponent.right)
-    mean, second = (
-        equation.right.subs(lam, -z) for equation in (finite_n.centered_mean, finite_n.centered_second_moment)
-    )
+    mean = finite_n.centered_mean.right.subs(lam, -z)
+    second = finite_n.centered_second_moment.right.subs(tilt_mean, partition.tilted_mean.right)
+    second = second.subs(tilt_variance, partition.tilted_variance.right).subs(lam, -z)
     with mpmath.workdps(digits + 10):
         left, right = mpmath.mpf("-0.5"), mpmath.mpf("0.1")
         for variance, time, x, reference, u in (

@@ -1,0 +1,241 @@
+"""Averages over data sets at a given point, along several directions: of mixtures of any covariances, and of pools.
+
+Single-sample averages serve all directions and all sizes. Equations: `geomem_theory`, chapters `finite_n` and
+`points`.
+"""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Complex, Float
+
+from geomem.laws.views import Gaussians, Pool
+from geomem.levels.contours import Averages, centered_second_moment, first_power, integrals
+from geomem.levels.saddles import interpolate, log_mixture, nodes_of, panels_of, transform_of
+from geomem.levels.sums import DENSITIES, Quenched, averages_of, densities, judged
+from geomem.lowering import lower
+
+_response = lower("tilted_response")
+_response_slope = lower("tilted_response_slope")
+_spread = lower("tilted_spread")
+_planted_offset = lower("planted_offset")
+_pool_weight = jnp.vectorize(lower("pool_weight"))
+_pool_average = jnp.vectorize(lower("pool_average"))
+# Of a pool: the step in xi, nodes and samples worked on at once, and ends of the sum over xi beyond the first and last
+# samples that count, in e-folds. Weights beyond _HEAVY or below exp(-_LIGHT) add nothing, or only 1, to a mean.
+_STEP, _NODES, _CHUNK, _BEFORE, _AFTER = 0.4, 32, 4096, 24.0, 4.0
+_HEAVY, _LIGHT = 3.8, 45.0
+_GONE = 40.0  # e-folds that phi^N has fallen where a sum over xi ends
+
+
+@jax.jit
+def quenched_gaussians(
+    view: Gaussians,
+    time: Float[Array, ""],
+    log_sizes: Float[Array, " sizes"],
+    log_planted: Float[Array, ""],
+    planted: Float[Array, " directions"],
+    fineness: Float[Array, ""],
+) -> Quenched:
+    """Averages of a mixture, (directions, sizes), by `fineness` times as many panels as should be needed.
+
+    A planted sample of this weight, of none if that is zero, has the coordinates `planted` along the directions.
+    """
+    usable, sizes = _usable(log_sizes)
+    scaled = view.in_noise_units(time)
+    one = jnp.ones_like(time)
+    energies = scaled.energies(one)
+    transforms = jax.vmap(transform_of)(energies)
+    ends = jax.lax.stop_gradient(jnp.stack([jnp.min(sizes), jnp.max(sizes)]))
+    panels = panels_of(transforms, view.weights, ends, jnp.stack([log_planted, log_planted]), fineness)
+    means = scaled.components(1.0, one).means
+    left = jax.vmap(lambda at: interpolate(-ends[1:], jax.lax.cummax(at.log_value), at.xi[None])[0, 0])(transforms.left)
+    dominates = log_planted > -jnp.min(left)
+    reference = jnp.where(dominates, planted / jnp.sqrt(time), scaled.posterior_means(one))
+    offsets = _offsets(planted / jnp.sqrt(time), reference)
+
+    def of_panel(number: Array, sums: Float[Array, "..."]) -> Float[Array, "..."]:
+        points, weights = nodes_of(panels, number)
+
+        def of_component(place: Array) -> tuple[Array, ...]:
+            at = jax.tree.map(lambda leaf: leaf[place], (energies, transforms))
+            factors = partial(_factors, scaled, place, reference)
+            of_phi, of_square, log_phi = integrals(*at, points, factors)
+            count = len(reference)
+            m1, m2 = of_phi[0], of_square[0]
+            m1g = (means[place] - reference)[:, None, None] * m1[None] - of_square[1 + count :]
+            return log_phi, m1, m1g, of_phi[1:], m2, of_square[1 : 1 + count]
+
+        log_phi, *others = jax.lax.map(of_component, jnp.arange(len(view.weights)))
+        mixed = [jnp.tensordot(view.weights, one, axes=1) for one in others]
+        log_phi = jax.vmap(partial(log_mixture, view.weights), in_axes=1)(log_phi)
+        rows = Averages(log_phi, *mixed)
+        rules = jnp.stack([weights[0], weights[1], weights[0]])
+        return sums + _of_sizes(points, rules, sizes, log_planted, offsets, rows)
+
+    start = jnp.zeros((len(reference), 3, len(sizes), DENSITIES))
+    sums = jax.lax.fori_loop(0, panels.count, of_panel, start)
+    return _finished(time, scaled.place, reference, sizes, sums, usable, power=1.5)
+
+
+def _factors(
+    view: Gaussians,
+    component: Array,
+    reference: Float[Array, " directions"],
+    z: Complex[Array, "paths groups nodes"],
+    weight: Complex[Array, "paths groups nodes"],
+) -> tuple[Complex[Array, "integrands groups nodes"], Complex[Array, "more_integrands groups nodes"]]:
+    """Those of the averages along all directions; lengths are in units of the noise."""
+    variances, overlaps, shares = (leaf[component] for leaf in (view.variances, view.overlaps, view.shares))
+    flat = z.ravel()
+
+    def along(rows: Float[Array, "directions blocks"], of_block, tilts: Array) -> Array:  # noqa: ANN001 (an equation)
+        """Sums over blocks at tilts, (directions, tilts); a matrix product of reals."""
+        blocks = jax.vmap(lambda tilt: of_block(tilt, 1.0, variances), out_axes=1)(tilts)
+        return jax.lax.complex(rows @ blocks.real, rows @ blocks.imag)
+
+    shape = (len(reference), *z.shape)
+    mean = view.offsets[component][:, None] + along(overlaps, _response, -flat)
+    spread = along(shares, _spread, -flat)
+    second = centered_second_moment(mean, spread, reference[:, None]).reshape(shape)
+    slope = along(overlaps, _response_slope, -z[1].ravel()).reshape((len(reference), *z[1].shape))
+    first = first_power(z[0]) * weight[0]
+    of_square = jnp.concatenate([weight[1][None], second[:, 1] * weight[1], slope * weight[1]])
+    return jnp.concatenate([first[None], first * second[:, 0]]), of_square
+
+
+@jax.jit
+def quenched_pool(
+    view: Pool,
+    time: Float[Array, ""],
+    log_sizes: Float[Array, " sizes"],
+    log_planted: Float[Array, ""],
+    planted: Float[Array, " directions"],
+) -> Quenched:
+    """The same for data sets drawn from a pool with replacement, by the trapezoidal rule in xi."""
+    usable, sizes = _usable(log_sizes)
+    scaled = view.in_noise_units(time)
+    count = len(view.squared_distances)
+    order = jnp.argsort(view.squared_distances)
+    energies = scaled.squared_distances[order] / 2.0
+    low, nodes = _nodes(energies, sizes, log_planted)
+    posterior = scaled.posterior_means(jnp.ones_like(time))
+    log_mean = jax.nn.logsumexp(-energies) - jnp.log(float(count))
+    dominates = log_planted > jnp.max(sizes) + log_mean
+    reference = jnp.where(dominates, planted / jnp.sqrt(time), posterior)
+    offsets = _offsets(planted / jnp.sqrt(time), reference)
+    # Whole chunks; what is added has no weight.
+    missing = -count % _CHUNK
+    energies = jnp.pad(energies, (0, missing), constant_values=jnp.inf)
+    order = jnp.pad(order, (0, missing))
+
+    def of_block(number: Array, sums: Float[Array, "..."]) -> Float[Array, "..."]:
+        xi = low + _STEP * (number * _NODES + jnp.arange(_NODES)).astype(float)
+        dead = jnp.searchsorted(energies, xi[0] - _HEAVY)
+        last = jnp.minimum(jnp.searchsorted(energies, xi[-1] + _LIGHT), count)
+
+        def of_chunk(chunk: Array, means: tuple[Array, ...]) -> tuple[Array, ...]:
+            own = jax.lax.dynamic_slice_in_dim(energies, chunk * _CHUNK, _CHUNK)
+            rows = jax.lax.dynamic_slice_in_dim(order, chunk * _CHUNK, _CHUNK)
+            g = scaled.coordinates[rows] - reference[None, :]
+            squares = g**2
+            weights = jnp.minimum(_pool_weight(jnp.minimum(xi[:, None], own[None, :] + 600.0), own[None, :]), 1e3)
+            weights = jnp.where(jnp.isfinite(own)[None, :], weights, 0.0)
+            left = _pool_average(weights, 0.0)
+            first = weights * left
+            second = weights * first
+            parts = (
+                jnp.where(jnp.isfinite(own), 1.0 - left, 0.0).sum(axis=1),
+                first.sum(axis=1),
+                (first @ g).T,
+                (first @ squares).T,
+                second.sum(axis=1),
+                (second @ squares).T,
+            )
+            return tuple(mean + part for mean, part in zip(means, parts, strict=True))
+
+        directions = (len(reference), _NODES)
+        start = [jnp.zeros(_NODES), jnp.zeros(_NODES), *[jnp.zeros(directions)] * 2, jnp.zeros(_NODES)]
+        begin, end = dead // _CHUNK, (last + _CHUNK - 1) // _CHUNK
+        found = jax.lax.fori_loop(begin, end, of_chunk, (*start, jnp.zeros(directions)))
+        psi, *others = (each / count for each in found)
+        psi = psi + (begin * _CHUNK).astype(float) / count
+        log_phi = jnp.log1p(-jnp.minimum(psi, 1.0 - 1e-300))
+        rows = jax.tree.map(lambda row: jnp.stack([row] * 2, axis=-2), Averages(log_phi, *others))
+        whole = jnp.full(_NODES, _STEP)
+        half = whole * 2.0 * (np.arange(_NODES) % 2 == 0)
+        return sums + _of_sizes(xi, jnp.stack([whole, half, whole]), sizes, log_planted, offsets, rows)
+
+    start = jnp.zeros((len(reference), 3, len(sizes), DENSITIES))
+    sums = jax.lax.fori_loop(0, nodes, of_block, start)
+    return _finished(time, scaled.place, reference, sizes, sums, usable, power=2.0)
+
+
+def _nodes(
+    energies: Float[Array, " samples"], sizes: Float[Array, " sizes"], log_planted: Array
+) -> tuple[Array, Array]:
+    """The first node, and the number of blocks of nodes; energies are rising."""
+    count = len(energies)
+    log_mean = jax.nn.logsumexp(-energies) - jnp.log(float(count))
+    low = -jnp.max(sizes) - log_mean - _BEFORE
+    # Where so many samples have a weight above one that the others' factor is gone for the smallest size.
+    share = -jnp.expm1(-_GONE * jnp.exp(-jnp.min(sizes)))
+    place = jnp.minimum(jnp.ceil(1.6 * count * share).astype(int), count - 1)
+    high = energies[place] + _AFTER + jnp.where(place == count - 1, jnp.log(_GONE), 0.0)
+    planted = log_planted > -jnp.inf
+    low = jnp.where(planted, jnp.minimum(low, -log_planted - _BEFORE), low)
+    high = jnp.where(planted, jnp.minimum(high, -log_planted + _AFTER), high)
+    return low, jnp.maximum(jnp.ceil((high - low) / (_STEP * _NODES)), 1.0).astype(int)
+
+
+def _usable(log_sizes: Float[Array, " sizes"]) -> tuple[Array, Float[Array, " sizes"]]:
+    """Which sizes are sizes, and others in place of those that are not."""
+    usable = jnp.isfinite(log_sizes) & (log_sizes > 0)
+    return usable, jnp.where(usable, log_sizes, np.log(2.0))
+
+
+def _offsets(
+    planted: Float[Array, " directions"], reference: Float[Array, " directions"]
+) -> Float[Array, " directions"]:
+    return jax.vmap(_planted_offset)(planted, reference)
+
+
+def _of_sizes(
+    points: Float[Array, " nodes"],
+    rules: Float[Array, "rules nodes"],
+    sizes: Float[Array, " sizes"],
+    log_planted: Array,
+    offsets: Float[Array, " directions"],
+    rows: Averages,
+) -> Float[Array, "directions rules sizes densities"]:
+    """Sums over nodes: by all of them, by every other one, and by every other one of the paths."""
+    paths = jax.tree.map(lambda leaf: leaf[..., np.array([0, 0, 1]), :], rows)
+
+    def of_direction(offset: Array, m1g: Array, m1gg: Array, m2gg: Array) -> Array:
+        at = paths._replace(m1g=m1g, m1gg=m1gg, m2gg=m2gg)
+
+        def of_rule(rule: Array, one: Averages) -> Array:
+            return jax.vmap(lambda size: densities(points, size, log_planted, offset, one) @ rule)(sizes)
+
+        return jax.vmap(of_rule)(rules, at)
+
+    return jax.vmap(of_direction)(offsets, paths.m1g, paths.m1gg, paths.m2gg)
+
+
+def _finished(
+    time: Array,
+    place: Float[Array, " directions"],
+    reference: Float[Array, " directions"],
+    sizes: Float[Array, " sizes"],
+    sums: Float[Array, "directions rules sizes densities"],
+    usable: Array,
+    *,
+    power: float,
+) -> Quenched:
+    def of_direction(coordinate: Array, own: Array, rows: Float[Array, "rules sizes densities"]) -> Quenched:
+        each = partial(averages_of, time, coordinate, own, power=power)
+        return judged(jax.vmap(each)(sizes, jnp.moveaxis(rows, 0, 1)), usable)
+
+    return jax.vmap(of_direction)(place, reference, sums)
