@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from geomem.core.status import InputError as InputError
     from geomem.core.status import Status as Status
     from geomem.empirical.basins import measure_basin as measure_basin
+    from geomem.empirical.dimension import local_dimension as local_dimension
     from geomem.empirical.excess_entropy import collapse_time as collapse_time
     from geomem.empirical.excess_entropy import excess_entropy as excess_entropy
     from geomem.empirical.gibbs import Gibbs as Gibbs
@@ -135,6 +136,7 @@ _MODULE_OF = {
     "load_data": "files.data",
     "load_images": "files.images",
     "local_covariance": "laws.local",
+    "local_dimension": "empirical.dimension",
     "local_spectrum": "laws.local",
     "lower": "lowering",
     "measure_basin": "empirical.basins",

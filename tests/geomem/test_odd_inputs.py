@@ -25,6 +25,7 @@ from geomem import (
     generate,
     gibbs,
     jacobian,
+    local_dimension,
     local_spectrum,
     measure_resolved_dimension,
     measure_spectrum,
@@ -77,6 +78,7 @@ OF_NUMBERS = {
     "amplitude": lambda value: Probe.along(value),
     "gibbs": lambda value: gibbs(DATA[0], DATA, value),
     "excess_entropy": lambda value: excess_entropy(DATA, value, num_probes=10, key=KEY),
+    "local_dimension": lambda value: local_dimension(DATA, DATA[:1], noise_variance=value),
     "expected_excess_entropy": lambda value: expected_excess_entropy(
         LAW, noise_variance=value, num_samples=100, theory="rem"
     ),
@@ -137,6 +139,7 @@ NO_DATA = {
 OF_DATA = {
     "from_data": Manifold.from_data,
     "critical_times_of_data": lambda data: critical_times_of_data(data, num_samples=[50], key=KEY, **ASKED),
+    "local_dimension": lambda data: local_dimension(data, DATA[:1]),
     "local_spectrum": lambda data: local_spectrum(data, DATA[:1], num_neighbours=10),
     "excess_entropy": lambda data: excess_entropy(data, [1.0], num_probes=10, key=KEY),
     "collapse_time": lambda data: collapse_time(data, key=KEY),

@@ -6,6 +6,7 @@ SymPy: numbers come out of it through `geomem.lowering`.
 
 from geomem_theory import (
     condensation,
+    dimension,
     empirical,
     finite_n,
     mixture,
@@ -32,6 +33,7 @@ CHAPTERS: tuple[Chapter, ...] = (
     probe.CHAPTER,
     finite_n.CHAPTER,
     empirical.CHAPTER,
+    dimension.CHAPTER,
     published.CHAPTER,
     trajectories.CHAPTER,
     mixture.CHAPTER,

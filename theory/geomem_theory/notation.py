@@ -241,6 +241,20 @@ NOTATION: tuple[Notation, ...] = (
     Notation(sym.score_ratio, "score of a schedule at x over the variance-exploding one at x/a", "`score_factor`"),
     Notation(sym.jacobian_ratio, "the same of their Jacobians", "`jacobian_factor`"),
     Notation(sym.log_density(sym.x_v), "log-density of the noised data", ""),
+    Notation(sym.dimension_t, "local dimension seen at noise variance t", "`local_dimension`"),
+    Notation(sym.dimension_slope, "its slope in ln t", ""),
+    Notation(sym.dimension_0, "the local dimension extrapolated to t = 0", "`local_dimension`"),
+    Notation(sym.reduced_distance, "squared distance to a sample in units of t", ""),
+    Notation(sym.second_reduced, "Gibbs average of its square", ""),
+    Notation(sym.displacement, "squared distance from the probe to the Gibbs average of the samples", ""),
+    Notation(sym.end_effect, "the same in units of t, without what scatter over data sets adds", ""),
+    Notation(sym.half_weight_sum, "sum of the relative weights at half the noise variance", ""),
+    Notation(sym.half_1, "Gibbs average of e at half the noise variance, in units of that", ""),
+    Notation(sym.half_2, "the same of its square", ""),
+    Notation(sym.half_3, "of its cube", ""),
+    Notation(sym.half_4, "of its fourth power", ""),
+    Notation(sym.variance_by_weights(sym.dimension_t), "variance of an estimate over data sets, by the weights", ""),
+    Notation(sym.variance_on_plane(sym.dimension_t), "the same where the data are a plane of so many dimensions", ""),
 )
 
 

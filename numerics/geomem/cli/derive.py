@@ -22,8 +22,8 @@ def derive(
     Parameters
     ----------
     chapter
-        One chapter only: notation, partition, condensation, score, probe, finite_n, empirical, published, trajectories,
-        mixture, random_manifold or schedules.
+        One chapter only: notation, partition, condensation, score, probe, finite_n, empirical, dimension, published,
+        trajectories, mixture, random_manifold or schedules.
     format
         Markdown with LaTeX formulas, or a LaTeX fragment.
     out

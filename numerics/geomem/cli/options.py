@@ -73,7 +73,8 @@ class ManifoldInput:
     """Numbers of directions d_b [default: 2 5 23, or 1 each]."""
 
     data: str | None = None
-    """Data set instead of a spectrum: digits, FILE.npy, FILE.npz[:KEY], FILE.csv or FILE.tsv."""
+    """Data set instead of a spectrum: digits, patches[:8|:16][:colour][:china|:flower][:NUMBER] (of two photographs),
+    FILE.npy, FILE.npz[:KEY], FILE.csv or FILE.tsv."""
 
     header: Annotated[bool | None, Parameter(negative="--no-header")] = None
     """Whether the first line of a .csv or .tsv file names its columns [default: if its cells start with letters]."""

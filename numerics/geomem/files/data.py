@@ -14,6 +14,7 @@ from numpy.lib.format import MAGIC_PREFIX
 
 from geomem.core.arguments import check_data
 from geomem.core.status import InputError
+from geomem.files.patches import patches
 from geomem.files.tables import read_table
 
 _TEXTS = (".csv", ".tsv")
@@ -25,10 +26,13 @@ UNREADABLE = (
 
 
 def load_data(source: str | Path, *, header: bool | None = None) -> Float[np.ndarray, "samples dims"]:
-    """A data set by name or file: `digits`, FILE.npy, FILE.npz, FILE.npz:KEY, FILE.csv or FILE.tsv.
+    """A data set by name or file: `digits`, `patches`, FILE.npy, FILE.npz, FILE.npz:KEY, FILE.csv or FILE.tsv.
 
     `digits` is the set of 1797 handwritten digits that ships with scikit-learn, its
-    constant pixels dropped. A .npy file of float32 or float64 is mapped, not read; its data may be larger than memory.
+    constant pixels dropped. `patches` are 30 000 grey patches of its two sample photographs, 8 by 8 pixels of levels 0
+    to 1; `patches:16`, `patches:8:colour`, `patches:china` (one photograph; hold out the other, for patches of one
+    overlap) and `patches:200000` are other ones, and such words may be combined.
+    A .npy file of float32 or float64 is mapped, not read; its data may be larger than memory.
     A text file has a sample on every line, its cells separated by tabs, semicolons or commas, with a decimal comma
     where they are not by commas. Its first line names the columns if `header` says so, and unless it says that
     it does not if every cell of it starts with a letter or an underscore.
@@ -41,6 +45,8 @@ def load_data(source: str | Path, *, header: bool | None = None) -> Float[np.nda
     if source == "digits":
         pixels = digits().reshape(-1, 64)
         return pixels[:, np.ptp(pixels, axis=0) > 0]
+    if source.partition(":")[0] == "patches":
+        return patches(source)
     path, key = file_and_key(source)
     file = Path(path)
     if file.suffix not in (".npy", ".npz", *_TEXTS):
