@@ -9,12 +9,15 @@ import numpy as np
 import xarray as xr
 
 from geomem.core.observables import OBSERVABLES
+from geomem.core.opening import reading, regular_file
 from geomem.core.results import described
 from geomem.core.status import InputError
-from geomem.files.curve_tables import TEXTS, Table, read_csv, read_netcdf, read_npz, refuse_bytes
+from geomem.files.curve_tables import TEXTS, Table, read_frame, read_netcdf, read_npz, read_text, refuse_bytes
+from geomem.files.formats import CURVES, refused, suffix
 from geomem.schedules.clock import Clock, clock_of, located
 
 _UNITS = ("1", "nats", "nats per dimension")
+_READERS = {".csv": read_text, ".tsv": read_text, ".parquet": read_frame, ".npz": read_npz, ".nc": read_netcdf}
 _COUNTS = ("num_samples", "dimension")  # metadata that are positive numbers
 
 
@@ -56,17 +59,12 @@ def read_curve(path: str | Path, said: Mapping[str, object]) -> tuple[xr.Dataset
     Raises:
         InputError: as there.
     """
-    readers = {".csv": read_csv, ".npz": read_npz, ".nc": read_netcdf}
-    file = Path(path)
-    if file.suffix not in readers:
-        raise InputError(f"the curve {str(path)!r} is not a .csv, .npz or .nc file")
-    if not file.is_file():
-        raise InputError(f"there is no curve file {str(path)!r}")
-    try:
-        refuse_bytes(file.stat().st_size)
-        return _curve(readers[file.suffix](file), file.parent, said)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error
+    file, end = Path(path), suffix(path)
+    with reading(path, "a curve"):
+        if end not in _READERS:
+            raise refused(path, "curve", CURVES)
+        refuse_bytes(regular_file(file).stat().st_size)
+        return _curve(_READERS[end](file), file.parent, said)
 
 
 def _curve(table: Table, folder: Path, said: Mapping[str, object]) -> tuple[xr.Dataset, Clock | None]:
