@@ -11,11 +11,13 @@ import numpy as np
 
 from geomem.core.frames import as_array
 from geomem.core.opening import regular_file
+from geomem.core.results import AGAIN
 from geomem.core.status import InputError
 from geomem.files.arrays import member, opened_archive
 from geomem.files.formats import suffix
 from geomem.files.frames import read_parquet
 from geomem.files.netcdf import opened_netcdf
+from geomem.files.results import curve_of_result, is_result
 
 _NUMBERS = ("time", "value", "error")
 COLUMNS = (*_NUMBERS, "replicate")
@@ -31,6 +33,8 @@ class Table(NamedTuple):
     columns: dict[str, np.ndarray]
     metadata: dict[str, object]
     place: Callable[[int], str]
+    covariance: np.ndarray | None = None  # of the values
+    degrees_of_freedom: float = math.inf  # of its estimate
 
 
 def read_text(file: Path) -> Table:
@@ -123,14 +127,23 @@ def read_frame(file: Path) -> Table:
     return _columns_of({str(name): as_array(frame[name]) for name in frame.columns.unique()}, {})
 
 
-def read_netcdf(file: Path) -> Table:
+def read_netcdf(file: Path, key: str | None = None) -> Table:
     """The table of a NetCDF file: variables over time and maybe replicate, and metadata as attributes.
+
+    Of results of this package the curve that is named in them; see `curve_of_result`.
 
     Raises:
         InputError: for variables that make no table, or a file that cannot be read.
     """
     with opened_netcdf(file, refuse_bytes) as opened:
         data = opened.load()
+    if is_result(data):
+        result = curve_of_result(data, key)
+        return _columns_of(result.columns, result.metadata)._replace(
+            covariance=result.covariance, degrees_of_freedom=result.degrees_of_freedom
+        )
+    if key is not None:
+        raise InputError(f"the file holds one curve over time; leave {key!r} out")
     found = {name: data[name] for name in ("time", "value", "error") if name in data.variables}
     if "replicates" in data:
         found["value"] = data["replicates"]
@@ -149,7 +162,14 @@ def read_netcdf(file: Path) -> Table:
         columns["value"] = found["value"].transpose("replicate", "time").values.ravel()
         columns["replicate"] = np.repeat(labels, len(found["time"]))
     units = {key: value for key, value in found["value"].attrs.items() if key == "units"}
-    return _columns_of(columns, units | data.attrs)
+    table = _columns_of(columns, units | data.attrs)
+    if data.get("covariance") is None:
+        return table
+    covariance, over = data["covariance"], ("time", f"time{AGAIN}")
+    if set(covariance.dims) != set(over):
+        raise InputError(f"the covariance has the dimensions {shown(covariance.dims)}, not {' and '.join(over)}")
+    degrees = float(covariance.attrs.get("degrees_of_freedom", math.inf))
+    return table._replace(covariance=covariance.transpose(*over).values, degrees_of_freedom=degrees)
 
 
 def _columns_of(columns: dict[str, np.ndarray], metadata: dict[str, object]) -> Table:

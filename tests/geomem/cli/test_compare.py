@@ -34,7 +34,7 @@ LAWS = {
 
 def compare(capsys, curve: Path, options: str, folder: Path) -> tuple[dict, str]:
     """What the command writes, and what it says on stderr."""
-    _, said = run(capsys, "compare", curve, *options.split(), "--out", folder)
+    _, said = run(capsys, "compare", curve, *options.split(), "--overwrite", "--out", folder)
     return json.loads((folder / "compare.json").read_text()), said
 
 
