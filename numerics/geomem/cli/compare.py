@@ -91,8 +91,9 @@ def compare(
     spectrum, num_samples, record, _, directions, *_ = manifold.read()
     source = _read_law(law, squared_center, spectrum, measured)
     inputs = record | spectrum.record() | schedule.record | {"curve": str(curve), "law": law, "seed": output.seed}
-    inputs |= {"observable": found, "squared_center": squared_center, "asked_theory": theory}
-    inputs |= {"asked_block": block, "asked_probe": probe, "curve_sha256": _digest(measured)}
+    inputs |= {"observable": found}
+    inputs |= {"curve_sha256": _digest(measured), "asked": {"theory": theory, "block": block, "probe": probe}}
+    inputs |= {"squared_center": squared_center}
     inputs |= {"law_sha256": _digest(source) if isinstance(source, xr.Dataset) else None}
     output.refuse_other_run(names, inputs)
     asked = Asked(num_samples, theory, block or 0, read_probe(probe or "along"), directions)

@@ -80,6 +80,14 @@ def kind_of_file(path: Path) -> str:
     return "folder" if stat.S_ISDIR(mode) else "pipe or device"
 
 
+def is_there(path: Path, kind: str) -> bool:
+    """Whether there is a `file` or `folder` of that name; of one that nothing can have there is not."""
+    try:
+        return kind_of_file(path) == kind
+    except OSError:
+        return False
+
+
 def regular_file(path: str | Path) -> Path:
     """The path, if it is one of a regular file.
 

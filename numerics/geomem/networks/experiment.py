@@ -29,7 +29,7 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 import numpy as np
 from jaxtyping import Float
 
-from geomem.core.opening import load_toml
+from geomem.core.opening import is_there, load_toml, named
 from geomem.core.status import InputError
 from geomem.empirical.spectrum import check_protocol
 from geomem.files.images import load_samples
@@ -156,8 +156,8 @@ def read_experiment(source: str | Path) -> Experiment:
             type or range.
     """
     path = _PRESETS / f"{source}.toml" if str(source) in PRESETS else Path(source)
-    if not path.exists():
-        raise InputError(f"there is no file {str(source)!r}, and the presets are {', '.join(PRESETS)}")
+    if not any(is_there(path, kind) for kind in ("file", "folder", "pipe or device")):
+        raise InputError(f"there is no file {named(source)!r}, and the presets are {', '.join(PRESETS)}")
     table = load_toml(path)
     try:
         return _experiment(table)

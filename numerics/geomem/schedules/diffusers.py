@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from geomem.core.opening import load_json
+from geomem.core.opening import is_there, load_json, named
 from geomem.core.status import InputError
 from geomem.schedules.bounded import Bounded, Trigonometric
 from geomem.schedules.continuous import FORMULAS, FlowMatching, Schedule, VarianceExploding
@@ -58,14 +58,14 @@ def configuration_file(path: str | Path) -> Path:
         InputError: if there is none.
     """
     file = Path(path)
-    if file.is_dir():
+    if is_there(file, "folder"):
         name = "scheduler_config.json"
-        found = [place for place in (file / "scheduler" / name, file / name) if place.is_file()]
+        found = [place for place in (file / "scheduler" / name, file / name) if is_there(place, "file")]
         if not found:
             raise InputError(f"there is no schedule file {name} in the folder {str(path)!r} or its folder scheduler")
         return found[0]
-    if not file.is_file():
-        raise InputError(f"there is no schedule file {str(path)!r}")
+    if not is_there(file, "file"):
+        raise InputError(f"there is no schedule file {named(path)!r}")
     return file
 
 

@@ -10,10 +10,12 @@ import pytest
 import xarray as xr
 from scipy.io import netcdf_file
 
-from geomem import InputError, Manifold, gibbs, load_data, load_images
+from geomem import InputError, Manifold, gibbs, load_data, load_images, schedule_from_json
 from geomem.core.arguments import as_table
 from geomem.files.data import load_data_set
 from geomem.files.images import load_samples
+from geomem.networks.experiment import read_experiment
+from geomem.schedules.clock import schedule_of
 
 ROWS = np.arange(12.0).reshape(4, 3) ** 1.5
 NAMES = ("width", "height", "depth")
@@ -198,6 +200,17 @@ def test_what_is_no_data_is_refused_in_our_own_words(folder, name, read, sentenc
         os.mkfifo(folder / one)
     (folder / "circle.npy").symlink_to("circle.npy")
     assert sentence in refusal(read, name)
+
+
+def test_names_that_nothing_can_have(folder):
+    """A name that is too long is one that there is nothing of."""
+    (folder / "circle.json").symlink_to("circle.json")
+    os.mkfifo(folder / "pipe.json")
+    for name in ("a" * 5000 + ".json", "circle.json", "pipe.json"):
+        assert "there is no schedule file" in refusal(schedule_from_json, name)
+    assert "there is no schedule" in refusal(schedule_of, "a" * 5000)
+    for name in ("a" * 5000 + ".toml", "a\0.toml"):
+        assert "there is no file" in refusal(read_experiment, name)
 
 
 def test_what_may_not_be_read(folder, monkeypatch):
