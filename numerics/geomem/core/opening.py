@@ -24,6 +24,7 @@ UNREADABLE = (
 )  # fmt: skip
 _LONGEST = 200  # of a name that is repeated
 _SHOWN = 5  # of many names
+_DAMAGED = "it is damaged, or of another format"
 _REASONS = {
     errno.ENOENT: "there is no such file",
     errno.ENOTDIR: "there is no such file",
@@ -32,8 +33,8 @@ _REASONS = {
     errno.EISDIR: "it is a folder",
     errno.ELOOP: "its links lead in a circle",
     errno.ENAMETOOLONG: "its name is too long",
+    errno.EINVAL: _DAMAGED,  # a place in it that there cannot be
 }
-_DAMAGED = "it is damaged, or of another format"
 # Python tells the place in a TOML file in its sentence alone, before version 3.14.
 _PLACE = re.compile(r"at (line \d+, column \d+|end of document)")
 
