@@ -96,3 +96,9 @@ def test_command_lines_parse(line):
 def test_every_command_is_shown():
     shown = set(re.findall(r"(?:^|/bin/)geomem (\S+)", COMMANDS, re.MULTILINE))
     assert shown == {name for name in app if not name.startswith("-")}
+
+
+def test_no_command_replaces_the_results_of_another():
+    """Each can be run again, and all of them one after the other."""
+    lines = re.findall(r"(?:^|/bin/)geomem (\S+) .*--out (\S+)", COMMANDS, re.MULTILINE)
+    assert len(set(lines)) == len(lines) > 4

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from geomem.cli.options import ClockInput, ManifoldInput, OutputOptions, Whole, read_probe
 from geomem.cli.tables import json_text, json_writer, print_table, write
 from geomem.core.status import InputError, Status
+from geomem.files.formats import KEYED, TABLES, file_and_key, suffix
 from geomem.files.writing import netcdf_writer, or_none
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ def compare(
     Parameters
     ----------
     curve
-        A .csv, .npz or .nc file with the columns time, value, error and, of replicates, replicate.
+        A .csv, .tsv, .parquet, .npz or .nc file with the columns time, value, error and, of replicates, replicate; or
+        FILE.nc:NAME, a curve of results of this package.
     observable
         What was measured. Singular values are refused: of sorted ones there is no prediction yet.
     law
@@ -67,28 +69,37 @@ def compare(
     """
     from dataclasses import replace
 
+    import xarray as xr
+
     from geomem.core.provenance import document_of, extended
     from geomem.figures.comparison import comparison_figure
     from geomem.figures.style import figure_writers
     from geomem.studies.agreement import ASSUMED
     from geomem.studies.curve import Asked, in_words, predict, study_curve, with_both_errors
 
-    name = output.folder("compare.nc", "compare.json", "compare.png", "compare.pdf") / "compare"
-    said = {"observable": observable, "schedule": clock.schedule, "num_samples": manifold.num_samples}
+    names = ("compare.nc", "compare.json", "compare.png", "compare.pdf")
+    name = output.folder(*names) / "compare"
+    size = None if manifold.num_samples is None else manifold.single_size()
+    said = {"observable": observable, "schedule": clock.schedule, "num_samples": size}
     measured, schedule = _read_curve(curve, said)
     found = measured.attrs["observable"]
     for option, given in {"block": block, "probe": probe}.items():
         if given is not None and found != "participation":
             raise InputError(f"--{option} is for participation; what was measured is {found}")
     if "num_samples" in measured.attrs:
-        manifold = replace(manifold, num_samples=float(measured.attrs["num_samples"]))
-    spectrum, num_samples, record, _, directions, _ = manifold.read()
+        manifold = replace(manifold, num_samples=(float(measured.attrs["num_samples"]),))
+    spectrum, num_samples, record, _, directions, *_ = manifold.read()
     source = _read_law(law, squared_center, spectrum, measured)
+    inputs = record | spectrum.record() | schedule.record | {"curve": str(curve), "law": law, "seed": output.seed}
+    inputs |= {"observable": found}
+    inputs |= {"curve_sha256": _digest(measured), "asked": {"theory": theory, "block": block, "probe": probe}}
+    inputs |= {"squared_center": squared_center}
+    inputs |= {"law_sha256": _digest(source) if isinstance(source, xr.Dataset) else None}
+    output.refuse_other_run(names, inputs)
     asked = Asked(num_samples, theory, block or 0, read_probe(probe or "along"), directions)
     predicted = predict(found, source, measured.noise_variance.values, asked)
     measured = with_both_errors(measured, predicted)
     study = study_curve(measured, predicted, output.seed)
-    inputs = record | schedule.record | {"curve": str(curve), "observable": found, "law": law, "seed": output.seed}
     study.attrs["provenance"] = extended(study.attrs["provenance"], inputs)
     rows = [_curve_row(study.isel(noise_variance=place)) for place in range(study.sizes["noise_variance"])]
     names = ("reduced_chi_square", "p_value", "max_abs_z", "log_time_shift", "log_time_shift_lower")
@@ -131,7 +142,7 @@ def _read_law(
         from geomem.laws.mixture import GaussianMixture
 
         return GaussianMixture.two_classes(squared_center, spectrum)
-    if Path(name).suffix not in (".csv", ".npz", ".nc"):
+    if suffix(file_and_key(name)[0]) not in (*TABLES, *KEYED):
         raise InputError(
             f"there is no law {name!r}; choose {', '.join(LAWS)}, two-classes or the file of an excess entropy"
         )
@@ -152,6 +163,15 @@ def _read_curve(file: Path, said: Mapping[str, object]) -> "tuple[xr.Dataset, Cl
         return on_noise_variance(curve, clock), clock
     except InputError as error:
         raise InputError(f"{file}: {error}") from error
+
+
+def _digest(curve: "xr.Dataset") -> str:
+    """What tells a curve over noise variances from others."""
+    import numpy as np
+
+    from geomem.core.provenance import digest
+
+    return digest(np.stack([curve.noise_variance.values, curve.value.values, curve.error.values]))
 
 
 def _curve_row(at: "xr.Dataset") -> dict[str, object]:

@@ -42,7 +42,7 @@ def critical_size(
     folder = output.folder("critical_size.json")
     schedule = clock.read()
     variances = _asked_variances(noise_variance, time, schedule)
-    spectrum, _, record, _, directions, _ = manifold.read()
+    spectrum, _, record, _, directions, *_ = manifold.read()
     asked = question.posed()
 
     import numpy as np
@@ -54,6 +54,10 @@ def critical_size(
     from geomem.schedules.clock import clock_columns
 
     source = law_of(law, spectrum)
+    inputs = record | source.record() | asked.record()
+    inputs |= {"law": law, "block": block, "noise_variance": list(variances), "seed": output.seed}
+    inputs |= {"schedule": None} if schedule is None else schedule.record
+    output.refuse_other_run(["critical_size.json"], inputs)
     of_blocks = asked_variances(source, directions)
     readings = {} if schedule is None else clock_columns(schedule, variances)
     rows = []
@@ -85,13 +89,6 @@ def critical_size(
             | ({} if directions is None else {name: or_none(float(column[place])) for name, column in reach.items()})
             for place, t in enumerate(variances)
         ]
-    inputs = (
-        record
-        | source.record()
-        | asked.record()
-        | {"law": law, "block": block, "noise_variance": list(variances), "seed": output.seed}
-        | ({} if schedule is None else schedule.record)
-    )
     document = {"rows": rows, "provenance": document_of(provenance(inputs))}
     write({folder / "critical_size.json": json_writer(document)})
     print_rows(rows, asked.title + clock.title, output.json)

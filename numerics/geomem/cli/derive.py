@@ -14,6 +14,7 @@ def derive(
     chapter: str | None = None,
     format: Literal["markdown", "latex"] = "markdown",
     out: Path | None = None,
+    overwrite: bool = False,
     json: bool = False,
     seed: Whole = 0,
 ) -> None:
@@ -28,6 +29,8 @@ def derive(
         Markdown with LaTeX formulas, or a LaTeX fragment.
     out
         Folder to write derivation.md or derivation.tex to, instead of stdout.
+    overwrite
+        Replace another derivation in that folder.
     json
         As JSON instead: chapter, name, source, LaTeX and steps of every equation; chapter, LaTeX, meaning and name in
         code of every symbol.
@@ -51,4 +54,8 @@ def derive(
     if out is None:
         print(text)
     else:
+        if not overwrite and (out / name).is_file() and (out / name).read_bytes() != f"{text}\n".encode():
+            from geomem.files.runs import other_run
+
+            raise other_run(out / name, "is another derivation")
         write({out / name: lambda file: file.write_text(text + "\n")})

@@ -2,7 +2,7 @@
 
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
@@ -35,6 +35,7 @@ Whole = Annotated[int, Parameter(converter=_whole_number)]
 # The data that are meant where nothing is said of them: variances, directions, and how many samples.
 _DEFAULT_SPECTRUM = ((1.0, 0.09, 1e-4), (2, 5, 23))
 _DEFAULT_SIZE = 1000.0
+_MOST_NAMES = 20  # of columns in a sentence
 
 # What can be done about what is found in data, by its kind.
 _ADVICE = {
@@ -54,11 +55,12 @@ class GivenManifold(NamedTuple):
     """
 
     manifold: "Manifold"
-    num_samples: float
+    num_samples: float  # the first of the sizes
     record: dict[str, object]
     data: "np.ndarray | None"
     direction_variances: "np.ndarray | None" = None
     notes: tuple[str, ...] = ()
+    sizes: tuple[float, ...] = ()
 
 
 @Parameter(name="*")
@@ -74,7 +76,8 @@ class ManifoldInput:
 
     data: str | None = None
     """Data set instead of a spectrum: digits, patches[:8|:16][:colour][:china|:flower][:NUMBER] (of two photographs),
-    FILE.npy, FILE.npz[:KEY], FILE.csv or FILE.tsv."""
+    a file (.npy, .npz[:KEY], .csv, .tsv, .parquet, .nc[:VARIABLE], IDX or CIFAR's .bin) or a folder of images; what is
+    no table is flattened, samples first."""
 
     header: Annotated[bool | None, Parameter(negative="--no-header")] = None
     """Whether the first line of a .csv or .tsv file names its columns [default: if its cells start with letters]."""
@@ -82,8 +85,8 @@ class ManifoldInput:
     num_blocks: Whole | None = None
     """Group the spectrum of the data into so many blocks [default: every direction is one, which is exact]."""
 
-    columns: Annotated[tuple[Whole, ...] | None, Several] = None
-    """Columns of the data to use, counted from 0 [default: all]."""
+    columns: Annotated[tuple[str, ...] | None, Several] = None
+    """Columns of the data to use, counted from 0 or by their names [default: all]."""
 
     drop_duplicates: bool = False
     """Drop rows of the data that repeat earlier ones, or nearly."""
@@ -91,43 +94,68 @@ class ManifoldInput:
     standardize: bool = False
     """Divide every column of the data by its standard deviation."""
 
-    num_samples: float | None = None
-    """Data-set size N [default: that of the data, else 1000]."""
+    num_samples: Annotated[tuple[float, ...] | None, Several] = None
+    """Data-set size N [default: that of the data, else 1000]. phase-diagram takes several, tabulates all and marks each
+    in its figure; the others take one, which does not matter to critical-size."""
 
-    def read(self, aloud: bool = True) -> GivenManifold:
+    def read(self, aloud: bool = True, several: bool = False) -> GivenManifold:
         """The spectrum and what belongs to it; data are read once, here.
 
-        What breaks the assumptions of the theory is said on stderr, if aloud, and in the record.
+        What breaks the assumptions of the theory is said on stderr, if aloud, and in the record. `several`: whether
+        the command knows what to do with several sizes.
 
         Raises:
             InputError: for words that do not go together, or as `load_data` and `Manifold`.
         """
         found = self._of_spectrum() if self.data is None else self._of_data(self.data)
-        size = found.num_samples if self.num_samples is None else self.num_samples
-        if not (math.isfinite(size) and size >= 2):
-            raise InputError(f"--num-samples is {size:g}; it must be finite and at least 2")
+        sizes = self.num_samples
+        if sizes is None:
+            sizes = (found.num_samples,)
+        elif not several:
+            sizes = (self.single_size(),)
+        for size in sizes:
+            if not (math.isfinite(size) and size >= 2):
+                raise InputError(f"--num-samples is {size:g}; it must be finite and at least 2")
         if aloud:
             for note in found.notes:
                 print(f"geomem: {note}", file=sys.stderr)
-        return found._replace(num_samples=size, record=found.record | {"num_samples": size})
+        record = found.record | {"num_samples": sizes[0] if len(sizes) == 1 else list(sizes)}
+        return found._replace(num_samples=sizes[0], record=record, sizes=sizes)
+
+    def single_size(self) -> float:
+        """The size that is given, where one alone is of use.
+
+        Raises:
+            InputError: if there are several.
+        """
+        (size, *others) = self.num_samples or (math.nan,)
+        if others:
+            raise InputError(
+                f"--num-samples has {len(others) + 1} sizes, and this command takes one; phase-diagram takes several"
+            )
+        return size
 
     def _of_data(self, source: str) -> GivenManifold:
         if self.variances is not None or self.multiplicities is not None:
             raise InputError("give either --data or --variances with --multiplicities, not both")
         from geomem.core.provenance import digest
-        from geomem.files.data import load_data
+        from geomem.files.data import load_data_set
         from geomem.files.inspection import prepare
         from geomem.laws.covariance import in_blocks, variances_of_directions
         from geomem.laws.manifold import Manifold
 
-        loaded = load_data(source, header=self.header)
+        found_data = load_data_set(source, header=self.header)
+        loaded, names = found_data.rows, found_data.columns
         asked = {
-            "columns": self.columns,
+            "columns": None if self.columns is None else [_column(one, names or ()) for one in self.columns],
             "drop_duplicates": self.drop_duplicates,
             "standardize": self.standardize,
         }
         data, rounding, found = prepare(loaded, **asked)
         notes = [f"{sentence}{_ADVICE.get(kind, '')}" for kind, sentence in found.items()]
+        if found_data.sample_shape is not None:
+            shape = " by ".join(map(str, found_data.sample_shape))
+            notes.insert(0, f"{len(loaded)} samples of {shape} numbers are taken as rows of {loaded.shape[1]}")
         spectrum = variances_of_directions(data, center=True, rounding=rounding)
         manifold = Manifold(*in_blocks(spectrum, self.num_blocks))
         record: dict[str, object] = {
@@ -153,7 +181,10 @@ class ManifoldInput:
         variances, multiplicities = _DEFAULT_SPECTRUM
         if self.variances is not None:
             variances, multiplicities = self.variances, self.multiplicities or (1,) * len(self.variances)
-        return GivenManifold(Manifold(list(variances), list(multiplicities)), _DEFAULT_SIZE, {}, None)
+        # Whoever compares records finds that there are no data.
+        return GivenManifold(
+            Manifold(list(variances), list(multiplicities)), _DEFAULT_SIZE, {"data_sha256": None}, None
+        )
 
 
 @Parameter(name="*")
@@ -213,7 +244,10 @@ class OutputOptions:
     """Where results go."""
 
     out: Path = Path("results")
-    """Folder for the results; what it holds of another run is replaced, and named on stderr."""
+    """Folder for the results; those of a run with other inputs in it are refused before anything is computed."""
+
+    overwrite: bool = False
+    """Replace results of another run, which are then named on stderr."""
 
     json: bool = False
     """Print the table as JSON, alone on stdout."""
@@ -231,6 +265,28 @@ class OutputOptions:
         if not 0 <= self.seed < 2**63:
             raise InputError(f"--seed is {self.seed}; it must be a whole number from 0 to 2^63 - 1")
         return self.out
+
+    def refuse_other_run(self, names: Sequence[str], inputs: Mapping[str, object]) -> None:
+        """Refuse a folder with files of these names from a run with other inputs, unless they may be replaced.
+
+        Raises:
+            InputError: for such a folder.
+        """
+        if not self.overwrite:
+            from geomem.files.runs import refuse_other_run
+
+            refuse_other_run(self.out, names, {key: one for key, one in inputs.items() if key != "data_notes"})
+
+
+def _column(text: str, names: Sequence[str]) -> int:
+    """The number of a column that is given by its number or its name."""
+    if names.count(text) == 1:
+        return names.index(text)
+    try:
+        return int(text)
+    except ValueError:
+        known = ", ".join(names) if names and len(names) <= _MOST_NAMES else "numbers from 0"
+        raise InputError(f"--columns has {text!r}, which is no column; they are {known}") from None
 
 
 def read_probe(text: str) -> "Probe":

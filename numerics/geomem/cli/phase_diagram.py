@@ -26,9 +26,9 @@ def phase_diagram(
 ) -> None:
     """Critical time of every block against data-set size and local variance.
 
-    Writes phase_diagram.nc, .png and .pdf, and prints when each block opens, when it is lost at N, and whether
-    it is lost before it opens; of blocks that group the spectrum of data also from when to when the directions
-    in them are lost.
+    Writes phase_diagram.nc, .png and .pdf, and prints when each block opens, when it is lost at N, or at
+    every N that is given, and whether it is lost before it opens; of blocks that group the spectrum of data also from
+    when to when the directions in them are lost.
 
     Parameters
     ----------
@@ -39,8 +39,9 @@ def phase_diagram(
     sizes
         Smallest and largest data-set size of the diagram, and how many.
     """
-    folder = output.folder("phase_diagram.nc", "phase_diagram.png", "phase_diagram.pdf")
-    spectrum, num_samples, record, _, directions, _ = manifold.read()
+    names = ("phase_diagram.nc", "phase_diagram.png", "phase_diagram.pdf")
+    folder = output.folder(*names)
+    spectrum, _, record, _, directions, _, highlighted = manifold.read(several=True)
     asked, log_sizes = question.posed(), _log_sizes(sizes)
     schedule = clock.read()
 
@@ -55,10 +56,15 @@ def phase_diagram(
 
     source = law_of(law, spectrum)
 
-    # N itself is solved along with the diagram's sizes and taken out again; every variance of the map has its price.
+    inputs = record | source.record() | asked.record()
+    inputs |= {"command": "phase-diagram", "law": law, "block": block, "sizes": list(sizes), "seed": output.seed}
+    inputs |= {"schedule": None} if schedule is None else schedule.record
+    output.refuse_other_run(names, inputs)
+
+    # Every N is solved along with the diagram's sizes and taken out again; every variance of the map has its price.
     solved = compute(
         source,
-        log_num_samples=np.append(log_sizes, math.log(num_samples)),
+        log_num_samples=np.append(log_sizes, np.log(highlighted)),
         local_variance=_swept_variances(np.asarray(source.variances), 60 if asked.level.cheap else 24),
         block=block,
         criterion=asked.criterion,
@@ -66,19 +72,27 @@ def phase_diagram(
         probe=asked.probe,
         direction_variances=directions,
     )
-    solved.attrs["provenance"] = extended(solved.attrs["provenance"], record | {"law": law, "seed": output.seed})
+    solved.attrs["provenance"] = extended(solved.attrs["provenance"], inputs)
     if schedule is not None:
         solved = on_schedule(solved, schedule)
-    diagram, at_size = solved.isel(num_samples=slice(None, -1)), solved.isel(num_samples=-1)
-    places = [at_size.isel(block=index) for index in range(source.num_blocks)]
-    rows = [block_row(source, index) | time_row(at) | range_row(at) for index, at in enumerate(places)]
+    count, diagram = len(log_sizes), solved.isel(num_samples=slice(None, len(log_sizes)))
+    at_sizes = [solved.isel(num_samples=count + place) for place in range(len(highlighted))]
+    rows = [
+        ({"num_samples": size} if len(highlighted) > 1 else {})
+        | block_row(source, index)
+        | time_row(at_size.isel(block=index))
+        | range_row(at_size.isel(block=index))
+        for size, at_size in zip(highlighted, at_sizes, strict=True)
+        for index in range(source.num_blocks)
+    ]
     name = folder / "phase_diagram"
-    # The figure shows N as well, wherever it lies among the sizes.
-    picture = phase_diagram_figure(solved.drop_duplicates("num_samples").sortby("num_samples"), num_samples)
+    # The figure shows every N as well, wherever it lies among the sizes.
+    picture = phase_diagram_figure(solved.drop_duplicates("num_samples").sortby("num_samples"), highlighted)
     write({name.with_suffix(".nc"): netcdf_writer(diagram)} | figure_writers(picture, name))
-    print_rows(rows, f"{asked.title}, N = {num_samples:.6g}{clock.title}", output.json)
+    listed = ", ".join(f"{size:.6g}" for size in highlighted)
+    print_rows(rows, f"{asked.title}, N = {listed}{clock.title}", output.json)
     if directions is not None:
-        warn_of_wide_blocks(at_size, directions)
+        warn_of_wide_blocks(at_sizes[0], directions)
 
 
 def _log_sizes(sizes: tuple[float, float, float]) -> "np.ndarray":

@@ -57,7 +57,8 @@ def spectrum(
     distributed
         Share the samples among the processes that srun started.
     """
-    folder = output.folder("spectrum.nc", "spectrum.png", "spectrum.pdf")
+    names = ("spectrum.nc", "spectrum.png", "spectrum.pdf")
+    folder = output.folder(*names)
 
     from geomem.core.parallel import join_cluster, peers
 
@@ -76,7 +77,7 @@ def spectrum(
     from geomem.studies.spectrum import spectrum_study
 
     leads = jax.process_index() == 0
-    law, num_samples, record, data, directions, _ = manifold.read(aloud=leads)
+    law, num_samples, record, data, directions, *_ = manifold.read(aloud=leads)
     if num_samples != int(num_samples):
         raise InputError(f"--num-samples is {num_samples:g}; samples are whole")
     of_data, of_frames = jax.random.split(jax.random.key(output.seed))
@@ -84,6 +85,10 @@ def spectrum(
     times = _noise_variances(noise_variances, np.asarray(law.variances))
     check_protocol(protocol, num_replicates)
     schedule = clock.read()
+    inputs = record | law.record() | {"num_samples": int(num_samples), "protocol": protocol, "seed": output.seed}
+    inputs |= {"noise_variances": times.tolist(), "num_replicates": num_replicates}
+    inputs |= {"schedule": None} if schedule is None else schedule.record
+    output.refuse_other_run(names, inputs)
     score = EmpiricalScore(samples, checkpoint=checkpoint, mesh=mesh)
     output_folder(folder)  # the checkpoint may be in it
 
@@ -101,7 +106,7 @@ def spectrum(
         )
     if not leads:
         return
-    study.attrs["provenance"] = extended(study.attrs["provenance"], record | {"seed": output.seed})
+    study.attrs["provenance"] = extended(study.attrs["provenance"], inputs)
     if schedule is not None:
         study = on_schedule(study, schedule)
     name = folder / "spectrum"

@@ -26,10 +26,13 @@ def train(*, config: str, clock: ClockInput = ClockInput(), output: OutputOption
     from geomem.networks.sweep import train_study
     from geomem.schedules.clock import on_schedule
 
-    folder = output.folder("train.nc", *(f"{name}.{suffix}" for name in FIGURES for suffix in ("png", "pdf")))
+    names = ["train.nc", *(f"{name}.{suffix}" for name in FIGURES for suffix in ("png", "pdf"))]
+    folder = output.folder(*names)
     schedule = clock.read()
     experiment = read_experiment(config)
     experiment = replace(experiment, seeds=tuple(seed + output.seed for seed in experiment.seeds))
+    if not (folder / "parts").is_dir():  # which say themselves of which experiment they are
+        output.refuse_other_run(names, {"experiment": None})
     study = train_study(experiment, folder / "parts")
     if schedule is not None:
         study = on_schedule(study, schedule)

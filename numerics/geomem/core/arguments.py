@@ -12,6 +12,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float
 
+from geomem.core.frames import SupportsArray, as_array
 from geomem.core.status import InputError
 
 SMALLEST_LOG_SIZE = math.log(2) * (1 - 1e-15)  # what rounding may leave of ln 2
@@ -19,8 +20,8 @@ _LARGEST_WHOLE = 10**12
 _SMALLEST_NUMBER, _LARGEST_NUMBER = 1e-140, 1e140  # whose squares leave room for sums, and for small parts of them
 _PART = 1 << 22  # numbers of a data set that are worked on at once
 
-# What may be passed for an array of numbers: an array, a list, one number.
-Numbers = Array | np.ndarray | np.number | Sequence | float | int
+# What may be passed for an array of numbers: an array, a list, one number, or for data a frame or a tensor.
+Numbers = Array | np.ndarray | np.number | Sequence | float | int | SupportsArray
 
 
 def as_log_sizes(
@@ -211,7 +212,9 @@ def as_table(data: Numbers) -> np.ndarray:
         InputError: if they are none.
     """
     try:
-        array = np.asarray(data)
+        array = as_array(data)
+    except InputError:
+        raise
     except ValueError as error:
         raise InputError("the data are no table: their rows differ in length") from error
     except jax.errors.TracerArrayConversionError as error:

@@ -15,6 +15,7 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int
 
 from geomem.core.arguments import Numbers
+from geomem.core.frames import SupportsArray
 from geomem.core.status import InputError
 from geomem.empirical.streaming import PassOptions, Samples, fold_samples
 from geomem.empirical.sums import Given, Probes, Sums, add, covariance_tile, gibbs_sums, product_tile, spread_of
@@ -52,8 +53,8 @@ def gibbs(
 
     Args:
         x: probes, (dims,) or (probes, dims).
-        data: samples: an array, (samples, dims); the path of a .npy file, which is memory-mapped;
-            or an iterable of such arrays. float32 data are read as they are and summed in float64: the
+        data: samples: an array, (samples, dims); a source of `load_data`, of which .npy files are
+            memory-mapped; or an iterable of such arrays. float32 data are read as they are and summed in float64: the
             result is that of the stored numbers, whose coordinates are off by up to 2^-24 of themselves.
         noise_variance: noise variances t, of any shape, in squared units of the data.
         directions: v, (dims,) or (probes, dims); broadcast against x.
@@ -204,6 +205,6 @@ def _score_of(probes: Probes, sums: Sums) -> Array:
 
 
 def _first_pass(given: Given, data: Samples, options: PassOptions) -> Sums:
-    if not isinstance(data, (np.ndarray, jax.Array, list, tuple, str, Path)):
-        raise InputError("a Jacobian takes two passes over the data; give an array or a .npy file, not chunks")
+    if not isinstance(data, (np.ndarray, jax.Array, list, tuple, SupportsArray, str, Path)):
+        raise InputError("a Jacobian takes two passes over the data; give an array or a file, not chunks")
     return gibbs_sums(given, data, given.dims, options)

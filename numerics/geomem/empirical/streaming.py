@@ -17,14 +17,15 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array
 
 from geomem.core.arguments import as_table, refuse_size, whole_number
+from geomem.core.frames import SupportsArray
 from geomem.core.parallel import shared_mesh
 from geomem.core.progress import bar
 from geomem.core.status import InputError
 from geomem.files.checkpoint import Checkpoint, checkpoint_path
-from geomem.files.data import read_npy, reading
+from geomem.files.data import open_samples
 
-# An array, the path of a .npy file, or chunks of samples.
-Samples = Array | np.ndarray | str | Path | Iterable
+# An array, a frame or a tensor, a source of `load_data`, or chunks of samples.
+Samples = Array | np.ndarray | SupportsArray | str | Path | Iterable
 State = TypeVar("State")
 # step(context, state, samples of a tile, their rows) and merge(context, state, state); a row of -1 is no sample.
 Step = Callable[..., State]
@@ -151,12 +152,11 @@ def _sized(source: object) -> TypeGuard[np.ndarray]:
 def _open(data: Samples) -> np.ndarray | Iterable[np.ndarray]:
     """The samples as one array, in memory or mapped, or as chunks to come."""
     if isinstance(data, (str, Path)):
-        with reading(data, "a .npy array of numbers"):
-            return as_table(read_npy(Path(data)))
-    if isinstance(data, (np.ndarray, jax.Array, list, tuple)):
+        return open_samples(data)
+    if isinstance(data, (np.ndarray, jax.Array, list, tuple, SupportsArray)):
         return as_table(data)
     if not isinstance(data, Iterable):
-        raise InputError(f"the data are of type {type(data).__name__}; give an array, a .npy file or chunks")
+        raise InputError(f"the data are of type {type(data).__name__}; give an array, a file or chunks")
     return data
 
 

@@ -1,5 +1,6 @@
 """Figures of a phase diagram: the whole picture, critical times, maps and sensitivities."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Literal
 
@@ -41,18 +42,20 @@ _MOST_CONTOURS, _ROWS = 8, 200  # of the map
 _MARGIN = 0.1  # in decades: a contour nearer to the extremes runs along the frame, its label cut off
 
 
-def phase_diagram_figure(diagram: xr.Dataset, num_samples: float | None = None) -> Figure:
+def phase_diagram_figure(diagram: xr.Dataset, num_samples: float | Sequence[float] | None = None) -> Figure:
     """`phase_diagram`'s result as a picture, in three panels.
 
     Above, how many directions are kept against N and t, with every block's opening and
     critical time; in the middle, at the size nearest to `num_samples`, where a direction of the
     swept block's local variance is kept; below, its t_c against N and that variance, with the
     line t_c = t_open: a direction below it never opens. By default the size is the middle one
-    of the diagram. Values outside the level's validity are faint.
+    of the diagram; several are all marked, and the middle panel is of the first. Values outside the
+    level's validity are faint.
     """
-    place = diagram.sizes["num_samples"] // 2
+    places = [diagram.sizes["num_samples"] // 2]
     if num_samples is not None:
-        place = int(np.abs(diagram.log_num_samples.values - np.log(num_samples)).argmin())
+        marked = np.log(np.atleast_1d(num_samples))
+        places = np.abs(diagram.log_num_samples.values[:, None] - marked).argmin(axis=0).tolist()
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(COLUMN_WIDTH, 7.6), layout="constrained")
         above, middle, below = figure.subplots(3, 1, height_ratios=[1.15, 1, 1])
@@ -61,15 +64,17 @@ def phase_diagram_figure(diagram: xr.Dataset, num_samples: float | None = None) 
         if above.get_yscale() == "log":
             above.set_ylim(top=above.get_ylim()[1] * 2)  # room for a label
         draw_kept_directions(above, diagram)
-        draw_size(above, diagram, place)
+        for place in places:
+            draw_size(above, diagram, place)
         if diagram.sizes["block"] <= MOST_LINES:
             label_blocks(above, diagram)
-        draw_spectrum_plane(middle, diagram, place)
+        draw_spectrum_plane(middle, diagram, places[0])
         for axes in (above, middle):
             draw_clock(axes, "right", diagram)
         positive = diagram.local_variance.values > 0  # the axis is logarithmic
         draw_critical_time_map(below, diagram.isel(local_variance=positive) if positive.any() else diagram)
-        draw_size(below, diagram, place)
+        for place in places:
+            draw_size(below, diagram, place)
         figure.suptitle(diagram_title(diagram), fontsize=8)
     return figure
 

@@ -9,8 +9,9 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Array
 
+from geomem.core.opening import UNREADABLE
 from geomem.core.status import InputError
-from geomem.files.data import UNREADABLE
+from geomem.files.arrays import member, opened_archive
 from geomem.files.writing import write_whole
 
 
@@ -59,10 +60,10 @@ class Checkpoint(NamedTuple):
             InputError: if the file is damaged or of another identity.
         """
         try:
-            with np.load(io.BytesIO(self.path.read_bytes()), allow_pickle=False) as saved:
-                found, step = json.loads(str(saved["header"])), int(saved["step"])
-                grown = [saved[name] for name in histories]
-                leaves = [saved[f"leaf_{place}"] for place in range(len(saved.files) - 2 - len(histories))]
+            with opened_archive(self.path) as saved:
+                found, step = json.loads(str(member(saved, "header"))), int(member(saved, "step"))
+                grown = [member(saved, name) for name in histories]
+                leaves = [member(saved, f"leaf_{place}") for place in range(len(saved.files) - 2 - len(histories))]
         except (KeyError, *UNREADABLE) as error:
             raise self._damaged() from error
         asked = json.loads(json.dumps(self.identity))

@@ -5,15 +5,19 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 from reprlib import repr as shown
-from textwrap import shorten
 from typing import NamedTuple
 
-import h5py
 import numpy as np
-import xarray as xr
 
+from geomem.core.frames import as_array
+from geomem.core.opening import regular_file
+from geomem.core.results import AGAIN
 from geomem.core.status import InputError
-from geomem.files.data import UNREADABLE, opened_archive
+from geomem.files.arrays import member, opened_archive
+from geomem.files.formats import suffix
+from geomem.files.frames import read_parquet
+from geomem.files.netcdf import opened_netcdf
+from geomem.files.results import curve_of_result, is_result
 
 _NUMBERS = ("time", "value", "error")
 COLUMNS = (*_NUMBERS, "replicate")
@@ -29,18 +33,18 @@ class Table(NamedTuple):
     columns: dict[str, np.ndarray]
     metadata: dict[str, object]
     place: Callable[[int], str]
+    covariance: np.ndarray | None = None  # of the values
+    degrees_of_freedom: float = math.inf  # of its estimate
 
 
-def read_csv(file: Path) -> Table:
-    """The table of a .csv file: lines `# key: value`, a line of column names, and rows.
+def read_text(file: Path) -> Table:
+    """The table of a .csv or .tsv file: lines `# key: value`, a line of column names, and rows.
 
     Raises:
         InputError: by line, for what is none.
     """
-    try:
-        lines = file.read_text(encoding="utf-8-sig").split("\n")
-    except UNREADABLE as error:
-        raise _unreadable(error) from error
+    lines = regular_file(file).read_text(encoding="utf-8-sig").split("\n")
+    delimiter = "\t" if suffix(file) == ".tsv" else ","
     # Counted as an editor does, from 1 and with the empty ones.
     filled = [number for number, line in enumerate(lines, 1) if line.strip()]
     metadata: dict[str, object] = {}
@@ -52,11 +56,11 @@ def read_csv(file: Path) -> Table:
         if key in metadata:
             raise InputError(f"line {number}: {shown(key)} is given twice")
         metadata[key] = value if key in TEXTS else _number_or_text(value)
-    names = _cells(lines[filled[0] - 1], filled.pop(0)) if filled else []
+    names = _cells(lines[filled[0] - 1], delimiter, filled.pop(0)) if filled else []
     _check_names(names)
     cells: dict[str, list[float | str]] = {name: [] for name in names}
     for number in filled:
-        row = _cells(lines[number - 1], number)
+        row = _cells(lines[number - 1], delimiter, number)
         if len(row) != len(names):
             raise InputError(f"line {number} has {len(row)} cells; the columns are {', '.join(names)}")
         for name, cell in zip(names, row, strict=True):
@@ -65,12 +69,18 @@ def read_csv(file: Path) -> Table:
     return Table(columns, metadata, lambda row: f"line {filled[row]}")
 
 
-def _cells(line: str, number: int) -> list[str]:
+def _cells(line: str, delimiter: str, number: int) -> list[str]:
     # Line by line: a quotation that is not closed must not swallow the lines below.
     try:
-        return [cell.strip() for row in csv.reader([line], skipinitialspace=True, strict=True) for cell in row]
+        return [
+            cell.strip()
+            for row in csv.reader([line], delimiter=delimiter, skipinitialspace=True, strict=True)
+            for cell in row
+        ]
     except csv.Error as error:
-        raise InputError(f"line {number} cannot be read: {error}") from error
+        raise InputError(
+            f"line {number} cannot be read: it has an open quotation, or a cell that is too long"
+        ) from error
 
 
 def _number(name: str, cell: str, line: int) -> float:
@@ -99,36 +109,41 @@ def read_npz(file: Path) -> Table:
     Raises:
         InputError: for arrays that make no table, or a file that cannot be read.
     """
-    try:
-        with opened_archive(file) as archive:
-            if isinstance(archive, np.ndarray):
-                raise InputError("the file holds one bare array; a curve is an archive of its columns")
-            refuse_bytes(sum(entry.file_size for entry in archive.zip.infolist()))
-            arrays = {name: np.asarray(archive[name]) for name in archive.files}
-    except InputError:
-        raise
-    except UNREADABLE as error:
-        raise _unreadable(error) from error
+    with opened_archive(file) as archive:
+        refuse_bytes(sum(entry.file_size for entry in archive.zip.infolist()))
+        arrays = {name: member(archive, name) for name in archive.files}
     bare = [name for name, array in arrays.items() if array.ndim == 0 and name not in COLUMNS]
     metadata: dict[str, object] = {name: arrays.pop(name)[()] for name in bare}
     return _columns_of(arrays, metadata)
 
 
-def read_netcdf(file: Path) -> Table:
+def read_frame(file: Path) -> Table:
+    """The table of a Parquet file, which has columns alone.
+
+    Raises:
+        InputError: for columns that make no table, or a file that cannot be read.
+    """
+    frame = read_parquet(file)
+    return _columns_of({str(name): as_array(frame[name]) for name in frame.columns.unique()}, {})
+
+
+def read_netcdf(file: Path, key: str | None = None) -> Table:
     """The table of a NetCDF file: variables over time and maybe replicate, and metadata as attributes.
+
+    Of results of this package the curve that is named in them; see `curve_of_result`.
 
     Raises:
         InputError: for variables that make no table, or a file that cannot be read.
     """
-    try:
-        with h5py.File(file) as variables:
-            refuse_bytes(sum(one.nbytes for one in variables.values() if isinstance(one, h5py.Dataset)))
-        data = xr.load_dataset(file, engine="h5netcdf", decode_times=False)
-    except InputError:
-        raise
-    # A damaged file makes the libraries below stumble in whatever way.
-    except Exception as error:
-        raise _unreadable(error) from error
+    with opened_netcdf(file, refuse_bytes) as opened:
+        data = opened.load()
+    if is_result(data):
+        result = curve_of_result(data, key)
+        return _columns_of(result.columns, result.metadata)._replace(
+            covariance=result.covariance, degrees_of_freedom=result.degrees_of_freedom
+        )
+    if key is not None:
+        raise InputError(f"the file holds one curve over time; leave {key!r} out")
     found = {name: data[name] for name in ("time", "value", "error") if name in data.variables}
     if "replicates" in data:
         found["value"] = data["replicates"]
@@ -147,7 +162,14 @@ def read_netcdf(file: Path) -> Table:
         columns["value"] = found["value"].transpose("replicate", "time").values.ravel()
         columns["replicate"] = np.repeat(labels, len(found["time"]))
     units = {key: value for key, value in found["value"].attrs.items() if key == "units"}
-    return _columns_of(columns, units | data.attrs)
+    table = _columns_of(columns, units | data.attrs)
+    if data.get("covariance") is None:
+        return table
+    covariance, over = data["covariance"], ("time", f"time{AGAIN}")
+    if set(covariance.dims) != set(over):
+        raise InputError(f"the covariance has the dimensions {shown(covariance.dims)}, not {' and '.join(over)}")
+    degrees = float(covariance.attrs.get("degrees_of_freedom", math.inf))
+    return table._replace(covariance=covariance.transpose(*over).values, degrees_of_freedom=degrees)
 
 
 def _columns_of(columns: dict[str, np.ndarray], metadata: dict[str, object]) -> Table:
@@ -195,7 +217,3 @@ def refuse_bytes(count: int) -> None:
     """
     if count > _MOST_BYTES:
         raise InputError(f"the file holds {count} bytes; a curve has at most {_MOST_BYTES}")
-
-
-def _unreadable(error: Exception) -> InputError:
-    return InputError(f"the file cannot be read: {shorten(str(error), 200)}")

@@ -9,12 +9,15 @@ import numpy as np
 import xarray as xr
 
 from geomem.core.observables import OBSERVABLES
-from geomem.core.results import described
+from geomem.core.opening import reading, regular_file
+from geomem.core.results import AGAIN, described
 from geomem.core.status import InputError
-from geomem.files.curve_tables import TEXTS, Table, read_csv, read_netcdf, read_npz, refuse_bytes
+from geomem.files.curve_tables import TEXTS, Table, read_frame, read_netcdf, read_npz, read_text, refuse_bytes
+from geomem.files.formats import CURVES, file_and_key, refused, suffix
 from geomem.schedules.clock import Clock, clock_of, located
 
 _UNITS = ("1", "nats", "nats per dimension")
+_READERS = {".csv": read_text, ".tsv": read_text, ".parquet": read_frame, ".npz": read_npz, ".nc": read_netcdf}
 _COUNTS = ("num_samples", "dimension")  # metadata that are positive numbers
 
 
@@ -37,6 +40,11 @@ def load_curve(path: str | Path, *, said: Mapping[str, object] | None = None) ->
     - .npz: an array per column, and metadata as arrays without dimensions.
     - .nc (NetCDF): variables `value`, over `time` and maybe `replicate`, and `error` over `time`,
       metadata as attributes of the file; so is what this function returns once it is saved.
+    - .nc, results of this package: FILE.nc:NAME is a variable of them over noise variances with error bars, such as the
+      `value` of `excess_entropy`, the `measured` curve of `geomem compare` or, of several seeds, the dimension of
+      networks; FILE.nc is `value`, `measured` or the only one. Where it is given for several sizes or training steps
+      too, FILE.nc:NAME,num_samples=100 chooses. Times are noise variances, on the schedule `ve`; points without an
+      error bar are left out, and a `covariance` is kept.
 
     Returns:
         A data set with `value` (time), the mean of the replicates if there are any, `error`
@@ -56,17 +64,14 @@ def read_curve(path: str | Path, said: Mapping[str, object]) -> tuple[xr.Dataset
     Raises:
         InputError: as there.
     """
-    readers = {".csv": read_csv, ".npz": read_npz, ".nc": read_netcdf}
-    file = Path(path)
-    if file.suffix not in readers:
-        raise InputError(f"the curve {str(path)!r} is not a .csv, .npz or .nc file")
-    if not file.is_file():
-        raise InputError(f"there is no curve file {str(path)!r}")
-    try:
-        refuse_bytes(file.stat().st_size)
-        return _curve(readers[file.suffix](file), file.parent, said)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error
+    file, key = file_and_key(path)
+    end = suffix(file)
+    with reading(path, "a curve"):
+        if end not in _READERS or (key is not None and end != ".nc"):
+            raise refused(path, "curve", CURVES)
+        refuse_bytes(regular_file(file).stat().st_size)
+        table = read_netcdf(file, key) if end == ".nc" else _READERS[end](file)
+        return _curve(table, file.parent, said)
 
 
 def _curve(table: Table, folder: Path, said: Mapping[str, object]) -> tuple[xr.Dataset, Clock | None]:
@@ -97,7 +102,15 @@ def _curve(table: Table, folder: Path, said: Mapping[str, object]) -> tuple[xr.D
         "value": ("time", value, described(text, units)),
         "error": ("time", error, described(f"standard error of {text}", units)),
     }
-    return xr.Dataset(variables | replicates, coordinates, metadata), clock
+    covariance = {}
+    if table.covariance is not None:
+        again = f"time{AGAIN}"
+        coordinates[again] = (again, time, coordinates["time"][2])
+        attributes: dict[str, object] = {**described(f"covariance of {text}", f"squared {units}")}
+        if math.isfinite(table.degrees_of_freedom):
+            attributes |= {"degrees_of_freedom": table.degrees_of_freedom}
+        covariance = {"covariance": (("time", again), table.covariance, attributes)}
+    return xr.Dataset(variables | replicates | covariance, coordinates, metadata), clock
 
 
 def _rows_of_replicates(table: Table) -> np.ndarray:

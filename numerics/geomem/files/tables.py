@@ -9,6 +9,7 @@ from reprlib import repr as shown
 import numpy as np
 from jaxtyping import Float
 
+from geomem.core.opening import regular_file
 from geomem.core.status import InputError
 
 # Words for what is missing, or for numbers, that are no names of columns.
@@ -16,8 +17,10 @@ _NO_NAMES = {"na", "n/a", "nan", "nil", "none", "null", "missing", "inf", "infin
 _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(e[+-]?\d+)?", re.IGNORECASE)
 
 
-def read_table(file: Path, header: bool | None) -> Float[np.ndarray, "rows columns"]:
-    """The numbers of a text file, one row a line; empty lines and those that start with # are left out.
+def read_table(file: Path, header: bool | None) -> tuple[Float[np.ndarray, "rows columns"], tuple[str, ...] | None]:
+    """The numbers of a text file, one row a line, and the names of the columns if its first line says them.
+
+    Empty lines and those that start with # are left out.
 
     Cells are separated by tabs if there are any in the first line, else by semicolons, else by commas, and may be
     quoted; with tabs or semicolons numbers may have a decimal comma instead of a point. The first line is a header
@@ -28,7 +31,7 @@ def read_table(file: Path, header: bool | None) -> Float[np.ndarray, "rows colum
         InputError: by line and column, for what is no number, lines of different lengths, a first line 0, 1, 2, ...,
             which may be a header or a sample, or a nameless first column that counts the rows.
     """
-    text = file.read_text(encoding="utf-8-sig")
+    text = regular_file(file).read_text(encoding="utf-8-sig")
     filled = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip() and line[0] != "#"]
     if not filled:
         raise InputError("the file holds no rows")
@@ -50,7 +53,7 @@ def read_table(file: Path, header: bool | None) -> Float[np.ndarray, "rows colum
             "the first column has no name and counts the rows, as the index that pandas writes; write the file without "
             "it (index=False), or name the column if it is one of the data"
         )
-    return table
+    return table, tuple(cells) if named else None
 
 
 def _is_header(cells: list[str]) -> bool:

@@ -3,7 +3,7 @@
 For instance, the fields being those of `Data`, `MLP` or `UNet`, `TrainConfig` and `Measures`:
 
     [data]
-    source = "manifold"             # or digits, FILE.npz, a folder of PNG files, IDX or CIFAR files
+    source = "manifold"             # or digits, FILE.npz, a folder of PNG files, IDX or CIFAR files, FILE.csv, ...
     variances = [1, 0.09, 1e-4]
     multiplicities = [2, 5, 23]
     num_samples = [50, 1000]
@@ -20,7 +20,6 @@ For instance, the fields being those of `Data`, `MLP` or `UNet`, `TrainConfig` a
     steps = [2000, 6000]            # measured at these steps too
 """
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from functools import cached_property
@@ -28,11 +27,12 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 import numpy as np
-from jaxtyping import Float, Float32
+from jaxtyping import Float
 
+from geomem.core.opening import is_there, load_toml, named
 from geomem.core.status import InputError
 from geomem.empirical.spectrum import check_protocol
-from geomem.files.images import load_images
+from geomem.files.images import load_samples
 from geomem.networks.config import MLP, TrainConfig, UNet
 
 _PRESETS = Path(__file__).parent / "presets"
@@ -49,7 +49,7 @@ class Data:
     """Training sets: drawn from a manifold, embedded or not, or chosen from images."""
 
     num_samples: tuple[int, ...]
-    source: str = "manifold"  # or what `load_images` takes
+    source: str = "manifold"  # or what `load_images` or `load_data` take
     num_held_out: int = 1000
     variances: tuple[float, ...] = (1.0, 0.09, 1e-4)
     multiplicities: tuple[float, ...] = (2.0, 5.0, 23.0)
@@ -71,15 +71,15 @@ class Data:
             raise InputError("data.embedding is for the source 'manifold'; leave it out for images")
 
     @cached_property
-    def images(self) -> Float32[np.ndarray, "samples height width channels"]:
-        """The images of the source, read when they are first asked for.
+    def images(self) -> Float[np.ndarray, "samples ..."]:
+        """The images of the source, or the rows of a table, read when they are first asked for.
 
         Raises:
-            InputError: as `load_images`.
+            InputError: as `load_samples`.
         """
-        return load_images(self.source)
+        return load_samples(self.source)
 
-    def take_images(self) -> Float32[np.ndarray, "samples height width channels"]:
+    def take_images(self) -> Float[np.ndarray, "samples ..."]:
         """The images, which are kept no longer: they may be most of what memory holds, and the source may change."""
         images = self.images
         del vars(self)["images"]
@@ -156,17 +156,9 @@ def read_experiment(source: str | Path) -> Experiment:
             type or range.
     """
     path = _PRESETS / f"{source}.toml" if str(source) in PRESETS else Path(source)
-    try:
-        if path.exists() and not path.is_file():  # reading a pipe may never end
-            raise InputError(f"{str(source)!r} cannot be read: it is no file")
-        text = path.read_text(encoding="utf-8-sig")
-        table = tomllib.loads(text)
-    except FileNotFoundError as error:
-        raise InputError(f"there is no file {str(source)!r}, and the presets are {', '.join(PRESETS)}") from error
-    except OSError as error:
-        raise InputError(f"{str(source)!r} cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{str(source)!r} is no TOML file: {error}") from error
+    if not any(is_there(path, kind) for kind in ("file", "folder", "pipe or device")):
+        raise InputError(f"there is no file {named(source)!r}, and the presets are {', '.join(PRESETS)}")
+    table = load_toml(path)
     try:
         return _experiment(table)
     except InputError as error:

@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from geomem.core.arguments import Numbers
+from geomem.core.opening import is_there, named
 from geomem.core.provenance import extended
 from geomem.core.results import described
 from geomem.core.status import InputError
@@ -66,7 +67,9 @@ def schedule_of(name: str) -> Schedule:
         return _NAMED[name]()
     if name and _is_path(Path(name)):
         return schedule_from_json(name)
-    raise InputError(f"there is no schedule {name!r}; choose one of {', '.join(_NAMED)}, a .json file or a folder")
+    raise InputError(
+        f"there is no schedule {named(name)!r}; choose one of {', '.join(_NAMED)}, a .json file or a folder"
+    )
 
 
 def located(name: str, folder: Path) -> str:
@@ -75,7 +78,7 @@ def located(name: str, folder: Path) -> str:
 
 
 def _is_path(path: Path) -> bool:
-    return path.suffix == ".json" or path.is_dir()
+    return path.suffix == ".json" or is_there(path, "folder")
 
 
 def on_schedule(results: xr.Dataset, clock: Clock) -> xr.Dataset:

@@ -4,7 +4,6 @@ The clock of a schedule is what the scheduler calls its timesteps, each at the n
 diffusers 0.42; where a class is given sigma itself, sigma is the clock.
 """
 
-import json
 import math
 import sys
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from geomem.core.opening import is_there, load_json, named
 from geomem.core.status import InputError
 from geomem.schedules.bounded import Bounded, Trigonometric
 from geomem.schedules.continuous import FORMULAS, FlowMatching, Schedule, VarianceExploding
@@ -44,14 +44,7 @@ def schedule_from_json(path: str | Path) -> Schedule:
             key, has one that may change the clock and is not known, or its noise does not grow.
     """
     file = configuration_file(path)
-    try:
-        config = json.loads(file.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError, RecursionError) as error:
-        # Of numbers with thousands of digits Python says how it could be made to read them.
-        reason = (
-            "a number in it is too long" if "set_int_max_str_digits" in str(error) else " ".join(str(error).split())
-        )
-        raise InputError(f"{file} cannot be read as JSON: {reason}") from error
+    config = load_json(file)
     try:
         return _from_config(config)
     except InputError as error:
@@ -65,14 +58,14 @@ def configuration_file(path: str | Path) -> Path:
         InputError: if there is none.
     """
     file = Path(path)
-    if file.is_dir():
+    if is_there(file, "folder"):
         name = "scheduler_config.json"
-        found = [place for place in (file / "scheduler" / name, file / name) if place.is_file()]
+        found = [place for place in (file / "scheduler" / name, file / name) if is_there(place, "file")]
         if not found:
             raise InputError(f"there is no schedule file {name} in the folder {str(path)!r} or its folder scheduler")
         return found[0]
-    if not file.is_file():
-        raise InputError(f"there is no schedule file {str(path)!r}")
+    if not is_there(file, "file"):
+        raise InputError(f"there is no schedule file {named(path)!r}")
     return file
 
 

@@ -12,7 +12,7 @@ from geomem.boundaries.phases import resolved_dimension
 from geomem.core.observables import OBSERVABLES
 from geomem.core.provenance import extended, provenance
 from geomem.core.resampling import HALF_INTERVAL, INTERVAL
-from geomem.core.results import SQUARED, described, noise_axis, status_attributes, with_status
+from geomem.core.results import AGAIN, SQUARED, described, noise_axis, status_attributes, with_status
 from geomem.core.status import InputError, Status
 from geomem.laws.law import Law
 from geomem.laws.probe import Probe
@@ -63,8 +63,13 @@ def on_noise_variance(curve: xr.Dataset, clock: Clock) -> xr.Dataset:
     variances = clock.schedule.noise_variance(curve.time.values)
     coordinate = ("time", variances, described("noise variance", SQUARED))
     found = curve.assign_coords(noise_variance=coordinate).swap_dims(time="noise_variance")
+    over = ["noise_variance"]
+    if "covariance" in found:
+        over.append(f"noise_variance{AGAIN}")
+        found = found.assign_coords({over[1]: (f"time{AGAIN}", variances, coordinate[2])})
+        found = found.swap_dims({f"time{AGAIN}": over[1]})
     if len(variances) > 1 and variances[0] > variances[-1]:  # a clock that runs from noise to data
-        found = found.isel(noise_variance=slice(None, None, -1))
+        found = found.isel(dict.fromkeys(over, slice(None, None, -1)))
     return found.assign_attrs(schedule=clock.name)
 
 

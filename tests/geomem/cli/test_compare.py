@@ -34,7 +34,7 @@ LAWS = {
 
 def compare(capsys, curve: Path, options: str, folder: Path) -> tuple[dict, str]:
     """What the command writes, and what it says on stderr."""
-    _, said = run(capsys, "compare", curve, *options.split(), "--out", folder)
+    _, said = run(capsys, "compare", curve, *options.split(), "--overwrite", "--out", folder)
     return json.loads((folder / "compare.json").read_text()), said
 
 
@@ -278,3 +278,28 @@ def test_the_file_s_size_goes_before_that_of_the_data(capsys, tmp_path):
     found, _ = compare(capsys, curve, f"--data {tmp_path / 'data.npy'}", tmp_path / "out")
     assert found["provenance"]["inputs"]["num_samples"] == 20
     assert found["provenance"]["inputs"]["theory"] == "finite_n"
+
+
+def test_a_result_is_a_curve_and_another_run_is_refused(capsys, tmp_path):
+    """A run may be done again; what it wrote is a curve too."""
+    over, times = "noise_variance", [0.5, 1.0, 2.0]
+    variables = {"value": (over, [0.1, 0.2, 0.3]), "error": (over, 3 * [0.02])}
+    variables["covariance"] = ((over, f"{over}_again"), 4e-4 * np.eye(3))
+    attributes = {"observable": "excess-entropy", "num_samples": 50.0, "dimension": 3.0}
+    measured = xr.Dataset(variables, {over: times, f"{over}_again": times}, attributes)
+    measured.to_netcdf(tmp_path / "f.nc", engine="h5netcdf")
+    law = ("--variances", 1, "--multiplicities", 3, "--out", tmp_path / "out", "--theory")
+    for _ in range(2):
+        _, said = run(capsys, "compare", tmp_path / "f.nc", *law, "asymptotic")
+        assert "geomem:" not in said
+    found = json.loads((tmp_path / "out" / "compare.json").read_text())
+    assert [row["measured"] for row in found["rows"]] == [0.1, 0.2, 0.3]
+    assert found["summary"]["points"] == "correlated"
+    message = fail(capsys, "compare", tmp_path / "f.nc", *law, "rem")
+    assert "compare.nc is of another run, with another theory; choose another --out" in message
+    again = tmp_path / "out" / "compare.nc:measured"
+    compared, _ = compare(capsys, again, "--variances 1 --multiplicities 3 --theory asymptotic", tmp_path / "again")
+    assert [row["z"] for row in compared["rows"]] == pytest.approx([row["z"] for row in found["rows"]])
+    assert "photo.png: it is no curve but one picture" in fail(
+        capsys, "compare", "photo.png", "--out", tmp_path / "new"
+    )

@@ -42,7 +42,7 @@ def test_critical_size(capsys, tmp_path):
     inputs = document["provenance"]["inputs"]
     assert inputs["variances"] == [1.0, 0.09, 1e-4]
     assert (inputs["block"], inputs["noise_variance"]) == (1, [0.05, 0.1])
-    out, _ = run(capsys, "critical-size", "--theory", "rem", "--noise-variance", 0.05, "--out", tmp_path)
+    out, _ = run(capsys, "critical-size", "--theory", "rem", "--noise-variance", 0.05, "--out", tmp_path, "--overwrite")
     assert "critical N" in out
     assert len(json.loads((tmp_path / "critical_size.json").read_text())["rows"]) == 3
 
@@ -51,7 +51,8 @@ def test_directions_of_a_block_have_their_own_sizes(capsys, tmp_path, rng):
     data = rng.normal(size=(300, 6)) * np.sqrt([1.0, 0.9, 0.8, 0.05, 0.04, 0.0])
     np.save(tmp_path / "data.npy", data)
     arguments = ["critical-size", "--data", tmp_path / "data.npy", "--theory", "gaussian_rem", "--criterion",
-                 "participation", "--noise-variance", 0.1, "--num-blocks", 2, "--json", "--out", tmp_path]  # fmt: skip
+                 "participation", "--noise-variance", 0.1, "--num-blocks", 2, "--json", "--overwrite", "--out",
+                 tmp_path]  # fmt: skip
     out, err = run(capsys, *arguments)
     assert "from" in err
     rows, blocks = json.loads(out), Manifold.from_data(data, num_blocks=2)
@@ -70,7 +71,8 @@ def test_critical_size_at_times_of_a_schedule(capsys, tmp_path):
     file = tmp_path / "scheduler_config.json"
     file.write_text(json.dumps(config))
     schedule = schedule_of(str(file))
-    arguments = ["critical-size", "--theory", "rem", "--block", 0, "--json", "--out", tmp_path, "--schedule", file]
+    arguments = ["critical-size", "--theory", "rem", "--block", 0, "--json", "--overwrite", "--out", tmp_path,
+                 "--schedule", file]  # fmt: skip
     rows = json.loads(run(capsys, *arguments, "--time", 1, 1.75)[0])
     assert [row["noise_variance"] for row in rows] == schedule.noise_variance([1, 1.75]).tolist()
     assert [row["time_on_schedule"] for row in rows] == pytest.approx([1, 1.75])

@@ -18,6 +18,10 @@ def test_derive(capsys, tmp_path):
     assert rows[1]["steps"][1]["latex"]
     run(capsys, "derive", "--chapter", "score", "--json", "--out", tmp_path)
     assert {row["chapter"] for row in json.loads((tmp_path / "derivation.json").read_text())} == {"score"}
+    again = ("derive", "--json", "--out", tmp_path, "--chapter")
+    assert run(capsys, *again, "score") == ("", "")
+    assert "derivation.json is another derivation; choose another --out" in fail(capsys, *again, "partition")
+    assert "replaced" in run(capsys, *again, "partition", "--overwrite")[1]
 
 
 def test_an_unknown_chapter(capsys):

@@ -8,7 +8,8 @@ import pytest
 from geomem import Manifold
 from tests.geomem.cli.commands import fail, run
 
-ASKED = ["critical-size", "--theory", "gaussian_rem", "--criterion", "participation", "--noise-variance", 0.1, "--json"]
+ASKED = ["critical-size", "--theory", "gaussian_rem", "--criterion", "participation", "--noise-variance", 0.1, "--json",
+         "--overwrite"]  # fmt: skip
 
 
 def _asked(capsys, folder, data, *options: object) -> tuple[list[float], list[str], dict[str, object]]:
@@ -110,3 +111,21 @@ def test_what_cannot_be_done(capsys, tmp_path, monkeypatch, data, arguments, mes
     np.save("data.npy", data)
     assert message in fail(capsys, *ASKED, *arguments, "--out", tmp_path / "new")
     assert not (tmp_path / "new").exists()
+
+
+def test_columns_by_name_and_what_is_no_table(capsys, tmp_path, data):
+    (tmp_path / "named.csv").write_text("a,b,2\n" + "\n".join(",".join(map(str, row)) for row in data) + "\n")
+    given = [*ASKED, "--data", tmp_path / "named.csv", "--header", "--out", tmp_path]
+    rows = json.loads(run(capsys, *given, "--columns", "b", 2)[0])
+    expected = Manifold.from_data(data[:, 1:]).variances.tolist()
+    assert [row["local_variance"] for row in rows] == pytest.approx(expected)
+    assert "--columns has 'c', which is no column; they are a, b, 2" in fail(capsys, *given, "--columns", "c")
+    variances, notes, _ = _asked(capsys, tmp_path, data[:96].reshape(48, 2, 3))
+    assert notes[0] == "48 samples of 2 by 3 numbers are taken as rows of 6"
+    assert variances == pytest.approx(Manifold.from_data(data[:96].reshape(48, 6)).variances.tolist())
+
+
+@pytest.mark.parametrize("command", [ASKED, ["spectrum"]])
+def test_one_size_alone(capsys, tmp_path, command):
+    said = fail(capsys, *command, "--num-samples", 10, 20, "--out", tmp_path / "new")
+    assert "--num-samples has 2 sizes, and this command takes one; phase-diagram takes several" in said

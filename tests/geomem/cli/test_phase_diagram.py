@@ -126,7 +126,7 @@ def test_as_many_blocks_as_it_says_are_enough(capsys, tmp_path, rng):
 
 def test_times_on_a_schedule(capsys, tmp_path):
     ddpm = Discrete.linear()
-    arguments = ["phase-diagram", "--theory", "rem", "--sizes", 10, 100, 3, "--json", "--out", tmp_path]
+    arguments = ["phase-diagram", "--theory", "rem", "--sizes", 10, 100, 3, "--json", "--overwrite", "--out", tmp_path]
     plain, _ = run(capsys, *arguments)
     out, err = run(capsys, *arguments, "--schedule", "ddpm")
     rows = json.loads(out)
@@ -184,7 +184,7 @@ def test_a_schedule_without_steps(capsys, tmp_path):
         (["--sizes", 10, 1e308, 5], "--sizes 10 1e+308 5"),
         (["--num-blocks", 2], "--num-blocks groups the spectrum of --data"),
         (["--data", "digits", "--variances", 1], "not both"),
-        (["--data", "absent.npy"], "there is no data file 'absent.npy'"),
+        (["--data", "absent.npy"], "absent.npy: there is no such file"),
         (["--block", 7], "there is no block 7"),
         (["--block", -1], "there is no block -1"),
         (["--criterion", "freezing"], "freezing"),
@@ -227,9 +227,22 @@ def test_a_header_is_said_where_it_cannot_be_seen(capsys, tmp_path):
         "3",
         "--out",
         tmp_path / "out",
+        "--overwrite",
     )
     assert "say which by --header or --no-header" in fail(capsys, *options)
     assert not (tmp_path / "out").exists()
     for word, size in (("--header", 3), ("--no-header", 4)):
         assert f"N = {size}" in run(capsys, *options, word)[0]
     assert "--header and --no-header are said of the file of --data" in fail(capsys, "phase-diagram", "--header")
+
+
+def test_several_sizes_are_tabulated(capsys, tmp_path):
+    """Each as it is alone."""
+    arguments = ["phase-diagram", "--theory", "rem", "--sizes", 10, 100, 3, "--json", "--overwrite", "--out", tmp_path]
+    together = json.loads(run(capsys, *arguments, "--num-samples", 50, 2000)[0])
+    apart = [
+        {"num_samples": size} | row
+        for size in (50, 2000)
+        for row in json.loads(run(capsys, *arguments, "--num-samples", size)[0])
+    ]
+    assert together == apart

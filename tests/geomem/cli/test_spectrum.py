@@ -46,7 +46,7 @@ def test_spectrum_of_a_file(capsys, tmp_path, rng):
     data = (rng.normal(size=(321, 4)) * [3, 1, 0.5, 0.1] + 5).astype(np.float32)
     np.save(tmp_path / "data.npy", data)
     arguments = ["spectrum", "--data", tmp_path / "data.npy", "--num-blocks", 2, "--noise-variances", 1, 20, 3,
-                 "--json", "--out", tmp_path]  # fmt: skip
+                 "--json", "--overwrite", "--out", tmp_path]  # fmt: skip
     run(capsys, *arguments)
     with xr.open_dataset(tmp_path / "spectrum.nc", engine="h5netcdf") as found:
         expected = measure_spectrum(

@@ -4,7 +4,7 @@ import numpy as np
 import xarray as xr
 
 from geomem.cli.tables import warn_of_wide_blocks, write
-from tests.geomem.cli.commands import run
+from tests.geomem.cli.commands import fail, run
 
 
 def test_a_narrow_screen_cuts_nothing_off(capsys, tmp_path, monkeypatch):
@@ -21,8 +21,10 @@ def test_files_of_another_run_are_named_and_those_of_the_same_are_not(capsys, tm
     for expected in ("", ""):
         assert run(capsys, *arguments)[1] == expected
     other = [*arguments[:3], "--sizes", 10, 1000, 3, *arguments[7:]]
+    message = fail(capsys, *other)
+    assert f"{names[0]} is of another run, with another sizes; choose another --out, or replace it" in message
     for _ in range(2):
-        assert run(capsys, *other)[1] == f"geomem: replaced {', '.join(names)} of another run\n"
+        assert run(capsys, *other, "--overwrite")[1] == f"geomem: replaced {', '.join(names)} of another run\n"
         assert run(capsys, *other)[1] == ""
         other, arguments = arguments, other
 

@@ -96,6 +96,14 @@ def test_bad_experiments(capsys, tmp_path, experiment, old, new, message):
     assert not (tmp_path / "out").exists()
 
 
+def test_results_whose_parts_are_gone_are_not_replaced(capsys, tmp_path, experiment):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "losses.pdf").touch()
+    message = fail(capsys, "train", "--config", experiment, "--out", tmp_path / "out")
+    assert "losses.pdf does not say of which run it is; choose another --out, or replace it by --overwrite" in message
+    assert [file.name for file in (tmp_path / "out").iterdir()] == ["losses.pdf"]
+
+
 def test_without_the_extra(capsys, tmp_path, experiment, monkeypatch):
     for name in [*sys.modules]:
         if name.startswith("geomem.networks."):

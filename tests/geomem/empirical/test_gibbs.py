@@ -195,7 +195,7 @@ def test_an_interrupted_pass_goes_on(tmp_path):
         (PROBES, DATA, [0.1, -1.0], "noise variance 1 is -1"),
         (PROBES, DATA.astype(object), 0.1, "dtype object"),
         (PROBES, DATA[0], 0.1, "have shape"),
-        (PROBES, "nowhere.npy", 0.1, "cannot be read"),
+        (PROBES, "nowhere.npy", 0.1, "nowhere.npy: there is no such file"),
         (np.full((1, 4), np.nan), DATA, 0.1, "the probes hold NaN"),
     ],
 )
@@ -209,7 +209,7 @@ def test_damaged_files(tmp_path):
     whole = (tmp_path / "data.npy").read_bytes()
     (tmp_path / "cut.npy").write_bytes(whole[: len(whole) // 2])
     np.save(tmp_path / "object.npy", np.array([{}], dtype=object), allow_pickle=True)
-    np.savez(tmp_path / "several.npz", a=DATA)
+    np.savez(tmp_path / "several.npz", a=DATA, b=DATA)
     for name in ("cut.npy", "object.npy", "several.npz"):
         with pytest.raises(InputError, match=name):
             gibbs(PROBES, tmp_path / name, 0.1)

@@ -60,7 +60,7 @@ def test_a_unet_learns_its_shape_from_the_images(tmp_path):
 
 def test_images_are_read_once(tmp_path, monkeypatch):
     reads = []
-    monkeypatch.setattr(experiment, "load_images", lambda source: reads.append(source) or load_images(source))
+    monkeypatch.setattr(experiment, "load_samples", lambda source: reads.append(source) or load_images(source))
     text = '[data]\nsource = "digits"\nnum_samples = [10]\n[network]\nkind = "unet"\n[training]\nnum_steps = 5\n'
     asked = replace(read_experiment(written(tmp_path, text)), seeds=(7,))
     assert training_sets(asked.data, asked.seeds, 4).of_seed[0].shape == (10, 64)
@@ -121,9 +121,9 @@ def test_a_file_that_is_none(tmp_path):
     with pytest.raises(InputError, match=r"no file 'nothing.toml', and the presets are"):
         read_experiment("nothing.toml")
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(InputError, match="is no TOML file"):
+    with pytest.raises(InputError, match="cannot be read as TOML: byte 0 is no text in UTF-8"):
         read_experiment(tmp_path / "binary.toml")
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="it is no file but a folder"):
         read_experiment(tmp_path)
 
 
