@@ -53,11 +53,13 @@ _HEADINGS = {
     "empirical_seeds_lost": "lost",
     "empirical_seeds_kept": "kept",
     "empirical_seeds_never_open": "closed",
+    "empirical_seeds_unlearned": "unlearned",
     "loss_time": "network t",
     "loss_error": "+-",
     "seeds_lost": "lost",
     "seeds_kept": "kept",
     "seeds_never_open": "closed",
+    "seeds_unlearned": "unlearned",
     "memorized_error": "+-",
     "memorization_start": "begins at step",
 }

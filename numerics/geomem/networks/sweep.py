@@ -53,7 +53,8 @@ def train_study(experiment: Experiment, directory: str | Path, *, progress: bool
         `collapse_of_trajectories`). Beside them the theory's `population_block_mean`,
         `resolved_dimension`, `critical_time` (by signal_to_noise, level finite_n), `opening_time` and, of all blocks
         together, `typical_collapse_time` (see `trajectory_times`). The history of training is `loss` and
-        `held_out_loss`, over `history_step`.
+        `held_out_loss`, over `history_step`. Noise variances are in squared units of the source, also where a table was
+        scaled.
 
     Raises:
         InputError: if the directory holds another experiment, or as `training_sets` and `train_group`.
@@ -116,7 +117,9 @@ def train_study(experiment: Experiment, directory: str | Path, *, progress: bool
         study = study.merge(_where_memorized(effective_memorization, mean, error, "num_samples", _EFFECTIVE))
     if study.sizes["step"] > 1:
         study = study.merge(_where_memorized(memorization_start, mean, error, "step", _START))
-    return study.assign_attrs(provenance=extended(record, {"experiment": _inputs(experiment)}))
+    return _in_units_of_the_source(study, sets.scale).assign_attrs(
+        provenance=extended(record, {"experiment": _inputs(experiment)})
+    )
 
 
 _EFFECTIVE = ("effective_memorization", "data-set size up to which nine in ten samples are memorized")
@@ -140,6 +143,17 @@ def _where_memorized(
         {key: (other, [float(getattr(one, field)) for one in found], described(words, "1"))
          for key, (field, words) in columns.items()},
     )  # fmt: skip
+
+
+def _in_units_of_the_source(study: xr.Dataset, scale: float) -> xr.Dataset:
+    """The study of data that were divided by a scale, in their own units."""
+    if scale == 1.0:
+        return study
+    squared = [name for name, one in study.variables.items() if one.attrs.get("units") == SQUARED]
+    changed = {name: study[name].variable.copy(data=study[name].values * scale**2) for name in squared}
+    return study.assign_coords({name: one for name, one in changed.items() if name in study.coords}).assign(
+        {name: one for name, one in changed.items() if name not in study.coords}
+    )
 
 
 def _theory(experiment: Experiment, sets: TrainingSets) -> xr.Dataset:
