@@ -38,7 +38,8 @@ def experiment_of_data(source: str) -> tuple[Experiment, str]:
     data = Data(source=source, table=not images, num_samples=tuple(sizes), num_held_out=held_out)
     vars(data)["samples"] = read  # else they would be read once more
     training, measures, seeds = _for_images(read[:: max(1, count // _LARGEST)]) if images else _for_table(shape[0])
-    kind = f"U-Net of {training.network.channels} channels" if images else f"MLP of width {training.network.width}"
+    network = training.network
+    kind = f"U-Net of {network.channels} channels" if isinstance(network, UNet) else f"MLP of width {network.width}"
     what = f"images of {shape[0]} by {shape[1]} pixels" if images else f"rows of {shape[0]} columns"
     said = (
         f"{count} {what}: {held_out} held out, training sets of {', '.join(map(str, sizes))}, {len(seeds)} "

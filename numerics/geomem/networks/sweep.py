@@ -89,7 +89,7 @@ def train_study(experiment: Experiment, directory: str | Path, *, progress: bool
         flow = measure_flow(score, references[member], data[member], sets, experiment, keys[member][1])
         return spectra.merge(flow)
 
-    def tell_cost() -> None:
+    def cost() -> Cost:
         left = [step for step in experiment.steps if not (folder / f"step_{step}.nc").is_file()]
         sizes, of_step, of_measurements, of_data_left = [size for size, _ in members], 0.0, 0.0, 0.0
         if left:
@@ -98,9 +98,7 @@ def train_study(experiment: Experiment, directory: str | Path, *, progress: bool
         if not (folder / "empirical.nc").is_file():
             of_data_left = timed_over_sizes(of_data, sizes)
         steps = max(left, default=0) - _reached(folder / "training", max(left, default=0))
-        cost = Cost(len(members), steps, of_step, len(left) * len(members), of_measurements, of_data_left)
-        if cost.seconds:
-            say(cost.sentence)
+        return Cost(len(members), steps, of_step, len(left) * len(members), of_measurements, of_data_left)
 
     def of_networks(step: int) -> xr.Dataset:
         trained = train_group(
@@ -116,8 +114,10 @@ def train_study(experiment: Experiment, directory: str | Path, *, progress: bool
         return measured(f"step {step}", measure).merge(history.rename(step="history_step"))
 
     if progress:
-        with showing():
-            tell_cost()
+        with showing(False):
+            expected = cost()
+        with showing(expected.seconds > 0):
+            say(expected.sentence)
     empirical = _kept(folder / "empirical.nc", record, lambda: measured("data", of_data))
     steps = [_kept(folder / f"step_{step}.nc", record, partial(of_networks, step)) for step in experiment.steps]
     # The last history holds those before it.

@@ -53,7 +53,7 @@ def _keys(
 ) -> list[str]:
     """Lines for the fields of a section: what each means, and its default, or what is lent where there is none."""
     meanings, lines = _meanings(kind), []
-    for one in fields(kind):
+    for one in fields(kind):  # ty: ignore[invalid-argument-type] (all of them are dataclasses)
         if one.name not in without:
             value = (lent or {})[one.name] if one.default is MISSING else one.default
             lines += textwrap.wrap(meanings[one.name], _WIDTH, initial_indent="# ", subsequent_indent="# ")
