@@ -78,8 +78,11 @@ def _asked(config: str | None, data: str | None) -> "Experiment":
         from geomem.networks.experiment import read_experiment
 
         return read_experiment(str(config))
+    from geomem.files.inspection import data_warnings
     from geomem.networks.defaults import experiment_of_data
 
     experiment, chosen = experiment_of_data(data)
+    for note in data_warnings(experiment.data.samples) if experiment.data.table else ():
+        print(f"geomem: {note}", file=sys.stderr)
     print(f"geomem: {chosen}; geomem train --template prints what can be chosen otherwise", file=sys.stderr)
     return experiment
