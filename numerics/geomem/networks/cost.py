@@ -17,6 +17,8 @@ from geomem.networks.config import TrainConfig
 from geomem.networks.measures import Traceable
 from geomem.networks.steps import advance, initial_states, pad_sets, steps_of_a_block
 
+_BLOCKS = 3  # of steps that are timed
+
 
 class Cost(NamedTuple):
     """What is left to do, and the seconds that each part of it takes."""
@@ -56,8 +58,13 @@ def timed_step(config: TrainConfig, tables: Sequence[np.ndarray], keys: Array) -
     initial, steps_key = (jax.device_put(part, place) for part in jnp.stack([keys, keys]))
     state = jax.device_put(initial_states(recipe, dims, initial), place)
     score = network_score(jax.tree.map(lambda leaf: leaf[0], state.average))
-    seconds = _second(lambda: jax.block_until_ready(advance(recipe, mesh, block, state, samples, steps_key, 0, block)))
-    return seconds / block, score
+
+    def steps_of_block(_: int) -> None:
+        jax.block_until_ready(advance(recipe, mesh, block, state, samples, steps_key, 0, block))
+
+    # Once compiled, and several times: a block is short, and a busy machine is not always as busy.
+    seconds = [_first_and_second(steps_of_block, 0)[1] for _ in range(_BLOCKS)]
+    return float(np.median(seconds)) / block, score
 
 
 def timed_over_sizes(measure: Callable[[int], Any], sizes: Sequence[int]) -> float:
@@ -81,11 +88,6 @@ def _first_and_second(measure: Callable[[int], Any], member: int) -> tuple[float
     measure(member)
     end = time.monotonic()
     return max(0.0, 2 * between - start - end), end - between
-
-
-def _second(work: Callable[[], Any]) -> float:
-    """Seconds that it takes when it is compiled."""
-    return _first_and_second(lambda _: work(), 0)[1]
 
 
 def _duration(seconds: float) -> str:
