@@ -16,6 +16,7 @@ from geomem.cli.derive import derive
 from geomem.cli.phase_diagram import phase_diagram
 from geomem.cli.spectrum import spectrum
 from geomem.cli.train import train
+from geomem.cli.words import column_help
 from geomem.core.float64 import require_float64
 from geomem.core.progress import progress
 from geomem.core.status import InputError, PeerError
@@ -27,7 +28,7 @@ app = App(
     default_parameter=Parameter(negative=()),  # no --no-json
 )
 for command in (phase_diagram, critical_size, spectrum, compare, train, derive):
-    app.command(command)
+    app.command(command, help_epilogue=column_help(command.__name__))
 
 
 @app.meta.default

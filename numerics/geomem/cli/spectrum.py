@@ -49,7 +49,8 @@ def spectrum(
     protocol
         How the spectrum is taken.
     noise_variances
-        Smallest and largest noise variance t, and how many [default: 25 from 1e-3 to 10 times the largest variance].
+        Smallest and largest noise variance t, and how many [default: six in a decade, from 1e-3 to 10 times the largest
+        variance, and to a factor 3 beyond every critical time].
     num_replicates
         Random frames of protocol orthogonal_frame.
     checkpoint
@@ -65,7 +66,6 @@ def spectrum(
     mesh = join_cluster() if distributed else None
 
     import jax
-    import numpy as np
 
     from geomem.core.progress import progress
     from geomem.core.provenance import extended
@@ -82,7 +82,7 @@ def spectrum(
         raise InputError(f"--num-samples is {num_samples:g}; samples are whole")
     of_data, of_frames = jax.random.split(jax.random.key(output.seed))
     samples = _samples(law, data, int(num_samples), of_data)
-    times = _noise_variances(noise_variances, np.asarray(law.variances))
+    times = _listed(noise_variances)
     check_protocol(protocol, num_replicates)
     schedule = clock.read()
     inputs = record | law.record() | {"num_samples": int(num_samples), "protocol": protocol, "seed": output.seed}
@@ -111,7 +111,7 @@ def spectrum(
         study = on_schedule(study, schedule)
     name = folder / "spectrum"
     write({name.with_suffix(".nc"): netcdf_writer(study)} | figure_writers(spectrum_figure(study), name))
-    dimensions = [_dimension_row(study.isel(noise_variance=place)) for place in range(len(times))]
+    dimensions = [_dimension_row(study.isel(noise_variance=place)) for place in range(study.sizes["noise_variance"])]
     places = [study.isel(block=index) for index in range(law.num_blocks)]
     blocks = [block_row(law, index) | time_row(at) | range_row(at) for index, at in enumerate(places)]
     print_table(dimensions, f"{protocol.replace('_', ' ')}, N = {num_samples:.6g}{clock.title}", output.json)
@@ -122,12 +122,13 @@ def spectrum(
         warn_of_wide_blocks(study, directions)
 
 
-def _noise_variances(given: tuple[float, float, float] | None, variances: "np.ndarray") -> "np.ndarray":
-    """The noise variances that are asked for, or those about the variances of the data."""
+def _listed(given: tuple[float, float, float] | None) -> "np.ndarray | None":
+    """The noise variances that are asked for, if there are any."""
     import numpy as np
 
-    largest = variances.max() or 1.0
-    low, high, count = (1e-3 * largest, 10 * largest, 25) if given is None else given
+    if given is None:
+        return None
+    low, high, count = given
     if not (0 < low < high < math.inf and 2 <= count < math.inf and count == int(count)):
         raise InputError(
             f"--noise-variances {low:g} {high:g} {count:g} must be a positive noise variance, a larger one, and a "

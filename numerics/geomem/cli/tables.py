@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from geomem.cli.words import heading
 from geomem.core.status import Status
 from geomem.files.writing import or_none, output_folder, write_whole
 
@@ -18,49 +19,6 @@ if TYPE_CHECKING:
     from geomem.schedules.clock import Clock
 
 _REACH = 0.02  # of directions from their block's critical time, in its logarithm
-
-# What stands above the columns of a table, where it is not the name of the value.
-_HEADINGS = {
-    "local_variance": "variance",
-    "multiplicity": "directions",
-    "opening_time": "opening t",
-    "critical_time": "critical t",
-    "critical_time_lower": "from",
-    "critical_time_upper": "to",
-    "lost": "at N",
-    "noise_variance": "t",
-    "opening_time_on_schedule": "opening on schedule",
-    "critical_time_on_schedule": "critical on schedule",
-    "opening_step": "opening step",
-    "critical_step": "critical step",
-    "loss_time_on_schedule": "network on schedule",
-    "loss_step": "network step",
-    "empirical_loss_time_on_schedule": "empirical on schedule",
-    "empirical_loss_step": "empirical step",
-    "time_on_schedule": "on schedule",
-    "critical_size": "critical N",
-    "critical_size_lower": "from",
-    "critical_size_upper": "to",
-    "log_critical_size": "ln N",
-    "gap_dimension": "gap dimension",
-    "participation": "Y2",
-    "population_gap_dimension": "without memorization",
-    "resolved_dimension": "resolved D",
-    "num_samples": "N",
-    "typical_collapse_time": "collapse t",
-    "empirical_loss_time": "empirical t",
-    "empirical_loss_error": "+-",
-    "empirical_seeds_lost": "lost",
-    "empirical_seeds_kept": "kept",
-    "empirical_seeds_never_open": "closed",
-    "loss_time": "network t",
-    "loss_error": "+-",
-    "seeds_lost": "lost",
-    "seeds_kept": "kept",
-    "seeds_never_open": "closed",
-    "memorized_error": "+-",
-    "memorization_start": "begins at step",
-}
 
 
 def write(writers: Mapping[Path, Callable[[Path], object]]) -> None:
@@ -180,7 +138,7 @@ def print_table(rows: list[dict[str, object]], title: str, on_stderr: bool) -> N
 
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for name in rows[0]:
-        table.add_column(_HEADINGS.get(name, name), justify="right", no_wrap=True)
+        table.add_column(heading(name), justify="right", no_wrap=True)
     for row in rows:
         table.add_row(*(_cell(name, value) for name, value in row.items()))
     console = Console(stderr=on_stderr)

@@ -1,11 +1,25 @@
 """`geomem train`: networks, trained and measured."""
 
+import sys
+from typing import TYPE_CHECKING
+
 from geomem.cli.options import ClockInput, OutputOptions
 from geomem.cli.tables import json_text, print_table, with_readings, write
+from geomem.core.status import InputError
 from geomem.files.writing import netcdf_writer
 
+if TYPE_CHECKING:
+    from geomem.networks.experiment import Experiment
 
-def train(*, config: str, clock: ClockInput = ClockInput(), output: OutputOptions = OutputOptions()) -> None:
+
+def train(
+    *,
+    config: str | None = None,
+    data: str | None = None,
+    template: bool = False,
+    clock: ClockInput = ClockInput(),
+    output: OutputOptions = OutputOptions(),
+) -> None:
     """Train networks on data sets of several sizes, and measure them beside the empirical score and the theory.
 
     Writes train.nc, figures (spectra, dimension, sizes, losses, memorization, training) and what the next run goes
@@ -16,12 +30,24 @@ def train(*, config: str, clock: ClockInput = ClockInput(), output: OutputOption
     config
         A TOML file with the sections data, network, training and measures, or a preset: linear-quick, linear-paper
         or digits. --seed is added to its seeds.
+    data
+        A data set alone, instead: all else is chosen by its size and shape, and said. A table as of other commands, for
+        an MLP; or images (a folder, CIFAR's .bin, IDX, FILE.npz[:KEY] of more than two axes), for a U-Net.
+    template
+        Print a configuration in which every key stands with its default and its meaning, and do nothing else.
     """
+    if (config is not None) + (data is not None) + template != 1:
+        raise InputError("give --config, --data or --template, and only one of them")
+    if template:
+        from geomem.networks.template import configuration
+
+        print(configuration(), end="")
+        return
+
     from dataclasses import replace
 
     from geomem.figures.networks import FIGURES, study_figures
     from geomem.figures.style import figure_writers
-    from geomem.networks.experiment import read_experiment
     from geomem.networks.fates import loss_rows, memorization_rows
     from geomem.networks.sweep import train_study
     from geomem.schedules.clock import on_schedule
@@ -29,7 +55,7 @@ def train(*, config: str, clock: ClockInput = ClockInput(), output: OutputOption
     names = ["train.nc", *(f"{name}.{suffix}" for name in FIGURES for suffix in ("png", "pdf"))]
     folder = output.folder(*names)
     schedule = clock.read()
-    experiment = read_experiment(config)
+    experiment = _asked(config, data)
     experiment = replace(experiment, seeds=tuple(seed + output.seed for seed in experiment.seeds))
     if not (folder / "parts").is_dir():  # which say themselves of which experiment they are
         output.refuse_other_run(names, {"experiment": None})
@@ -47,3 +73,19 @@ def train(*, config: str, clock: ClockInput = ClockInput(), output: OutputOption
     print_table(memorized, "generated samples", output.json)
     if output.json:
         print(json_text({"losses": losses, "memorization": memorized}))
+
+
+def _asked(config: str | None, data: str | None) -> "Experiment":
+    """The experiment of a file, or of data alone, of which it is said on stderr what was chosen."""
+    if data is None:
+        from geomem.networks.experiment import read_experiment
+
+        return read_experiment(str(config))
+    from geomem.files.inspection import data_warnings
+    from geomem.networks.defaults import experiment_of_data
+
+    experiment, chosen = experiment_of_data(data)
+    for note in data_warnings(experiment.data.samples) if experiment.data.table else ():
+        print(f"geomem: {note}", file=sys.stderr)
+    print(f"geomem: {chosen}; geomem train --template prints what can be chosen otherwise", file=sys.stderr)
+    return experiment

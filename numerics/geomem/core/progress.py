@@ -24,6 +24,12 @@ def progress(asked: bool = True) -> Generator[None]:
         _asked.reset(token)
 
 
+def say(sentence: str) -> None:
+    """A sentence on stderr, for whoever asks for progress."""
+    if _asked.get():
+        print(f"geomem: {sentence}", file=sys.stderr, flush=True)
+
+
 @contextmanager
 def bar(label: str, total: int | None) -> Generator[Callable[[int], None]]:
     """Gives a function that is told how many of `total` are done. Of bars inside each other the outermost is shown."""

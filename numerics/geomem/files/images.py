@@ -3,9 +3,8 @@
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, Float32
+from jaxtyping import Float32
 
-from geomem.core.arguments import check_data
 from geomem.core.opening import reading
 from geomem.core.status import InputError
 from geomem.files.formats import IMAGES, TABLES, file_and_key, refused, suffix
@@ -47,17 +46,6 @@ def load_images(source: str | Path) -> Float32[np.ndarray, "samples height width
         if suffix(file_and_key(source)[0]) in TABLES:
             raise refused(source, "file of images", IMAGES)
         return _images(source, read_source(source))
-
-
-def load_samples(source: str | Path) -> Float[np.ndarray, "samples ..."]:
-    """What a network is trained on: images as of `load_images`, or a table as of `load_data`, whichever it is.
-
-    Raises:
-        InputError: as these.
-    """
-    with reading(source, "images or a table of numbers"):
-        held = read_source(source)
-        return check_data(held.numbers) if held.numbers.ndim == 2 else _images(source, held)
 
 
 def _images(source: str | Path, held: Source) -> Float32[np.ndarray, "samples height width channels"]:

@@ -16,20 +16,25 @@ class MLP:
 
     Sines and cosines of the noise go through a perceptron of two layers, whose output each of `num_blocks` residual
     blocks adds to its hidden layer. Two things differ from the published network unless they are set to False:
-    `scale_inputs` divides the noised point by sqrt(1 + sigma^2), sigma its noise standard deviation, since raw
-    points at sigma = 50 swamp those at small sigma, and `embed_logarithm` takes the sines of ln sigma, with waves
-    from 40 to 0.5, instead of sigma itself, all of whose small values look the same.
+    `scale_inputs`, since raw points at sigma = 50 swamp those at small sigma, and `embed_logarithm`, since all small
+    values of sigma itself look the same.
 
     Raises:
         InputError: for a width or number that is not a positive integer, or an odd `embedding`.
     """
 
     width: int = 128
+    """Width of the hidden layers; narrower than the data, it cannot predict all noise."""
     num_blocks: int = 2
+    """Number of residual blocks."""
     embedding: int = 128
+    """Number of sines and cosines of the noise level, even."""
     embedding_width: int = 512
+    """Width of the perceptron that they go through."""
     scale_inputs: bool = True
+    """Whether a noised point is divided by sqrt(1 + sigma^2), sigma its noise standard deviation."""
     embed_logarithm: bool = True
+    """Whether the sines are those of ln sigma, with waves from 40 to 0.5, instead of sigma."""
 
     def __post_init__(self) -> None:
         _check_sizes(self, ("width", "num_blocks", "embedding", "embedding_width"))
@@ -48,10 +53,15 @@ class UNet:
     """
 
     image_shape: tuple[int, int, int] = (8, 8, 1)
+    """Height, width and colours of the images."""
     channels: int = 32
+    """Channels of the first level, a multiple of 8."""
     num_levels: int = 3
+    """Number of levels, each of which but the last halves the image."""
     embedding: int = 64
+    """Number of sines and cosines of the noise level, even."""
     embedding_width: int = 128
+    """Width of the perceptron that they go through."""
 
     def __post_init__(self) -> None:
         _check_sizes(self, ("channels", "num_levels", "embedding", "embedding_width"))
@@ -84,29 +94,27 @@ def _check_sizes(config: MLP | UNet, names: tuple[str, ...]) -> None:
 class TrainConfig:
     """What is trained, and how: by default as published (arXiv:2410.08727), but for the inputs of the network.
 
-    Args:
-        network: its architecture, `MLP` or `UNet`.
-        num_steps: how long; a training that has come so far may go on with more.
-        batch_size: noised points of one step, drawn with replacement.
-        points_per_level: how many of them share a noise level. The embedding of sigma, most of the work of an `MLP`,
-            is done once per level. 1 and independent levels is the published choice; here they are one in each of
-            equal intervals of ln sigma.
-        learning_rate: of RAdam.
-        ema_decay: of the moving average of the weights, in one step.
-        sigma_min, sigma_max: between which the noise's standard deviation is log-uniform.
-
     Raises:
         InputError: for a number outside its range.
     """
 
     network: MLP | UNet
+    """Its architecture."""
     num_steps: int
+    """Number of steps; a training that has come so far may go on with more."""
     batch_size: int = 128
+    """Noised points of one step, drawn with replacement."""
     points_per_level: int = 8
+    """How many of them share a noise level: the embedding, most of the work of an MLP, is done once per level. 1 and
+    independent levels is the published choice; here they are one in each of equal intervals of ln sigma."""
     learning_rate: float = 1e-4
+    """Learning rate of RAdam."""
     ema_decay: float = 0.9999
+    """Decay of the moving average of the weights, in one step."""
     sigma_min: float = 0.01
+    """Least standard deviation of the noise, which is log-uniform."""
     sigma_max: float = 50.0
+    """Largest standard deviation of the noise."""
 
     def __post_init__(self) -> None:
         for name in ("num_steps", "batch_size", "points_per_level"):

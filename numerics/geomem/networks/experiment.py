@@ -3,7 +3,7 @@
 For instance, the fields being those of `Data`, `MLP` or `UNet`, `TrainConfig` and `Measures`:
 
     [data]
-    source = "manifold"             # or digits, FILE.npz, a folder of PNG files, IDX or CIFAR files, FILE.csv, ...
+    source = "manifold"             # or digits, FILE.npz, a folder of PNG files, IDX or CIFAR files; or a table
     variances = [1, 0.09, 1e-4]
     multiplicities = [2, 5, 23]
     num_samples = [50, 1000]
@@ -32,31 +32,47 @@ from jaxtyping import Float
 from geomem.core.opening import is_there, load_toml, named
 from geomem.core.status import InputError
 from geomem.empirical.spectrum import check_protocol
-from geomem.files.images import load_samples
+from geomem.files.data import load_data
+from geomem.files.images import load_images
 from geomem.networks.config import MLP, TrainConfig, UNet
 
 _PRESETS = Path(__file__).parent / "presets"
 PRESETS = tuple(sorted(file.stem for file in _PRESETS.glob("*.toml")))
 _NETWORKS = {"mlp": MLP, "unet": UNet}
 _EMBEDDINGS = ("none", "sphere", "tanh")
-_OF_MANIFOLDS = ("variances", "multiplicities", "normalized", "embedding", "radius", "dims")
+# Keys of the data that do nothing but beside this value of another key.
+ONLY_WITH = {"radius": ("embedding", "sphere"), "dims": ("embedding", "tanh")} | dict.fromkeys(
+    ("variances", "multiplicities", "normalized", "embedding"), ("source", "manifold")
+)
 _MOST = 10**6  # of anything that is counted
 _Section = TypeVar("_Section")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Data:
-    """Training sets: drawn from a manifold, embedded or not, or chosen from images."""
+    """Training sets: drawn from a manifold, embedded or not, or chosen from images or the rows of a table."""
 
     num_samples: tuple[int, ...]
-    source: str = "manifold"  # or what `load_images` or `load_data` take
+    """Sizes N of the training sets, rising; a network is trained for every size and seed."""
+    source: str = "manifold"
+    """Where samples come from: manifold, which draws them; images, as digits, FILE.npz[:KEY], a folder of pictures, IDX
+    or CIFAR files; or with table = true the data that other commands take."""
+    table: bool = False
+    """Whether the source is a table with a sample in every row, centered and divided by its widest deviation."""
     num_held_out: int = 1000
+    """Samples that are held out, whose loss is recorded."""
     variances: tuple[float, ...] = (1.0, 0.09, 1e-4)
+    """Local variances of the manifold's blocks."""
     multiplicities: tuple[float, ...] = (2.0, 5.0, 23.0)
+    """Numbers of directions of the manifold's blocks."""
     normalized: bool = False
+    """Whether every sample of the manifold is divided by its norm."""
     embedding: str = "none"
-    radius: float = 3.0  # of the sphere
-    dims: int = 100  # of the tanh features
+    """What takes points of the manifold to data: none, sphere or tanh."""
+    radius: float = 3.0
+    """Radius of the sphere, for that embedding."""
+    dims: int = 100
+    """Number of features, for the embedding tanh."""
 
     def __post_init__(self) -> None:
         if not self.num_samples or min(self.num_samples) < 2 or list(self.num_samples) != sorted(set(self.num_samples)):
@@ -69,37 +85,49 @@ class Data:
             raise InputError(f"data.embedding is {self.embedding!r}; choose one of {', '.join(_EMBEDDINGS)}")
         if self.source != "manifold" and self.embedding != "none":
             raise InputError("data.embedding is for the source 'manifold'; leave it out for images")
+        if self.source == "manifold" and self.table:
+            raise InputError("data.table is true but the source is 'manifold'; give the table as data.source")
 
     @cached_property
-    def images(self) -> Float[np.ndarray, "samples ..."]:
-        """The images of the source, or the rows of a table, read when they are first asked for.
+    def samples(self) -> Float[np.ndarray, "samples ..."]:
+        """The images (samples, height, width, channels) or rows (samples, dims), read when they are first asked for.
 
         Raises:
-            InputError: as `load_samples`.
+            InputError: as `load_data` and `load_images`.
         """
-        return load_samples(self.source)
+        return load_data(self.source) if self.table else load_images(self.source)
 
-    def take_images(self) -> Float[np.ndarray, "samples ..."]:
-        """The images, which are kept no longer: they may be most of what memory holds, and the source may change."""
-        images = self.images
-        del vars(self)["images"]
-        return images
+    def take_samples(self) -> Float[np.ndarray, "samples ..."]:
+        """The same, kept no longer: they may be most of what memory holds, and the source may change."""
+        samples = self.samples
+        del vars(self)["samples"]
+        return samples
 
 
 @dataclass(frozen=True, kw_only=True)
 class Measures:
     """What is measured of a trained score, and of the empirical and the population's beside it."""
 
-    first: float = 1e-4  # noise variances, from the smallest
+    first: float = 1e-4
+    """Smallest noise variance t, in squared units of what is trained on."""
     last: float = 3.0
+    """Largest noise variance t; beyond the largest variance, openings are seen."""
     count: int = 25
+    """Number of noise variances between them, spaced evenly in ln t."""
     protocol: str = "jacobian"
-    num_points: int = 16  # training points at which spectra are taken
-    noised: bool = True  # at noised training points, as networks are trained; else at the points themselves
-    num_blocks: int = 4  # of directions, where the data are no linear manifold
+    """How spectra are taken: jacobian, orthogonal_frame or central_difference."""
+    num_points: int = 16
+    """Training points at which spectra are taken."""
+    noised: bool = True
+    """Whether these are noised, as networks see them in training."""
+    num_blocks: int = 4
+    """Blocks of directions, where the data are no linear manifold."""
     num_generated: int = 400
+    """Samples that every network generates."""
     num_sampling_steps: int = 200
-    steps: tuple[int, ...] = ()  # of training, at which it is measured besides the last
+    """Steps in which they are generated."""
+    steps: tuple[int, ...] = ()
+    """Training steps, rising, at which everything is measured besides the last."""
 
     def __post_init__(self) -> None:
         # Networks see them in float32.
@@ -126,6 +154,7 @@ class Experiment:
     training: TrainConfig
     measures: Measures = field(default_factory=Measures)
     seeds: tuple[int, ...] = (0, 1, 2)
+    """Seeds of training sets, weights and noise, one network each."""
 
     def __post_init__(self) -> None:
         possible = all(0 <= seed < 2**63 for seed in self.seeds)
@@ -179,10 +208,10 @@ def _experiment(table: Mapping[str, Any]) -> Experiment:
         raise InputError(f"network.kind is {kind!r}; choose one of {', '.join(_NETWORKS)}")
     own = {}
     if kind == "unet":
-        if data.source == "manifold":
+        if data.source == "manifold" or data.table:
             raise InputError("network.kind is 'unet', a network for images; set data.source")
         # The data know the images' shape.
-        own["image_shape"] = data.images.shape[1:]
+        own["image_shape"] = data.samples.shape[1:]
     built = _section(_NETWORKS[kind], "network", network, own, ("kind",))
     seeds = {"seeds": training.pop("seeds")} if "seeds" in training else {}
     trained = _section(TrainConfig, "training", training, {"network": built}, ("seeds",))
@@ -192,11 +221,8 @@ def _experiment(table: Mapping[str, Any]) -> Experiment:
 
 def _data(table: Mapping[str, Any]) -> Data:
     data = _section(Data, "data", table)
-    unused = _OF_MANIFOLDS if data.source != "manifold" else ()
-    unused += ("radius",) if data.embedding != "sphere" else ()
-    unused += ("dims",) if data.embedding != "tanh" else ()
-    for key in unused:
-        if key in table:
+    for key, (other, value) in ONLY_WITH.items():
+        if key in table and getattr(data, other) != value:
             raise InputError(
                 f"data.{key} does nothing with source {data.source!r} and embedding {data.embedding!r}; leave it out"
             )

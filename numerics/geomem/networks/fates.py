@@ -18,7 +18,11 @@ class Fate(IntEnum):
     LOST = 0
     KEPT = 1
     NEVER_OPEN = 2
-    OUT_OF_RANGE = 3  # it would open at the smallest noise variance or below, or its values are not known
+    OUT_OF_RANGE = 3  # whether it opened is not seen within the noise variances, or its values are not known
+    UNLEARNED = 4  # it looks open where the score of any data with its variance is closed: nothing opened it
+
+
+_CLOSED = 3.0  # variances of a block, from which on the value of any data's score is at least 3/4
 
 
 def loss_times(
@@ -30,6 +34,11 @@ def loss_times(
     and is lost where it passes one half again, from below: near a sample that has all the weight the value is one.
     Crossings are interpolated in ln t. NaN where a block is kept to the smallest t, or has never opened.
 
+    At noised points of data with variance s along a block the mean value of their score is at least t/(t + s), since
+    what it leaves of the noise is at most what the best linear estimate leaves. A network whose value is below one half
+    at some t of at least 3 s, or at the largest t if that is less but above s, knows nothing of the block there: its
+    value is as small without any training, and the block is not kept but unlearned.
+
     Args:
         noise_variance: rising, in squared units of the data.
         block_mean: values with the dimensions `noise_variance` and `block`.
@@ -37,7 +46,14 @@ def loss_times(
     """
     order = block_mean.transpose(..., "block", "noise_variance")
     found = np.apply_along_axis(_fate, -1, order.values[..., ::-1], np.log(noise_variance[::-1]))
-    found[..., (block_variance <= noise_variance[0]).values, :] = np.nan, Fate.OUT_OF_RANGE
+    smallest, largest = noise_variance[0], noise_variance[-1]
+    variances = block_variance.values[:, None]
+    closed = (noise_variance > variances) & (noise_variance >= np.minimum(_CLOSED * variances, largest))
+    unlearned = ((order.values < OPEN) & closed).any(axis=-1)
+    found[unlearned & ~np.isnan(order.values).any(axis=-1)] = np.nan, Fate.UNLEARNED
+    found[..., (block_variance <= smallest).values, :] = np.nan, Fate.OUT_OF_RANGE
+    # Of a block that is open from the start, only that it was lost is seen.
+    found[(found[..., 1] != Fate.LOST) & (block_variance >= largest).values] = np.nan, Fate.OUT_OF_RANGE
     over = order.dims[:-1]
     flags = {"flag_values": np.array([*Fate], dtype=np.int8), "flag_meanings": " ".join(one.name for one in Fate)}
     return (
@@ -62,7 +78,7 @@ def loss_rows(study: xr.Dataset) -> list[dict[str, object]]:
     """What became of every block at every size, at the last step: theory, empirical score, networks.
 
     Times are means over the seeds that lost the block, with standard errors; None where there is none. Blocks out of
-    the range of noise variances count as neither lost nor kept nor closed.
+    the range of noise variances count as neither.
     """
     last = study.isel(step=-1)
     rows: list[dict[str, object]] = []
@@ -77,7 +93,7 @@ def loss_rows(study: xr.Dataset) -> list[dict[str, object]]:
                 row |= {f"{prefix}loss_time": or_none(float(mean)), f"{prefix}loss_error": or_none(float(error))}
                 row |= {
                     f"{prefix}seeds_{one.name.lower()}": int((at[f"{prefix}loss_status"] == one).sum())
-                    for one in (Fate.LOST, Fate.KEPT, Fate.NEVER_OPEN)
+                    for one in (Fate.LOST, Fate.KEPT, Fate.NEVER_OPEN, Fate.UNLEARNED)
                 }
             rows.append(row)
     return rows

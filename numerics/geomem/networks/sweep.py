@@ -1,18 +1,20 @@
 """Trained scores against theory: a sweep over data-set sizes and seeds, measured as the empirical score is."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
 from geomem.boundaries.critical import critical_time
 from geomem.boundaries.phases import resolved_dimension
 from geomem.boundaries.trajectories import trajectory_times
-from geomem.core.progress import bar
+from geomem.core.progress import bar, say
 from geomem.core.progress import progress as showing
 from geomem.core.provenance import digest, extended, inputs_of, provenance
 from geomem.core.results import SQUARED, Transition, described, status_attributes
@@ -20,14 +22,16 @@ from geomem.core.status import InputError
 from geomem.empirical.memorization import effective_memorization, memorization_start
 from geomem.empirical.scores import score_of
 from geomem.files.checkpoint import first_difference
-from geomem.files.writing import netcdf_writer, output_folder, write_whole
+from geomem.files.data import UNREADABLE
+from geomem.files.writing import check_output, netcdf_writer, output_folder, write_whole
 from geomem.laws.law import block_coordinates
 from geomem.laws.setting import opening_time
 from geomem.networks.config import config_record
+from geomem.networks.cost import Cost, timed_over_sizes, timed_step
 from geomem.networks.data_sets import TrainingSets, training_sets
 from geomem.networks.experiment import Experiment
 from geomem.networks.fates import loss_times, memorized_over_seeds
-from geomem.networks.measures import measure_flow, measure_spectra
+from geomem.networks.measures import Traceable, measure_flow, measure_spectra
 from geomem.networks.training import train_group
 from geomem.studies.spectrum import predicted_spectrum
 
@@ -53,13 +57,15 @@ def train_study(experiment: Experiment, directory: str | Path, *, progress: bool
         `collapse_of_trajectories`). Beside them the theory's `population_block_mean`,
         `resolved_dimension`, `critical_time` (by signal_to_noise, level finite_n), `opening_time` and, of all blocks
         together, `typical_collapse_time` (see `trajectory_times`). The history of training is `loss` and
-        `held_out_loss`, over `history_step`.
+        `held_out_loss`, over `history_step`. Noise variances are in squared units of the source, also where a table was
+        scaled.
 
     Raises:
         InputError: if the directory holds another experiment, or as `training_sets` and `train_group`.
     """
     sets = training_sets(experiment.data, experiment.seeds, experiment.measures.num_blocks)
-    folder = output_folder(directory)
+    folder = Path(directory)
+    check_output(folder, ())
     members = [(size, place) for size in experiment.data.num_samples for place in range(len(experiment.seeds))]
     data = [sets.of_seed[place][:size] for size, place in members]
     keys = [jax.random.split(jax.random.key(experiment.seeds[place]), 3)[1:] for _, place in members]
@@ -78,6 +84,22 @@ def train_study(experiment: Experiment, directory: str | Path, *, progress: bool
     def of_data(member: int) -> xr.Dataset:
         return measure_spectra(references[member], data[member], sets, experiment.measures, keys[member][1])
 
+    def of_network(score: Traceable, member: int) -> xr.Dataset:
+        spectra = measure_spectra(score, data[member], sets, experiment.measures, keys[member][1])
+        flow = measure_flow(score, references[member], data[member], sets, experiment, keys[member][1])
+        return spectra.merge(flow)
+
+    def cost() -> Cost:
+        left = [step for step in experiment.steps if not (folder / f"step_{step}.nc").is_file()]
+        sizes, of_step, of_measurements, of_data_left = [size for size, _ in members], 0.0, 0.0, 0.0
+        if left:
+            of_step, score = timed_step(experiment.training, data, jnp.stack([key for key, _ in keys]))
+            of_measurements = len(left) * timed_over_sizes(partial(of_network, score), sizes)
+        if not (folder / "empirical.nc").is_file():
+            of_data_left = timed_over_sizes(of_data, sizes)
+        steps = max(left, default=0) - _reached(folder / "training", max(left, default=0))
+        return Cost(len(members), steps, of_step, len(left) * len(members), of_measurements, of_data_left)
+
     def of_networks(step: int) -> xr.Dataset:
         trained = train_group(
             replace(experiment.training, num_steps=step), data, [key for key, _ in keys],
@@ -86,13 +108,16 @@ def train_study(experiment: Experiment, directory: str | Path, *, progress: bool
         )  # fmt: skip
 
         def measure(member: int) -> xr.Dataset:
-            score, key = trained[member].score, keys[member][1]
-            spectra = measure_spectra(score, data[member], sets, experiment.measures, key)
-            return spectra.merge(measure_flow(score, references[member], data[member], sets, experiment, key))
+            return of_network(trained[member].score, member)
 
         history = _gathered([one.history[["loss", "held_out_loss"]] for one in trained], experiment)
         return measured(f"step {step}", measure).merge(history.rename(step="history_step"))
 
+    if progress:
+        with showing(False):
+            expected = cost()
+        with showing(expected.seconds > 0):
+            say(expected.sentence)
     empirical = _kept(folder / "empirical.nc", record, lambda: measured("data", of_data))
     steps = [_kept(folder / f"step_{step}.nc", record, partial(of_networks, step)) for step in experiment.steps]
     # The last history holds those before it.
@@ -116,7 +141,9 @@ def train_study(experiment: Experiment, directory: str | Path, *, progress: bool
         study = study.merge(_where_memorized(effective_memorization, mean, error, "num_samples", _EFFECTIVE))
     if study.sizes["step"] > 1:
         study = study.merge(_where_memorized(memorization_start, mean, error, "step", _START))
-    return study.assign_attrs(provenance=extended(record, {"experiment": _inputs(experiment)}))
+    return _in_units_of_the_source(study, sets.scale).assign_attrs(
+        provenance=extended(record, {"experiment": _inputs(experiment)})
+    )
 
 
 _EFFECTIVE = ("effective_memorization", "data-set size up to which nine in ten samples are memorized")
@@ -140,6 +167,17 @@ def _where_memorized(
         {key: (other, [float(getattr(one, field)) for one in found], described(words, "1"))
          for key, (field, words) in columns.items()},
     )  # fmt: skip
+
+
+def _in_units_of_the_source(study: xr.Dataset, scale: float) -> xr.Dataset:
+    """The study of data that were divided by a scale, in their own units."""
+    if scale == 1.0:
+        return study
+    squared = [name for name, one in study.variables.items() if one.attrs.get("units") == SQUARED]
+    changed = {name: study[name].variable.copy(data=study[name].values * scale**2) for name in squared}
+    return study.assign_coords({name: one for name, one in changed.items() if name in study.coords}).assign(
+        {name: one for name, one in changed.items() if name not in study.coords}
+    )
 
 
 def _theory(experiment: Experiment, sets: TrainingSets) -> xr.Dataset:
@@ -178,6 +216,16 @@ def _theory(experiment: Experiment, sets: TrainingSets) -> xr.Dataset:
         ),
         opening_time=("block", opening, described("noise variance below which a block is open", SQUARED)),
     )
+
+
+def _reached(folder: Path, most: int) -> int:
+    """How many steps, up to so many, a checkpoint has done that can be read."""
+    reached = 0
+    for file in folder.glob("step_*/training.npz"):
+        with suppress(KeyError, *UNREADABLE), np.load(file, allow_pickle=False) as saved:
+            if int(saved["step"]) <= most:
+                reached = max(reached, int(saved["step"]))
+    return reached
 
 
 def _begun(folder: Path, step: int) -> Path:
@@ -228,5 +276,6 @@ def _kept(file: Path, record: str, make: Callable[[], xr.Dataset]) -> xr.Dataset
             )
         return part
     part = make().assign_attrs(provenance=record)
+    output_folder(file.parent)
     write_whole({file: netcdf_writer(part)})
     return part

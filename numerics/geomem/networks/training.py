@@ -27,7 +27,7 @@ from geomem.core.provenance import digest, key_record, provenance
 from geomem.core.results import described
 from geomem.core.status import InputError
 from geomem.files.checkpoint import Checkpoint
-from geomem.files.writing import output_folder
+from geomem.files.writing import check_output, output_folder
 from geomem.networks.architectures import network_score
 from geomem.networks.config import TrainConfig, config_record
 from geomem.networks.steps import TrainingState, advance, held_out_loss, initial_states, pad_sets, steps_of_a_block
@@ -118,7 +118,8 @@ def train_group(
     keys = list(keys)
     _check_group(config, tables, others, keys, mesh := shared_mesh(mesh))
     identity = _identity(config, tables, others, keys)
-    file = output_folder(directory) / "training.npz"
+    file = Path(directory) / "training.npz"
+    check_output(file.parent, [file.name])
     saved = Checkpoint(
         file,
         identity,
@@ -183,8 +184,9 @@ def train_group(
 
 
 def _save(saved: Checkpoint, reached: _Reached) -> None:
-    """Write how far the trainings are; of several processes the first one writes."""
-    if jax.process_index() == 0:
+    """Write how far the trainings are, if they have begun; of several processes the first one writes."""
+    if jax.process_index() == 0 and reached.step > 0:
+        output_folder(saved.path.parent)
         leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(reached.state)]
         rows = np.array(reached.rows, dtype=float)
         saved.save(reached.step, leaves, steps=np.array(reached.steps, dtype=int), rows=rows)

@@ -1,10 +1,12 @@
 """What the command `spectrum` works out: a measured spectrum, and beside it what the theory says of the same data."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
-from jaxtyping import Array
+from jaxtyping import Array, Float
 
 from geomem.boundaries.critical import critical_time
 from geomem.boundaries.phases import resolved_dimension
@@ -21,13 +23,16 @@ from geomem.laws.manifold import Manifold
 from geomem.laws.setting import opening_time
 from geomem.levels.eigenvalues import PREDICTIONS
 
+_MARGIN = 3.0  # of noise variances beyond critical times
+_PER_DECADE = 6  # noise variances
+
 
 def spectrum_study(
     score: Score,
     x0: Numbers,
     manifold: Manifold,
     *,
-    noise_variance: Numbers,
+    noise_variance: Numbers | None = None,
     num_samples: int,
     protocol: str,
     key: Array,
@@ -37,7 +42,8 @@ def spectrum_study(
     """`measure_spectrum` at a point, with predictions for data of this covariance spectrum.
 
     `direction_variances`, (directions,), are those of the manifold's directions in the order of its blocks, where
-    these are means of them.
+    these are means of them. By default there are six noise variances in a decade, from 1e-3 to 10 times the largest
+    variance, or farther: to a factor 3 beyond every critical time.
 
     Returns:
         The measured data set with, besides, over `noise_variance`: `population_value` (and `index`) and
@@ -55,14 +61,6 @@ def spectrum_study(
     asked, whole = asked_variances(manifold, direction_variances), manifold
     if direction_variances is not None:
         whole = Manifold(direction_variances, np.ones(np.shape(direction_variances)), manifold.normalized)
-    population = predicted_spectrum(whole, noise_variance=noise_variance, theory="population")
-    resolved = resolved_dimension(
-        manifold,
-        noise_variance=noise_variance,
-        num_samples=num_samples,
-        theory=theory,
-        direction_variances=direction_variances,
-    )
     times, status, lower, upper = [], [], [], []
     with bar("critical times", manifold.num_blocks) as report:
         for block in range(manifold.num_blocks):
@@ -84,6 +82,16 @@ def spectrum_study(
             upper.append(np.max(values))
             report(block + 1)
     variances = manifold.block_variances()
+    if noise_variance is None:
+        noise_variance = _about(np.asarray(variances), np.array([lower, upper]))
+    population = predicted_spectrum(whole, noise_variance=noise_variance, theory="population")
+    resolved = resolved_dimension(
+        manifold,
+        noise_variance=noise_variance,
+        num_samples=num_samples,
+        theory=theory,
+        direction_variances=direction_variances,
+    )
     measured = measure_spectrum(score, x0, noise_variance, protocol=protocol, key=key, num_replicates=num_replicates)
     over = "noise_variance"
     critical_text = "critical noise variance by signal_to_noise, level finite_n"
@@ -108,6 +116,16 @@ def spectrum_study(
             provenance=extended(measured.attrs["provenance"], manifold.record() | {"num_samples": num_samples})
         )
     )
+
+
+def _about(variances: Float[np.ndarray, " blocks"], critical: Float[np.ndarray, "ends blocks"]) -> np.ndarray:
+    """Noise variances about the variances of the data, and the critical times of their blocks, where there are any."""
+    largest = float(variances.max()) or 1.0
+    known = critical[np.isfinite(critical)]
+    low = min(1e-3 * largest, known.min(initial=np.inf) / _MARGIN)
+    high = max(10 * largest, known.max(initial=0.0) * _MARGIN)
+    # To rounding, four decades are four.
+    return np.geomspace(low, high, 1 + math.ceil(_PER_DECADE * math.log10(high / low) - 1e-9))
 
 
 def predicted_spectrum(

@@ -8,6 +8,7 @@ import pytest
 import xarray as xr
 
 from geomem import EmpiricalScore, Manifold, critical_time, measure_spectrum
+from geomem.cli.words import COLUMNS
 from tests.geomem.cli.commands import fail, run
 
 
@@ -27,6 +28,7 @@ def test_spectrum(capsys, tmp_path):
     assert list(document["blocks"][0]) == [
         "block", "local_variance", "multiplicity", "opening_time", "critical_time", "status", "lost",
     ]  # fmt: skip
+    assert {name for rows in document.values() for row in rows for name in row} <= set(COLUMNS["spectrum"])
     assert run(capsys, *arguments, "--out", tmp_path / "second")[0] == out
     names = ["spectrum.nc", "spectrum.pdf", "spectrum.png"]
     for folder in ("first", "second"):

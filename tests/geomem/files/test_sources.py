@@ -13,7 +13,6 @@ from scipy.io import netcdf_file
 from geomem import InputError, Manifold, gibbs, load_data, load_images, schedule_from_json
 from geomem.core.arguments import as_table
 from geomem.files.data import load_data_set
-from geomem.files.images import load_samples
 from geomem.networks.experiment import read_experiment
 from geomem.schedules.clock import schedule_of
 
@@ -96,8 +95,6 @@ def test_images_are_rows_of_their_pixels(folder):
         np.testing.assert_array_equal(found.rows, PIXELS.reshape(3, 20))
         assert found.sample_shape == (4, 5)
         np.testing.assert_allclose(load_images(source), PIXELS[..., None] / 127.5 - 1, atol=1e-7)
-        np.testing.assert_array_equal(load_samples(source), load_images(source))
-    np.testing.assert_array_equal(load_samples("rows.csv"), ROWS)
     colours = np.random.default_rng(1).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
     planes = colours.transpose(0, 3, 1, 2).reshape(2, -1)
     (folder / "batch.bin").write_bytes(np.concatenate([np.zeros((2, 1), np.uint8), planes], axis=1).tobytes())

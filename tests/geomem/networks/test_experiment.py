@@ -1,14 +1,17 @@
 """Experiments read from TOML: presets, every kind of mistake, and the training sets that they ask for."""
 
-from dataclasses import replace
+import re
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
 
-from geomem import InputError, Manifold, load_images
+from geomem import MLP, InputError, Manifold, TrainConfig, UNet, load_images
 from geomem.networks import experiment
 from geomem.networks.data_sets import training_sets
-from geomem.networks.experiment import PRESETS, Data, read_experiment
+from geomem.networks.defaults import experiment_of_data
+from geomem.networks.experiment import PRESETS, Data, Experiment, read_experiment
+from geomem.networks.template import configuration
 
 SMALL = """
 [data]
@@ -60,7 +63,7 @@ def test_a_unet_learns_its_shape_from_the_images(tmp_path):
 
 def test_images_are_read_once(tmp_path, monkeypatch):
     reads = []
-    monkeypatch.setattr(experiment, "load_samples", lambda source: reads.append(source) or load_images(source))
+    monkeypatch.setattr(experiment, "load_images", lambda source: reads.append(source) or load_images(source))
     text = '[data]\nsource = "digits"\nnum_samples = [10]\n[network]\nkind = "unet"\n[training]\nnum_steps = 5\n'
     asked = replace(read_experiment(written(tmp_path, text)), seeds=(7,))
     assert training_sets(asked.data, asked.seeds, 4).of_seed[0].shape == (10, 64)
@@ -104,6 +107,7 @@ def test_more_than_memory_holds_is_refused(changed):
         ("width = 16", 'kind = "unet"', "'unet', a network for images; set data.source"),
         ("num_held_out = 5", "num_held_out = 5\nradius = 2", "data.radius does nothing with source 'manifold'"),
         ("num_held_out = 5", 'source = "digits"', "data.variances does nothing with source 'digits'"),
+        ("num_held_out = 5", "num_held_out = 5\ntable = true", "data.table is true but the source is 'manifold'"),
         ("[measures]", "[measures", "is no TOML file"),
         ("[data]", "network = 3\n[data]", "'network' is no section"),
     ],
@@ -163,3 +167,68 @@ def test_held_out_images_are_in_no_training_set():
 def test_embedding_of_images_is_refused():
     with pytest.raises(InputError, match="leave it out for images"):
         Data(source="digits", num_samples=(10,), embedding="tanh")
+
+
+def test_the_template_holds_the_defaults_of_every_key(tmp_path):
+    text = configuration()
+    read, lent = read_experiment(written(tmp_path, text)), read_experiment("linear-quick")
+    assert read == Experiment(
+        data=Data(num_samples=lent.data.num_samples),
+        training=TrainConfig(network=MLP(), num_steps=lent.training.num_steps),
+    )
+    # What is commented out is read beside what it is for.
+    kept = text.replace('embedding = "none"', 'embedding = "tanh"').replace("#dims", "dims")
+    assert read_experiment(written(tmp_path, kept)) == replace(read, data=replace(read.data, embedding="tanh"))
+    of_unet = dict(line[1:].split(" = ") for line in text.splitlines() if re.match(r"#\w+ =", line))
+    del of_unet["radius"], of_unet["dims"]
+    assert of_unet == {name: str(getattr(UNet(), name)) for name in of_unet}
+    assert {"image_shape", *of_unet} == {one.name for one in fields(UNet)}
+    # A meaning stands above every key.
+    lines = text.splitlines()
+    assert all(lines[place - 1].startswith("# ") for place, line in enumerate(lines) if re.match(r"#?\w+ =", line))
+    assert "None" not in text
+
+
+@pytest.mark.parametrize(
+    ("rows", "held_out", "sizes"),
+    [(10, 2, (8,)), (14, 2, (10, 11, 12)), (120, 24, (10, 31, 96)), (20_000, 1000, (10, 316, 10_000))],
+)
+def test_of_a_table_alone_a_fifth_is_held_out(tmp_path, rows, held_out, sizes):
+    table = np.random.default_rng(0).normal(size=(rows, 2))
+    np.save(tmp_path / "table.npy", table)
+    asked, said = experiment_of_data(str(tmp_path / "table.npy"))
+    assert asked.data.num_held_out == held_out
+    assert asked.data.num_samples == sizes
+    assert asked.training.network.width == 128
+    assert f"{rows} rows of 2 columns: {held_out} held out" in said
+
+
+def test_a_table_is_trained_on_centered_and_of_unit_width(tmp_path):
+    rng = np.random.default_rng(0)
+    table = 50 + rng.normal(size=(300, 3)) @ np.diag([20.0, 5.0, 1.0]) @ np.linalg.qr(rng.normal(size=(3, 3)))[0]
+    np.savetxt(tmp_path / "table.csv", table, delimiter=",")
+    asked, _ = experiment_of_data(str(tmp_path / "table.csv"))
+    sets = training_sets(asked.data, (0,), 3)
+    rows = np.concatenate([sets.of_seed[0], sets.held_out])
+    np.testing.assert_allclose(rows.mean(axis=0), 0, atol=1e-12)
+    np.testing.assert_allclose(sets.manifold.variances[0], 1.0, rtol=0.01)
+    in_units = Manifold.from_data(table, num_blocks=3)
+    np.testing.assert_allclose(sets.manifold.block_variances() * sets.scale**2, in_units.block_variances())
+    np.save(tmp_path / "alike.npy", np.ones((20, 3)))
+    with pytest.raises(InputError, match="are all alike"):
+        training_sets(Data(source=str(tmp_path / "alike.npy"), table=True, num_samples=(4,), num_held_out=2), (0,), 3)
+    np.save(tmp_path / "few.npy", np.ones((9, 3)))
+    with pytest.raises(InputError, match="has 9 samples; a training, with some held out, needs at least 10"):
+        experiment_of_data(str(tmp_path / "few.npy"))
+
+
+def test_of_images_alone_a_unet_is_trained(tmp_path):
+    images = np.random.default_rng(0).uniform(-1, 1, size=(40, 12, 6, 1))
+    np.savez(tmp_path / "images.npz", images=images)
+    asked, said = experiment_of_data(str(tmp_path / "images.npz"))
+    assert asked.training.network == UNet(image_shape=(12, 6, 1), channels=16, num_levels=2)
+    assert asked.measures.last == pytest.approx(3 * np.linalg.eigvalsh(np.cov(images.reshape(40, 72).T)).max(), rel=0.1)
+    assert "40 images of 12 by 6 pixels: 8 held out" in said
+    assert not asked.data.table
+    assert training_sets(asked.data, asked.seeds, 4).held_out.shape == (8, 72)
+    assert experiment_of_data("digits")[0].data.table  # as other commands read them

@@ -16,7 +16,7 @@ from geomem.figures.networks import study_figures
 from geomem.networks import measures, sweep
 from geomem.networks.data_sets import TrainingSets, training_sets
 from geomem.networks.experiment import Data, Experiment, Measures
-from geomem.networks.fates import Fate, loss_rows, loss_times, memorization_rows, memorized_over_seeds
+from geomem.networks.fates import loss_rows, memorization_rows, memorized_over_seeds
 from geomem.networks.sweep import train_study
 
 SPECTRUM = {"variances": (1.0, 0.01), "multiplicities": (2.0, 2.0)}
@@ -92,7 +92,7 @@ def test_rows_and_figures_of_every_block_and_size(study):
     rows = loss_rows(found)
     assert [(row["num_samples"], row["local_variance"]) for row in rows] == [(8, 1), (8, 0.01), (60, 1), (60, 0.01)]
     for prefix in ("", "empirical_"):
-        fates = [[row[f"{prefix}seeds_{fate}"] for fate in ("lost", "kept", "never_open")] for row in rows]
+        fates = [[row[f"{prefix}seeds_{fate}"] for fate in ("lost", "kept", "never_open", "unlearned")] for row in rows]
         assert [sum(counts) for counts in fates] == [2] * 4
     assert [row["num_samples"] for row in memorization_rows(found)] == [8, 60]
     figures = study_figures(found)
@@ -138,9 +138,12 @@ def test_a_damaged_part_is_named(study, tmp_path):
 
 
 @pytest.mark.parametrize("protocol", ["orthogonal_frame", "central_difference"])
-def test_other_protocols(tmp_path, protocol):
-    measures = dataclasses.replace(TINY.measures, protocol=protocol, steps=())
-    found = train_study(dataclasses.replace(TINY, measures=measures), tmp_path, progress=False)
+def test_other_protocols(protocol):
+    law, key = Manifold([1.0], [4]), jax.random.key(0)
+    rows = np.asarray(law.sample(key, 8))
+    sets = TrainingSets((rows,), rows, law, np.eye(4), True)
+    asked = dataclasses.replace(TINY.measures, protocol=protocol)
+    found = measures.measure_spectra(score_of(rows), rows, sets, asked, key)
     assert (found.singular_value >= 0).all()
     assert (found.singular_value.diff("index") <= 0).all()
 
@@ -224,23 +227,3 @@ def test_errors_of_the_memorized_fraction():
     np.testing.assert_allclose(mean, [0.0, 0.3])
     np.testing.assert_allclose(error, [0.02 / np.sqrt(2), 0.1])
     np.testing.assert_allclose(memorized_over_seeds(given.isel(seed=[0]))[1], [0.02, 0.02])
-
-
-TIMES = np.array([0.01, 0.1, 1.0, 10.0])
-
-
-@pytest.mark.parametrize(
-    ("values", "time", "fate"),
-    [
-        ([1.0, 0.0, 0.0, 1.0], 0.1**1.5, Fate.LOST),  # halfway in ln t
-        ([0.0, 0.0, 0.0, 1.0], np.nan, Fate.KEPT),
-        ([1.0, 0.9, 0.6, 1.0], np.nan, Fate.NEVER_OPEN),
-        ([0.2, 1.0, 0.4, 0.9], 10 ** (-1 / 6), Fate.LOST),  # lost where it is first lost
-    ],
-)
-def test_loss_times(values, time, fate):
-    means = xr.DataArray([values, values], dims=("block", "noise_variance"))
-    found, status = loss_times(TIMES, means, xr.DataArray([1.0, 0.01], dims="block"))
-    # The second block would open at the smallest noise variance.
-    np.testing.assert_allclose(found, [time, np.nan])
-    assert status.values.tolist() == [fate, Fate.OUT_OF_RANGE]

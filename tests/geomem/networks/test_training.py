@@ -134,11 +134,16 @@ def test_an_interruption_is_saved(tmp_path, monkeypatch):
     advance = training.advance
 
     def interrupted(*arguments):
-        if arguments[6] == 100:
+        if arguments[6] == at:
             raise KeyboardInterrupt
         return advance(*arguments)
 
     monkeypatch.setattr(training, "advance", interrupted)
+    at = 0  # where there is nothing to be saved
+    with pytest.raises(KeyboardInterrupt):
+        train(config(130), rows(0), KEY, directory=tmp_path / "nothing", progress=False)
+    assert not (tmp_path / "nothing").exists()
+    at = 100
     with pytest.raises(KeyboardInterrupt):
         train(config(130), rows(0), KEY, directory=tmp_path, progress=False)
     with np.load(tmp_path / "training.npz") as saved:

@@ -14,6 +14,7 @@ from geomem import (
     spectrum_study,
 )
 from geomem.figures.style import save_figure
+from geomem.studies import spectrum
 
 TIMES = np.geomspace(0.02, 5, 6)
 
@@ -98,3 +99,29 @@ def test_finite_n_is_the_diagonal_mean_over_drawn_data_sets(size, time):
         own = squares[:, place].reshape(draws, -1).mean(axis=1)
         error = own.std(ddof=1) / np.sqrt(draws)
         assert abs(float(predicted[block]) ** 2 - own.mean()) < 4 * error + 0.01 * own.mean()
+
+
+@pytest.mark.parametrize(
+    ("variances", "critical", "ends", "count"),
+    [
+        ([2.0, 1e-4], [[0.1, np.nan]], (2e-3, 20.0), 25),
+        ([1.0, 1e-4], [[0.1, 1e-6], [0.1, 3e-6]], (1e-6 / 3, 10.0), 46),
+        ([1.0], [[50.0]], (1e-3, 150.0), 33),
+        ([0.0], [[np.nan]], (1e-3, 10.0), 25),
+    ],
+)
+def test_noise_variances_are_chosen_about_critical_times(variances, critical, ends, count):
+    times = spectrum._about(np.array(variances), np.array(critical))
+    np.testing.assert_allclose(times[[0, -1]], ends)
+    assert len(times) == count
+
+
+def test_the_chosen_noise_variances_hold_all_critical_times():
+    law, key = Manifold([1.0, 1e-4], [1, 2]), jax.random.key(0)
+    rows = np.asarray(law.sample(key, 2000))
+    found = spectrum_study(
+        EmpiricalScore(rows), np.zeros(3), law, num_samples=2000, protocol="central_difference", key=key
+    )
+    assert float(found.noise_variance[0]) < float(found.critical_time.min()) / 2.99
+    assert float(found.critical_time.min()) < 1e-3 / 3
+    assert float(found.noise_variance[-1]) == pytest.approx(10.0)
