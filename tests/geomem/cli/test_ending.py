@@ -86,7 +86,7 @@ def test_what_was_written_before_an_interruption_is_kept(monkeypatch, capsys, tm
     assert [one.name for one in (tmp_path / "results").iterdir()] == ["kept"]
 
 
-@pytest.mark.parametrize("words", [DERIVE, ["derive"], ["--version"], ["derive", "--help"]])
+@pytest.mark.parametrize("words", [DERIVE, ["--version"], ["derive", "--help"]])
 def test_a_full_output_is_one_sentence(monkeypatch, capsys, words):
     with Path("/dev/full").open("w") as full:
         monkeypatch.setattr("sys.stdout", full)
