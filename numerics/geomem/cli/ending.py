@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
+from reprlib import repr as shown
 from threading import Timer, current_thread, main_thread
 from typing import TYPE_CHECKING, NoReturn
 
@@ -44,6 +45,9 @@ def one_sentence() -> Generator[None]:
         _drop_output()
         raise SystemExit(1) from None
     except OSError as error:
+        if error.filename is not None:  # as where no file can have such a name
+            _say(f"{shown(str(error.filename))} cannot be opened: {error.strerror}")
+            raise SystemExit(2) from error
         if error.errno not in _FULL:
             raise
         _drop_output()

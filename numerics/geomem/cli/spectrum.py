@@ -75,6 +75,7 @@ def spectrum(
     from geomem.schedules.clock import on_schedule
     from geomem.studies.spectrum import spectrum_study
 
+    check_protocol(protocol, num_replicates)
     leads = jax.process_index() == 0
     law, num_samples, record, data, directions, _ = manifold.read(aloud=leads)
     if num_samples != int(num_samples):
@@ -82,7 +83,6 @@ def spectrum(
     of_data, of_frames = jax.random.split(jax.random.key(output.seed))
     samples = _samples(law, data, int(num_samples), of_data)
     times = _noise_variances(noise_variances, np.asarray(law.variances))
-    check_protocol(protocol, num_replicates)
     schedule = clock.read()
     score = EmpiricalScore(samples, checkpoint=checkpoint, mesh=mesh)
     output_folder(folder)  # the checkpoint may be in it
