@@ -6,7 +6,7 @@ from jaxtyping import Float
 from geomem.core.arguments import Numbers, as_log_sizes, as_noise_variances
 from geomem.core.progress import bar
 from geomem.laws.covariance import of_directions
-from geomem.laws.law import Law
+from geomem.laws.law import Law, check_law
 from geomem.laws.probe import Probe
 from geomem.laws.setting import opening_time
 from geomem.levels.question import Level, question
@@ -105,6 +105,7 @@ def resolved_dimension(
 
 def _by_variance(manifold: Law, direction_variances: Numbers | None) -> list[tuple[int, float | None, float]]:
     """Blocks, variances of their directions, None for the block's own, and how many of each there are."""
+    check_law(manifold)
     if direction_variances is None:
         return [(block, None, count) for block, count in enumerate(np.asarray(manifold.multiplicities).tolist())]
     found = []

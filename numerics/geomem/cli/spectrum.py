@@ -121,6 +121,8 @@ def _noise_variances(given: tuple[float, float, float] | None, variances: "np.nd
     """The noise variances that are asked for, or those about the variances of the data."""
     import numpy as np
 
+    from geomem.core.kinds import refuse_beyond_memory
+
     largest = variances.max() or 1.0
     low, high, count = (1e-3 * largest, 10 * largest, 25) if given is None else given
     if not (0 < low < high < math.inf and 2 <= count < math.inf and count == int(count)):
@@ -128,6 +130,7 @@ def _noise_variances(given: tuple[float, float, float] | None, variances: "np.nd
             f"--noise-variances {low:g} {high:g} {count:g} must be a positive noise variance, a larger one, and a "
             "count of at least 2"
         )
+    refuse_beyond_memory(count * len(variances), f"the averages at {count:g} noise variances")
     return np.geomspace(low, high, int(count))
 
 

@@ -15,6 +15,7 @@ from jaxtyping import Array, Float, Int
 
 from geomem.core.arguments import Numbers, check_data, check_points, float_array, listed_noise_variances
 from geomem.core.crossing import level_crossing
+from geomem.core.kinds import check_score, refuse_other
 from geomem.core.progress import bar
 from geomem.core.provenance import digest, provenance
 from geomem.core.results import SQUARED, Transition, described, noise_axis
@@ -131,6 +132,8 @@ def score_distance(
     Raises:
         InputError: for points that do not fit, fewer than two, or a score that is not finite.
     """
+    check_score(score)
+    check_score(reference)
     times = listed_noise_variances(np.asarray(noise_variance))
     places = np.asarray(float_array(np.asarray(points), "points"), dtype=float)
     if places.ndim == 2:
@@ -176,6 +179,7 @@ def collapse_of_trajectories(trajectory: xr.Dataset, data: Numbers) -> xr.Datase
     Raises:
         InputError: for a trajectory of fewer than two noise variances, or data that do not fit.
     """
+    refuse_other(trajectory, xr.Dataset, "the trajectory", "a result of generate")
     if "x" not in trajectory or trajectory.x.dims != ("noise_variance", "sample", "dim"):
         raise InputError("this is no trajectory of generate: there is no x over noise_variance, sample and dim")
     times, x = trajectory.noise_variance.values, trajectory.x.values

@@ -12,6 +12,8 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from geomem.core.arguments import as_log_sizes
+from geomem.core.kinds import refuse_other
 from geomem.core.status import Status
 from geomem.figures.planes import (
     FAINT,
@@ -50,9 +52,11 @@ def phase_diagram_figure(diagram: xr.Dataset, num_samples: float | None = None) 
     line t_c = t_open: a direction below it never opens. By default the size is the middle one
     of the diagram. Values outside the level's validity are faint.
     """
+    refuse_other(diagram, xr.Dataset, "the diagram", "a result of phase_diagram")
     place = diagram.sizes["num_samples"] // 2
     if num_samples is not None:
-        place = int(np.abs(diagram.log_num_samples.values - np.log(num_samples)).argmin())
+        log_size = float(as_log_sizes(num_samples, None))
+        place = int(np.abs(diagram.log_num_samples.values - log_size).argmin())
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(COLUMN_WIDTH, 7.6), layout="constrained")
         above, middle, below = figure.subplots(3, 1, height_ratios=[1.15, 1, 1])

@@ -18,9 +18,10 @@ from jaxtyping import Array, Float
 
 from geomem.core.arguments import Numbers, as_log_sizes, as_noise_variances
 from geomem.core.derivatives import Values, is_traced, with_slopes
+from geomem.core.kinds import one_number
 from geomem.core.status import InputError, Status
-from geomem.laws.law import Law
-from geomem.laws.probe import Probe
+from geomem.laws.law import Law, check_law
+from geomem.laws.probe import Probe, check_probe
 from geomem.laws.setting import Energy, Setting
 from geomem.levels.sums import Quenched, quenched_at
 
@@ -65,11 +66,13 @@ def quenched(
             not in (0, 1], a local variance that is not positive and finite, or a single noise variance or size that
             is not valid.
     """
+    check_law(manifold)
+    check_probe(probe)
     manifold.require("energy", "theory 'finite_n'")
     at = manifold.setting(manifold.indicator(block), probe).of_variance(local_variance)
     log_sizes = as_log_sizes(num_samples, log_num_samples)
     times = as_noise_variances(noise_variance)
-    if log_planted is not None and not -np.inf < log_planted <= 0:
+    if log_planted is not None and not -np.inf < one_number(log_planted, "log_planted") <= 0:
         raise InputError(f"log_planted is {log_planted:g}; the planted weight must be above 0 and at most 1")
     planted = -np.inf if log_planted is None else float(log_planted)
     if is_traced((at, times, log_sizes)):
