@@ -6,8 +6,11 @@ from contextlib import contextmanager
 from reprlib import repr as shown
 
 import jax
+import numpy as np
+from jax.core import Tracer
+from jaxtyping import Float
 
-from geomem.core.arguments import Numbers, float_array
+from geomem.core.arguments import Numbers, float_array, of_traced
 from geomem.core.status import InputError
 
 _BYTES = 8  # of a number
@@ -21,6 +24,17 @@ def refuse_other(value: object, kind: type, name: str, wanted: str) -> None:
     """
     if not isinstance(value, kind):
         raise InputError(f"{name} is {' '.join(shown(value).split())}; it must be {wanted}")
+
+
+def concrete_array(values: Numbers, name: str) -> Float[np.ndarray, "..."]:
+    """The values as float64, for what works on the numbers themselves.
+
+    Raises:
+        InputError: if they are not numbers, or JAX traces them.
+    """
+    if isinstance(values, Tracer):
+        raise InputError(of_traced(name))
+    return np.asarray(float_array(values, name), dtype=float)
 
 
 def one_number(value: Numbers, name: str) -> float:

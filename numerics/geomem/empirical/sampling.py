@@ -111,6 +111,7 @@ def generate(
     starts = None if start is None else check_points(start, (num_samples, dims), "start")
     num_steps = len(grid) - 1
     kept = [*range(0, num_steps, num_steps if keep_every is None else keep_every), num_steps]
+    refuse_beyond_memory(float(len(kept)) * num_samples * dims, "the samples that are kept")
     batches = np.array_split(np.arange(num_samples), -(-num_samples // batch_size))
     largest = len(batches[0])
     # A pytree's arrays are arguments of the compiled function, whatever else it holds is a part of it.
@@ -118,7 +119,6 @@ def generate(
     arrays = [leaf if isinstance(leaf, (jax.Array, np.ndarray)) else None for leaf in leaves]
     fixed = tuple(None if array is not None else leaf for array, leaf in zip(arrays, leaves, strict=True))
     of_start, of_noise = jax.random.split(key)
-    refuse_beyond_memory(float(len(kept)) * num_samples * dims, "the samples that are kept")
     points = np.empty((len(kept), num_samples, dims))
     with bar("samples", num_samples * num_steps) as report:
         for batch in batches:

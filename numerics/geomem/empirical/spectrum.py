@@ -8,8 +8,8 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array, Float
 
-from geomem.core.arguments import Numbers, check_key, float_array, is_whole, listed_noise_variances
-from geomem.core.kinds import check_score, refuse_beyond_memory, tracing_score
+from geomem.core.arguments import Numbers, check_key, is_whole, listed_noise_variances
+from geomem.core.kinds import check_score, concrete_array, refuse_beyond_memory, tracing_score
 from geomem.core.provenance import key_record, provenance
 from geomem.core.results import described, flag_attributes, spectrum_coordinates
 from geomem.core.status import InputError
@@ -75,14 +75,7 @@ def measure_spectrum(
         InputError: for an unknown protocol, a point or noise variances that are none, or replicates of a
             protocol that draws nothing.
     """
-    check_key(key)
-    check_score(score)
-    point = np.asarray(float_array(x0, "x0"), dtype=float)
-    times = listed_noise_variances(noise_variance)
-    check_protocol(protocol, num_replicates)
-    if point.ndim != 1 or not len(point) or not np.isfinite(point).all():
-        raise InputError(f"x0 has shape {point.shape}; it must be one point of finite coordinates")
-    refuse_beyond_memory(float(len(times)) * num_replicates * len(point) ** 2, "the matrices of the spectra")
+    point, times = checked_measurement(score, x0, noise_variance, protocol, key, num_replicates)
     if protocol == "jacobian":
         with tracing_score():
             jacobians, weights = _jacobians(score, point, times)
@@ -105,6 +98,25 @@ def measure_spectrum(
         "key": key_record(key),
     }
     return with_gaps(data.assign_attrs(provenance=provenance(inputs)))
+
+
+def checked_measurement(
+    score: Score, x0: Numbers, noise_variance: Numbers, protocol: str, key: Array, num_replicates: int
+) -> tuple[Float[np.ndarray, " dims"], Float[np.ndarray, " times"]]:
+    """The point and the noise variances of `measure_spectrum`, to which these are its arguments.
+
+    Raises:
+        InputError: as there.
+    """
+    check_key(key)
+    check_score(score)
+    point = concrete_array(x0, "x0")
+    times = listed_noise_variances(noise_variance)
+    check_protocol(protocol, num_replicates)
+    if point.ndim != 1 or not len(point) or not np.isfinite(point).all():
+        raise InputError(f"x0 has shape {point.shape}; it must be one point of finite coordinates")
+    refuse_beyond_memory(float(len(times)) * num_replicates * len(point) ** 2, "the matrices of the spectra")
+    return point, times
 
 
 def jacobian_of(

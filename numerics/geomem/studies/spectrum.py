@@ -9,13 +9,12 @@ from jaxtyping import Array
 from geomem.boundaries.critical import critical_time
 from geomem.boundaries.phases import resolved_dimension
 from geomem.core.arguments import Numbers, as_log_sizes, listed_noise_variances
-from geomem.core.kinds import check_score
 from geomem.core.progress import bar
 from geomem.core.provenance import extended, provenance
 from geomem.core.results import SQUARED, described, spectrum_coordinates, status_attributes
 from geomem.core.status import InputError
 from geomem.empirical.scores import Score
-from geomem.empirical.spectrum import measure_spectrum, with_gaps
+from geomem.empirical.spectrum import checked_measurement, measure_spectrum, with_gaps
 from geomem.laws.covariance import asked_variances
 from geomem.laws.law import Law, block_coordinates, check_law
 from geomem.laws.manifold import Manifold
@@ -53,7 +52,7 @@ def spectrum_study(
     """
     # The theory first: processes that share the samples wait for each other only at the end.
     theory = "finite_n"
-    check_score(score)
+    checked_measurement(score, x0, noise_variance, protocol, key, num_replicates)
     asked, whole = asked_variances(manifold, direction_variances), manifold
     if direction_variances is not None:
         whole = Manifold(direction_variances, np.ones(np.shape(direction_variances)), manifold.normalized)
