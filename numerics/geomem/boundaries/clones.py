@@ -12,7 +12,7 @@ from geomem.core.provenance import provenance
 from geomem.core.results import data_set_curve, described, noise_axis, size_of, with_status
 from geomem.core.status import InputError
 from geomem.laws.classes import ClassProducts, over_probes
-from geomem.laws.law import Law
+from geomem.laws.law import Law, check_law
 from geomem.levels.finite_n import planted_averages
 from geomem.levels.typical_points import scramble_error
 from geomem.lowering import lower
@@ -68,6 +68,7 @@ def cloning_curve(law: Law, *, noise_variance: Numbers) -> xr.Dataset:
 
         return jax.lax.map(at, times)
 
+    check_law(law)
     value = np.asarray(curve(law.class_products(), jnp.asarray(times)))
     return xr.Dataset(
         {"value": ("noise_variance", value, described("same class", "1"))},

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int8
 
-from geomem.core.arguments import SMALLEST_LOG_SIZE
+from geomem.core.arguments import SMALLEST_LOG_SIZE, float_array
 from geomem.core.crossing import first_crossing
 from geomem.core.results import Transition, status_of, transition
 from geomem.core.status import InputError
@@ -85,7 +85,8 @@ def search_window(at: Setting, window: tuple[float | int, float | int] | None) -
     """
     if window is None:
         return spectrum_window(at.largest_variance)
-    lower, upper = window
+    ends = float_array(window, "the window")
+    lower, upper = ends if ends.shape == (2,) else (math.nan, math.nan)
     if not 0 < lower < upper < math.inf:
         raise InputError(f"the window {window} must be two noise variances, 0 < lower < upper < infinity")
     ends = np.log([lower, upper])

@@ -8,7 +8,7 @@ from geomem.core.arguments import Numbers, as_log_sizes, as_noise_variances
 from geomem.core.progress import bar
 from geomem.core.status import InputError
 from geomem.laws.covariance import of_directions
-from geomem.laws.law import Law
+from geomem.laws.law import Law, check_law
 from geomem.laws.points import asks_for_points, principal_directions
 from geomem.laws.probe import Probe
 from geomem.laws.setting import opening_time
@@ -129,6 +129,7 @@ def resolved_dimension(
 
 def _by_variance(manifold: Law, direction_variances: Numbers | None) -> list[tuple[int, float | None, float]]:
     """Blocks, variances of their directions, None for the block's own, and how many of each there are."""
+    check_law(manifold)
     if direction_variances is None:
         return [(block, None, count) for block, count in enumerate(np.asarray(manifold.multiplicities).tolist())]
     found = []

@@ -16,7 +16,7 @@ from geomem.core.arguments import Numbers, as_noise_variances
 from geomem.core.crossing import first_crossing
 from geomem.core.results import Transition, status_of, transition
 from geomem.core.status import Status
-from geomem.laws.law import Law
+from geomem.laws.law import Law, check_law
 from geomem.lowering import lower
 
 _half_signal = lower("onset_half_signal")
@@ -92,6 +92,7 @@ def dominance_radius(
     Raises:
         InputError: as `trajectory_times`.
     """
+    check_law(law)
     law.require("dominance_radius", "the dominance radius")
     log_sizes = checked_log_sizes(law, num_samples, log_num_samples)
     times = as_noise_variances(noise_variance)
@@ -123,6 +124,7 @@ def flow_basin_radius(
     Raises:
         InputError: as `trajectory_times`.
     """
+    check_law(manifold)
     manifold.require("one_gaussian", "the radius of the flow's basins")
     log_sizes = checked_log_sizes(manifold, num_samples, log_num_samples)
     times = as_noise_variances(noise_variance)
@@ -158,6 +160,7 @@ def checked_log_sizes(law: Law, num_samples: Numbers | None, log_num_samples: Nu
     Raises:
         InputError: for a law whose trajectories are not known, or sizes that are none.
     """
+    check_law(law)
     law.require("typical_sizes", "the theory of trajectories")
     return law.log_sizes(num_samples, log_num_samples)
 

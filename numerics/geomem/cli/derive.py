@@ -1,9 +1,8 @@
 """`geomem derive`: the notation and the derivations, in reading order."""
 
-from pathlib import Path
 from typing import Literal
 
-from geomem.cli.options import Whole
+from geomem.cli.options import Folder, Whole, check_seed
 from geomem.cli.tables import json_text, write
 from geomem.core.status import InputError
 from geomem.files.writing import check_output
@@ -13,7 +12,7 @@ def derive(
     *,
     chapter: str | None = None,
     format: Literal["markdown", "latex"] = "markdown",
-    out: Path | None = None,
+    out: Folder | None = None,
     overwrite: bool = False,
     json: bool = False,
     seed: Whole = 0,
@@ -37,6 +36,8 @@ def derive(
     seed
         Accepted by every command; nothing is drawn here.
     """
+    check_seed(seed)
+
     from geomem_theory import CHAPTERS, notation
 
     book = (notation.CHAPTER, *CHAPTERS)

@@ -29,8 +29,16 @@ def _whole_number(_type: type, tokens: Sequence[Token]) -> int:
         raise ValueError(f"{tokens[0].value!r} is no whole number") from None
 
 
+def _named_folder(_type: type, tokens: Sequence[Token]) -> Path:
+    """A path; no text would be the working folder, which an empty variable of a shell does not mean."""
+    if not tokens[0].value:
+        raise ValueError("the name of the folder is empty; ./ is the working folder")
+    return Path(tokens[0].value)
+
+
 Several = Parameter(consume_multiple=True)
 Whole = Annotated[int, Parameter(converter=_whole_number)]
+Folder = Annotated[Path, Parameter(converter=_named_folder)]
 
 # The data that are meant where nothing is said of them: variances, directions, and how many samples.
 _DEFAULT_SPECTRUM = ((1.0, 0.09, 1e-4), (2, 5, 23))
@@ -138,6 +146,8 @@ class ManifoldInput:
     def _of_data(self, source: str) -> GivenManifold:
         if self.variances is not None or self.multiplicities is not None:
             raise InputError("give either --data or --variances with --multiplicities, not both")
+        if self.num_blocks is not None and self.num_blocks < 1:
+            raise InputError(f"--num-blocks is {self.num_blocks}; it must be at least 1")
         from geomem.core.provenance import digest
         from geomem.files.data import load_data_set
         from geomem.files.inspection import prepare
@@ -243,7 +253,7 @@ class ClockInput:
 class OutputOptions:
     """Where results go."""
 
-    out: Path = Path("results")
+    out: Folder = Path("results")
     """Folder for the results; those of a run with other inputs in it are refused before anything is computed."""
 
     overwrite: bool = False
@@ -262,8 +272,7 @@ class OutputOptions:
             InputError: if they cannot be written, or the seed is none.
         """
         check_output(self.out, names)
-        if not 0 <= self.seed < 2**63:
-            raise InputError(f"--seed is {self.seed}; it must be a whole number from 0 to 2^63 - 1")
+        check_seed(self.seed)
         return self.out
 
     def refuse_other_run(self, names: Sequence[str], inputs: Mapping[str, object]) -> None:
@@ -287,6 +296,16 @@ def _column(text: str, names: Sequence[str]) -> int:
     except ValueError:
         known = ", ".join(names) if names and len(names) <= _MOST_NAMES else "numbers from 0"
         raise InputError(f"--columns has {text!r}, which is no column; they are {known}") from None
+
+
+def check_seed(seed: int) -> None:
+    """Refuse what JAX takes for no seed.
+
+    Raises:
+        InputError: if it is none.
+    """
+    if not 0 <= seed < 2**63:
+        raise InputError(f"--seed is {seed}; it must be a whole number from 0 to 2^63 - 1")
 
 
 def read_probe(text: str) -> "Probe":

@@ -76,17 +76,17 @@ def spectrum(
     from geomem.schedules.clock import on_schedule
     from geomem.studies.spectrum import spectrum_study
 
+    check_protocol(protocol, num_replicates)
     leads = jax.process_index() == 0
     law, num_samples, record, data, directions, *_ = manifold.read(aloud=leads)
     if num_samples != int(num_samples):
         raise InputError(f"--num-samples is {num_samples:g}; samples are whole")
     of_data, of_frames = jax.random.split(jax.random.key(output.seed))
     samples = _samples(law, data, int(num_samples), of_data)
-    times = _listed(noise_variances)
-    check_protocol(protocol, num_replicates)
+    times = _listed(noise_variances, law.num_blocks)
     schedule = clock.read()
     inputs = record | law.record() | {"num_samples": int(num_samples), "protocol": protocol, "seed": output.seed}
-    inputs |= {"noise_variances": times.tolist(), "num_replicates": num_replicates}
+    inputs |= {"noise_variances": None if times is None else times.tolist(), "num_replicates": num_replicates}
     inputs |= {"schedule": None} if schedule is None else schedule.record
     output.refuse_other_run(names, inputs)
     score = EmpiricalScore(samples, checkpoint=checkpoint, mesh=mesh)
@@ -122,18 +122,21 @@ def spectrum(
         warn_of_wide_blocks(study, directions)
 
 
-def _listed(given: tuple[float, float, float] | None) -> "np.ndarray | None":
+def _listed(given: tuple[float, float, float] | None, num_blocks: int) -> "np.ndarray | None":
     """The noise variances that are asked for, if there are any."""
     import numpy as np
 
     if given is None:
         return None
+    from geomem.core.kinds import refuse_beyond_memory
+
     low, high, count = given
     if not (0 < low < high < math.inf and 2 <= count < math.inf and count == int(count)):
         raise InputError(
             f"--noise-variances {low:g} {high:g} {count:g} must be a positive noise variance, a larger one, and a "
             "count of at least 2"
         )
+    refuse_beyond_memory(count * num_blocks, f"the averages at {count:g} noise variances")
     return np.geomspace(low, high, int(count))
 
 

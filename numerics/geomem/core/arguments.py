@@ -79,7 +79,7 @@ def positive_noise_variances(values: Numbers) -> Float[np.ndarray, "..."]:
     """
     given = as_noise_variances(values)
     if isinstance(given, Tracer):
-        raise InputError(_traced("the noise variance"))
+        raise InputError(of_traced("the noise variance"))
     times = np.asarray(given, dtype=float)
     refuse_unless(times, np.isfinite(times) & (times > 0), "noise variance", "they must be positive, finite numbers")
     return times
@@ -218,7 +218,7 @@ def as_table(data: Numbers) -> np.ndarray:
     except ValueError as error:
         raise InputError("the data are no table: their rows differ in length") from error
     except jax.errors.TracerArrayConversionError as error:
-        raise InputError(_traced("the data")) from error
+        raise InputError(of_traced("the data")) from error
     if np.ma.is_masked(data):
         raise InputError(f"{np.ma.count_masked(data)} numbers of the data are masked; fill them, or drop their rows")
     if array.dtype.kind not in "biuf":
@@ -249,7 +249,8 @@ def float_array(values: Numbers, name: str) -> Array | np.ndarray:
     raise InputError(f"{name}: {_shown(values)} is not a number or a list of numbers")
 
 
-def _traced(name: str) -> str:
+def of_traced(name: str) -> str:
+    """What is said of it where concrete numbers are wanted."""
     return (
         f"JAX traces {name}, and this function takes concrete numbers; call it outside of jit, grad and vmap "
         "(`score_of`, `quenched`, `critical_time` and `Probe` can be traced)"

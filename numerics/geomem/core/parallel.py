@@ -74,6 +74,8 @@ def shared_mesh(mesh: Mesh | None) -> Mesh:
     """
     if mesh is None:
         return _one_device()
+    if not isinstance(mesh, Mesh):
+        raise InputError("the mesh is none of JAX's, over devices that share the work; leave it out for one device")
     if len(mesh.axis_names) != 1:
         raise InputError(f"the mesh has axes {mesh.axis_names}; samples are shared along one")
     return mesh

@@ -14,6 +14,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from geomem.core.arguments import Numbers, check_data, check_key, float_array, listed_noise_variances, whole_number
 from geomem.core.crossing import level_crossing
+from geomem.core.kinds import refuse_beyond_memory
 from geomem.core.provenance import digest, key_record, provenance
 from geomem.core.results import described, noise_axis
 from geomem.core.status import InputError
@@ -57,6 +58,7 @@ def measure_basin(
     times = listed_noise_variances(noise_variance)
     radii = _radii(radius)
     num_probes = whole_number(num_probes, "num_probes", 1)
+    refuse_beyond_memory(float(num_probes) * samples.shape[1], f"{num_probes} starts")
     choice, draw = jax.random.split(key)
     own = jax.random.randint(choice, (num_probes,), 0, len(samples))
     omega = jax.random.normal(draw, (num_probes, samples.shape[1]))

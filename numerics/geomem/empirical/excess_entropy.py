@@ -10,6 +10,7 @@ from jaxtyping import Array, Float, Int
 
 from geomem.core.arguments import Numbers, check_data, check_key, listed_noise_variances, whole_number
 from geomem.core.crossing import level_crossing
+from geomem.core.kinds import one_number
 from geomem.core.progress import bar
 from geomem.core.provenance import digest, key_record, provenance
 from geomem.core.resampling import INTERVAL, drawn
@@ -98,6 +99,7 @@ def collapse_time(data: Numbers, *, key: Array, level: float = 0.05, num_probes:
         InputError: as `excess_entropy`, or for a level that is not between 0 and 1.
     """
     check_key(key)
+    level = one_number(level, "the level")
     if not 0 < level < 1:
         raise InputError(f"the level is {level:g}; it must be between 0 and 1")
     rows = check_data(data)

@@ -15,6 +15,7 @@ from jaxtyping import Array, Float, Int
 
 from geomem.core.arguments import Numbers, check_data, check_points, float_array, listed_noise_variances
 from geomem.core.crossing import level_crossing
+from geomem.core.kinds import check_score, concrete_array, refuse_other
 from geomem.core.progress import bar
 from geomem.core.provenance import digest, provenance
 from geomem.core.results import SQUARED, Transition, described, noise_axis
@@ -53,7 +54,7 @@ def memorization_ratio(samples: Numbers | xr.DataArray, data: Numbers) -> tuple[
         InputError: for points that are no finite tables of the same dimensions, or data with one place only.
     """
     places = _places(data)
-    points = check_points(np.asarray(samples), (None, places.shape[1]), "samples")
+    points = check_points(_numbers(samples), (None, places.shape[1]), "samples")
     if len(places) < 2 or not len(points):
         raise InputError(f"there are {len(points)} samples and {len(places)} places in the data; it takes one and two")
     nearest = _nearest(points, places, 2)
@@ -62,6 +63,11 @@ def memorization_ratio(samples: Numbers | xr.DataArray, data: Numbers) -> tuple[
     copies, number = int(np.sum(first < _NEARER * second)), len(points)
     error = np.sqrt((copies + 1) * (number - copies + 1) / ((number + 2) ** 2 * (number + 3)))
     return copies / number, float(error)
+
+
+def _numbers(values: Numbers | xr.DataArray) -> Numbers:
+    """Those of an array of xarray, too."""
+    return values.values if isinstance(values, xr.DataArray) else values
 
 
 def effective_memorization(num_samples: Numbers, ratio: Numbers, standard_error: Numbers) -> Transition:
@@ -131,8 +137,10 @@ def score_distance(
     Raises:
         InputError: for points that do not fit, fewer than two, or a score that is not finite.
     """
-    times = listed_noise_variances(np.asarray(noise_variance))
-    places = np.asarray(float_array(np.asarray(points), "points"), dtype=float)
+    check_score(score)
+    check_score(reference)
+    times = listed_noise_variances(_numbers(noise_variance))
+    places = concrete_array(_numbers(points), "points")
     if places.ndim == 2:
         places = np.broadcast_to(places, (len(times), *places.shape))
     if places.ndim != 3 or len(places) != len(times) or places.shape[1] < 2 or not np.isfinite(places).all():
@@ -176,6 +184,7 @@ def collapse_of_trajectories(trajectory: xr.Dataset, data: Numbers) -> xr.Datase
     Raises:
         InputError: for a trajectory of fewer than two noise variances, or data that do not fit.
     """
+    refuse_other(trajectory, xr.Dataset, "the trajectory", "a result of generate")
     if "x" not in trajectory or trajectory.x.dims != ("noise_variance", "sample", "dim"):
         raise InputError("this is no trajectory of generate: there is no x over noise_variance, sample and dim")
     times, x = trajectory.noise_variance.values, trajectory.x.values

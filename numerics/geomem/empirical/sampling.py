@@ -24,6 +24,7 @@ from geomem.core.arguments import (
     positive_noise_variances,
     whole_number,
 )
+from geomem.core.kinds import check_score, refuse_beyond_memory, tracing_score
 from geomem.core.progress import bar
 from geomem.core.provenance import digest, key_record, provenance
 from geomem.core.results import described, noise_axis
@@ -97,6 +98,7 @@ def generate(
         half have chosen a training point by t = 2.2; theory 1.7
     """
     check_key(key)
+    check_score(score)
     grid = _falling(noise_variance)
     if method not in METHODS:
         raise InputError(f"there is no method {method!r}; choose one of {', '.join(METHODS)}")
@@ -109,6 +111,7 @@ def generate(
     starts = None if start is None else check_points(start, (num_samples, dims), "start")
     num_steps = len(grid) - 1
     kept = [*range(0, num_steps, num_steps if keep_every is None else keep_every), num_steps]
+    refuse_beyond_memory(float(len(kept)) * num_samples * dims, "the samples that are kept")
     batches = np.array_split(np.arange(num_samples), -(-num_samples // batch_size))
     largest = len(batches[0])
     # A pytree's arrays are arguments of the compiled function, whatever else it holds is a part of it.
@@ -126,7 +129,8 @@ def generate(
             state = (x, jnp.zeros_like(x))
             for place, (first, last) in enumerate(pairwise(kept), start=1):
                 steps = _steps(grid, first, last)
-                state = _follow((tree, fixed), method, arrays, of_noise, index, state, steps)
+                with tracing_score():
+                    state = _follow((tree, fixed), method, arrays, of_noise, index, state, steps)
                 points[place, batch] = state[0][: len(batch)]
                 if not np.isfinite(points[place, batch]).all():
                     raise InputError(f"the score is not finite between t = {grid[first]:g} and {grid[last]:g}")

@@ -8,7 +8,8 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array, Float
 
-from geomem.core.arguments import Numbers, check_key, listed_noise_variances
+from geomem.core.arguments import Numbers, check_key, is_whole, listed_noise_variances
+from geomem.core.kinds import check_score, concrete_array, refuse_beyond_memory, tracing_score
 from geomem.core.provenance import key_record, provenance
 from geomem.core.results import described, flag_attributes, spectrum_coordinates
 from geomem.core.status import InputError
@@ -74,14 +75,10 @@ def measure_spectrum(
         InputError: for an unknown protocol, a point or noise variances that are none, or replicates of a
             protocol that draws nothing.
     """
-    check_key(key)
-    point = np.asarray(x0, dtype=float)
-    times = listed_noise_variances(noise_variance)
-    check_protocol(protocol, num_replicates)
-    if point.ndim != 1 or not len(point) or not np.isfinite(point).all():
-        raise InputError(f"x0 has shape {point.shape}; it must be one point of finite coordinates")
+    point, times = checked_measurement(score, x0, noise_variance, protocol, key, num_replicates)
     if protocol == "jacobian":
-        jacobians, weights = _jacobians(score, point, times)
+        with tracing_score():
+            jacobians, weights = _jacobians(score, point, times)
         matrices = _finite(-times[:, None, None] * jacobians, times)
         values = np.linalg.eigvalsh(0.5 * (matrices + matrices.transpose(0, 2, 1)))[:, ::-1, None]
     else:
@@ -101,6 +98,25 @@ def measure_spectrum(
         "key": key_record(key),
     }
     return with_gaps(data.assign_attrs(provenance=provenance(inputs)))
+
+
+def checked_measurement(
+    score: Score, x0: Numbers, noise_variance: Numbers, protocol: str, key: Array, num_replicates: int
+) -> tuple[Float[np.ndarray, " dims"], Float[np.ndarray, " times"]]:
+    """The point and the noise variances of `measure_spectrum`, to which these are its arguments.
+
+    Raises:
+        InputError: as there.
+    """
+    check_key(key)
+    check_score(score)
+    point = concrete_array(x0, "x0")
+    times = listed_noise_variances(noise_variance)
+    check_protocol(protocol, num_replicates)
+    if point.ndim != 1 or not len(point) or not np.isfinite(point).all():
+        raise InputError(f"x0 has shape {point.shape}; it must be one point of finite coordinates")
+    refuse_beyond_memory(float(len(times)) * num_replicates * len(point) ** 2, "the matrices of the spectra")
+    return point, times
 
 
 def jacobian_of(
@@ -125,9 +141,10 @@ def check_protocol(protocol: str, num_replicates: int) -> None:
     """
     if protocol not in PROTOCOLS:
         raise InputError(f"there is no protocol {protocol!r}; choose one of {', '.join(PROTOCOLS)}")
-    if num_replicates < 1 or (num_replicates > 1 and protocol != "orthogonal_frame"):
+    if not is_whole(num_replicates) or num_replicates < 1 or (num_replicates > 1 and protocol != "orthogonal_frame"):
         raise InputError(
-            f"num_replicates is {num_replicates}; it must be at least 1, and more only for protocol 'orthogonal_frame'"
+            f"num_replicates is {num_replicates!r}; it must be a whole number from 1, and more than 1 only for "
+            "protocol 'orthogonal_frame'"
         )
 
 

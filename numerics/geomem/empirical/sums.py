@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from geomem.core.arguments import Numbers, positive_noise_variances, refuse_size
+from geomem.core.kinds import concrete_array
 from geomem.core.status import InputError
 from geomem.empirical.streaming import PassOptions, Samples, fold_samples
 from geomem.lowering import lower
@@ -86,7 +87,7 @@ class Given(NamedTuple):
 
 def _points(values: Numbers, name: str) -> np.ndarray:
     """One point or a table of them."""
-    points = np.asarray(values, dtype=float)
+    points = concrete_array(values, f"the {name}")
     if points.ndim not in (1, 2) or points.size == 0:
         raise InputError(f"the {name} have shape {points.shape}; they must be one point or a table of points")
     if not np.isfinite(points).all():

@@ -13,6 +13,8 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from geomem.core.arguments import as_log_sizes
+from geomem.core.kinds import refuse_other
 from geomem.core.status import Status
 from geomem.figures.planes import (
     FAINT,
@@ -52,9 +54,10 @@ def phase_diagram_figure(diagram: xr.Dataset, num_samples: float | Sequence[floa
     of the diagram; several are all marked, and the middle panel is of the first. Values outside the
     level's validity are faint.
     """
+    refuse_other(diagram, xr.Dataset, "the diagram", "a result of phase_diagram")
     places = [diagram.sizes["num_samples"] // 2]
     if num_samples is not None:
-        marked = np.log(np.atleast_1d(num_samples))
+        marked = np.atleast_1d(as_log_sizes(num_samples, None))
         places = np.abs(diagram.log_num_samples.values[:, None] - marked).argmin(axis=0).tolist()
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(COLUMN_WIDTH, 7.6), layout="constrained")

@@ -4,7 +4,9 @@ import io
 import math
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,8 @@ from geomem.core.status import InputError
 
 if TYPE_CHECKING:
     import xarray as xr
+
+_made: ContextVar[list[Path] | None] = ContextVar("folders that were made", default=None)
 
 
 def check_output(folder: Path, names: Iterable[str]) -> None:
@@ -50,6 +54,19 @@ def or_none(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
+@contextmanager
+def no_empty_folders() -> Generator[None]:
+    """Inside of it, folders that `output_folder` makes are taken away again if they are empty at its end."""
+    token = _made.set(made := [])
+    try:
+        yield
+    finally:
+        for folder in sorted(made, key=lambda one: len(one.parts), reverse=True):
+            with suppress(OSError):  # it holds something, or was not made
+                folder.rmdir()
+        _made.reset(token)
+
+
 def output_folder(path: str | Path) -> Path:
     """The folder, made if need be, and known to be writable.
 
@@ -58,6 +75,8 @@ def output_folder(path: str | Path) -> Path:
     """
     folder = Path(path)
     try:
+        if (made := _made.get()) is not None:  # noted before, for an interruption may come in between
+            made.extend(one for one in (folder, *folder.parents) if not one.exists())
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass

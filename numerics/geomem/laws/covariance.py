@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 from geomem.core.arguments import Numbers, as_samples, float_array, parts, refuse_not_finite, refuse_size, whole_number
 from geomem.core.precision import column_means, rounding_variances
 from geomem.core.status import InputError
-from geomem.laws.law import Law
+from geomem.laws.law import Law, check_law
 
 _BISECTIONS = 60  # of a width in ln s
 _SAME = 1e-9  # difference in ln s that is rounding
@@ -155,6 +155,7 @@ def extremes(law: Law, direction_variances: Numbers | None) -> list[list[float]]
     Raises:
         InputError: as `of_directions`.
     """
+    check_law(law)
     if direction_variances is None:
         return [[] for _ in range(law.num_blocks)]
     pairs = zip(of_directions(law, direction_variances), np.asarray(law.block_variances()), strict=True)

@@ -5,7 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from geomem.core.arguments import Numbers, check_key, float_array
+from geomem.core.arguments import Numbers, check_key, float_array, whole_number
+from geomem.core.derivatives import is_traced
+from geomem.core.kinds import refuse_beyond_memory
 from geomem.core.status import InputError
 
 
@@ -51,8 +53,8 @@ def tanh_features(points: Numbers, key: Array, *, dims: int) -> Float[Array, "sa
     """
     check_key(key)
     rows = _table(points)
-    if isinstance(dims, bool) or not isinstance(dims, int) or dims < 1:
-        raise InputError(f"dims is {dims}; it must be a whole number from 1")
+    dims = whole_number(dims, "dims", 1)
+    refuse_beyond_memory(float(dims) * max(rows.shape), f"{dims} features")
     weights = jax.random.normal(key, (dims, rows.shape[1])) / np.sqrt(rows.shape[1])
     return jnp.tanh(rows @ weights.T)
 
@@ -77,4 +79,6 @@ def _table(points: Numbers) -> Float[Array, "samples dims"]:
     rows = jnp.asarray(float_array(points, "points"))
     if rows.ndim != 2 or rows.shape[1] == 0:
         raise InputError(f"the points have shape {rows.shape}; they must be a table of samples by dimensions")
+    if not is_traced(rows) and not bool(jnp.isfinite(rows).all()):
+        raise InputError("the points hold NaN or infinity")
     return rows

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from geomem.core.arguments import Numbers, as_log_sizes, is_whole
+from geomem.core.kinds import refuse_other
 from geomem.core.results import SQUARED, described
 from geomem.core.status import InputError
 from geomem.laws.classes import ClassProducts
@@ -203,6 +204,15 @@ class Law(ABC):
 
     def refuse(self, asker: str) -> NoReturn:
         raise InputError(f"{asker} does not know {self.called}; {self.advice}")
+
+
+def check_law(source: object) -> None:
+    """Refuse what is no law.
+
+    Raises:
+        InputError: if it is none.
+    """
+    refuse_other(source, Law, "the law", "a Manifold, a GaussianMixture or another law of the data")
 
 
 def is_law(source: object) -> TypeGuard[Law]:

@@ -8,8 +8,9 @@ import numpy as np
 from jaxtyping import Array, Float
 from scipy.spatial.distance import cdist
 
-from geomem.core.arguments import Numbers, check_data, float_array, parts
+from geomem.core.arguments import Numbers, check_data, float_array, is_whole, parts
 from geomem.core.status import InputError
+from geomem.laws.law import check_law
 from geomem.laws.manifold import Manifold
 
 
@@ -29,6 +30,9 @@ def local_covariance(
     Raises:
         InputError: for a point that is not one of the manifold's space, and for normalized samples.
     """
+    check_law(manifold)
+    if not callable(embedding):
+        raise InputError("the embedding must be a function of points (n, latent) to points (n, dims)")
     manifold.require("one_gaussian", "the covariance around a point")
     at = jnp.asarray(float_array(point, "point"))
     deviations = manifold.axis_deviations()
@@ -75,7 +79,7 @@ def local_spectrum(
     point = np.asarray(float_array(x, "x"), dtype=float)
     if point.shape != (rows.shape[1],) or not np.isfinite(point).all():
         raise InputError(f"x has shape {point.shape}; it must be a finite point of {rows.shape[1]} coordinates")
-    if isinstance(num_neighbours, bool) or not 2 <= num_neighbours <= len(rows):
+    if not is_whole(num_neighbours) or not 2 <= num_neighbours <= len(rows):
         raise InputError(f"num_neighbours is {num_neighbours}; it must be from 2 to the {len(rows)} samples there are")
     distances = np.concatenate([cdist(part, point[None])[:, 0] for part in parts(rows)])
     nearest = np.argpartition(distances, num_neighbours - 1)[:num_neighbours]

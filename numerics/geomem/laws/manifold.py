@@ -10,6 +10,7 @@ from jax.core import Tracer
 from jaxtyping import Array, Float
 
 from geomem.core.arguments import Numbers, check_key, float_array, is_whole, whole_number
+from geomem.core.kinds import refuse_beyond_memory
 from geomem.core.status import InputError
 from geomem.laws.covariance import covariance_spectrum
 from geomem.laws.law import LAWS, Classes, Law, Score, TypicalSizes, view_of_blocks
@@ -225,6 +226,7 @@ class Manifold(Law):
         if is_whole(num_samples) and num_samples * dims > _MOST_NUMBERS:
             raise InputError(f"{num_samples:g} samples of {dims:g} dimensions are too many to be drawn at once")
         num_samples = whole_number(num_samples, "num_samples", 0)
+        refuse_beyond_memory(num_samples * float(self.dimension), f"{num_samples} samples of the law")
         scale = self.axis_deviations()
         rows = scale[None, :] * jax.random.normal(key, (num_samples, len(scale)))
         return rows / jnp.linalg.norm(rows, axis=1, keepdims=True) if self.normalized else rows

@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from geomem.core.arguments import Numbers, check_key, float_array, refuse_shares
+from geomem.core.arguments import Numbers, check_key, float_array, refuse_shares, whole_number
 from geomem.core.crossing import first_crossing
+from geomem.core.kinds import refuse_beyond_memory, refuse_other
 from geomem.core.status import InputError
 from geomem.laws.classes import ClassProducts, class_terms, largest_eigenvalue, leading_offsets, over_probes
 from geomem.laws.full_mixture import FullMixture
@@ -124,6 +125,7 @@ class GaussianMixture(Law):
     def __init__(self, weights: Numbers, centers: Numbers, manifold: Manifold) -> None:
         shares = np.asarray(float_array(weights, "weights"))
         places = np.asarray(float_array(centers, "centers"))
+        refuse_other(manifold, Manifold, "the manifold", "a Manifold")
         if manifold.normalized:
             raise InputError("a mixture of normalized data is not known; use a manifold with normalized=False")
         if shares.ndim != 1 or not shares.size:
@@ -195,6 +197,8 @@ class GaussianMixture(Law):
     def sample(self, key: Array, num_samples: int) -> Float[Array, "samples dims"]:
         """Independent samples; the class of each is drawn."""
         check_key(key)
+        num_samples = whole_number(num_samples, "num_samples", 0)
+        refuse_beyond_memory(num_samples * float(self.dimension), f"{num_samples} samples of the law")
         of_class, of_rest = jax.random.split(key)
         classes = jax.random.choice(of_class, self.num_classes, (num_samples,), p=self.weights)
         return self.centers[classes] + self.manifold.sample(of_rest, num_samples)

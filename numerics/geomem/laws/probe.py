@@ -10,6 +10,7 @@ from jax.core import Tracer
 from jaxtyping import Array, Float
 
 from geomem.core.arguments import Numbers, check_key, float_array
+from geomem.core.kinds import refuse_other
 from geomem.core.provenance import digest
 from geomem.core.status import InputError
 from geomem.lowering import lower
@@ -195,3 +196,12 @@ def _checked_amplitude(amplitude: Numbers) -> np.floating | Array:
     if value.ndim or not 0 <= value < np.inf:
         raise InputError(f"the probe's amplitude is {amplitude}; it must be finite and not negative")
     return np.float64(value)
+
+
+def check_probe(probe: object) -> None:
+    """Refuse what is no probe.
+
+    Raises:
+        InputError: if it is none.
+    """
+    refuse_other(probe, Probe, "the probe", f"a Probe, such as Probe.along(); the kinds are {', '.join(KINDS)}")

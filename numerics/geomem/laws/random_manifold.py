@@ -10,6 +10,7 @@ from jaxtyping import Array, Float
 from scipy.optimize import brentq
 
 from geomem.core.arguments import Numbers, float_array, refuse_shares
+from geomem.core.kinds import one_number
 from geomem.core.status import InputError
 from geomem.laws.law import Law, TypicalSizes, register_law
 from geomem.lowering import lower
@@ -53,6 +54,7 @@ class RandomManifold(Law):
         if not (np.isfinite(values) & (values >= 0)).all():
             raise InputError(f"the variances {values.tolist()} must be finite and not negative")
         refuse_shares(shares)
+        latent_ratio = one_number(latent_ratio, "latent_ratio")
         if not 0 < latent_ratio < np.inf:
             raise InputError(f"latent_ratio is {latent_ratio:g}; it must be positive and finite")
         object.__setattr__(self, "variances", jnp.asarray(values))

@@ -14,10 +14,11 @@ from jaxtyping import Array, Float
 
 from geomem.core.arguments import Numbers, as_log_sizes, as_noise_variances
 from geomem.core.derivatives import Values, is_traced, with_slopes
+from geomem.core.kinds import one_number
 from geomem.core.status import InputError, Status
-from geomem.laws.law import Law
+from geomem.laws.law import Law, check_law
 from geomem.laws.points import PointSetting, asks_for_points, point_setting
-from geomem.laws.probe import PointProbe, Probe
+from geomem.laws.probe import PointProbe, Probe, check_probe
 from geomem.laws.setting import Energy, Setting
 from geomem.levels.lanes import SIZES, TIMES, filled, in_threads, refined
 from geomem.levels.seen import averages_at_points
@@ -62,9 +63,11 @@ def quenched(
             planted weight that is not in (0, 1], a local variance that is not positive and finite, or a single noise
             variance or size that is not valid.
     """
+    check_law(manifold)
+    check_probe(probe)
     log_sizes = as_log_sizes(num_samples, log_num_samples)
     times = as_noise_variances(noise_variance)
-    if log_planted is not None and not -np.inf < log_planted <= 0:
+    if log_planted is not None and not -np.inf < one_number(log_planted, "log_planted") <= 0:
         raise InputError(f"log_planted is {log_planted:g}; the planted weight must be above 0 and at most 1")
     planted = -np.inf if log_planted is None else float(log_planted)
     if asks_for_points(manifold, block, probe):

@@ -17,10 +17,11 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from geomem.core.arguments import Numbers
+from geomem.core.kinds import refuse_other
 from geomem.core.status import InputError
-from geomem.laws.law import Law
+from geomem.laws.law import Law, check_law
 from geomem.laws.points import PointSetting, asks_for_points, point_setting
-from geomem.laws.probe import Probe
+from geomem.laws.probe import Probe, check_probe
 from geomem.laws.setting import Setting
 
 # The critical tilt that each criterion of the Gibbs measure asks for: Y2 = 1 - lambda_c.
@@ -151,6 +152,7 @@ def level_of(theory: str | Level) -> Level:
     """
     if isinstance(theory, Level):
         return theory
+    refuse_other(theory, str, "the theory", f"one of {', '.join(level_names())}")
     name = _OTHER_NAMES.get(theory, theory)
     if name not in _LEVELS:
         raise InputError(f"there is no theory {theory!r}; choose one of {', '.join(level_names())}")
@@ -193,6 +195,7 @@ class Question(Generic[_LevelType]):
         Raises:
             InputError: for such a law.
         """
+        check_law(law)
         if self.level.needs not in law.knows:
             others = [f"{name!r}" for name, level in _LEVELS.items() if level.needs in law.knows]
             use = f"use theory {' or '.join(others)}, or " if others else ""
@@ -234,6 +237,7 @@ def question(criterion: str, theory: str | Level, probe: Probe) -> Question[Leve
         InputError: for an unknown name, or a criterion that the level does not have.
     """
     level = level_of(theory)
+    check_probe(probe)
     if criterion not in level.criteria:
         if criterion not in criteria_names():
             raise InputError(f"there is no criterion {criterion!r}; choose one of {', '.join(criteria_names())}")

@@ -14,6 +14,7 @@ import xarray as xr
 from geomem.boundaries.critical import critical_time
 from geomem.boundaries.phases import resolved_dimension
 from geomem.boundaries.trajectories import trajectory_times
+from geomem.core.opening import UNREADABLE
 from geomem.core.progress import bar, say
 from geomem.core.progress import progress as showing
 from geomem.core.provenance import digest, extended, inputs_of, provenance
@@ -22,7 +23,6 @@ from geomem.core.status import InputError
 from geomem.empirical.memorization import effective_memorization, memorization_start
 from geomem.empirical.scores import score_of
 from geomem.files.checkpoint import first_difference
-from geomem.files.data import UNREADABLE
 from geomem.files.writing import check_output, netcdf_writer, output_folder, write_whole
 from geomem.laws.law import block_coordinates
 from geomem.laws.setting import opening_time

@@ -9,6 +9,7 @@ import xarray as xr
 from jaxtyping import Float
 from scipy.optimize import brentq, minimize_scalar
 
+from geomem.core.kinds import refuse_other
 from geomem.core.observables import OBSERVABLES
 from geomem.core.results import described
 from geomem.core.status import InputError
@@ -118,7 +119,8 @@ def paired(measured: xr.Dataset, predicted: xr.Dataset) -> Pair:
     Raises:
         InputError: as there.
     """
-    for one in (measured, predicted):
+    for one, name in ((measured, "what was measured"), (predicted, "what is predicted")):
+        refuse_other(one, xr.Dataset, name, "a data set of xarray, as load_curve gives")
         if "value" not in one and "singular_value" in one:
             raise InputError(SORTED)
     value, error = curve(measured, "measured")
@@ -197,6 +199,7 @@ def curve(data: xr.Dataset, name: str = "given") -> tuple[xr.DataArray, xr.DataA
     Raises:
         InputError: if the data set holds no curve.
     """
+    refuse_other(data, xr.Dataset, f"the {name} curve", "a data set of xarray, as load_curve gives")
     if "value" in data:
         value = data["value"]
         return value, data["error"] if "error" in data else xr.full_like(value, np.nan, dtype=float)

@@ -8,7 +8,8 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array, Float
 
-from geomem.core.arguments import Numbers, check_key
+from geomem.core.arguments import Numbers, as_log_sizes, check_key, is_whole
+from geomem.core.kinds import refuse_beyond_memory
 from geomem.core.provenance import key_record, provenance
 from geomem.core.status import InputError
 from geomem.laws.manifold import Manifold
@@ -48,9 +49,10 @@ def theory_versus_simulation(
             fewer than 8 data sets.
     """
     check_key(key)
-    if num_datasets < _FEWEST:
-        raise InputError(f"num_datasets is {num_datasets}; an error bar of a variance needs at least {_FEWEST}")
-    size = num_samples if log_num_samples is None else np.exp(np.asarray(log_num_samples, dtype=float))
+    if not is_whole(num_datasets) or num_datasets < _FEWEST:
+        raise InputError(f"num_datasets is {num_datasets!r}; an error bar of a variance needs at least {_FEWEST}")
+    refuse_beyond_memory(float(num_datasets), f"{num_datasets} data sets")
+    size = np.exp(as_log_sizes(num_samples, log_num_samples))
     count = np.asarray(size)
     if count.ndim or not np.isclose(count, np.round(count), rtol=1e-9):
         raise InputError(f"the data-set size is {size!r}; to draw data sets it must be one whole number")

@@ -16,9 +16,9 @@ from geomem.core.provenance import extended, provenance
 from geomem.core.results import SQUARED, described, spectrum_coordinates, status_attributes
 from geomem.core.status import InputError
 from geomem.empirical.scores import Score
-from geomem.empirical.spectrum import measure_spectrum, with_gaps
+from geomem.empirical.spectrum import checked_measurement, measure_spectrum, with_gaps
 from geomem.laws.covariance import asked_variances
-from geomem.laws.law import Law, block_coordinates
+from geomem.laws.law import Law, block_coordinates, check_law
 from geomem.laws.manifold import Manifold
 from geomem.laws.setting import opening_time
 from geomem.levels.eigenvalues import PREDICTIONS
@@ -58,6 +58,8 @@ def spectrum_study(
     """
     # The theory first: processes that share the samples wait for each other only at the end.
     theory = "finite_n"
+    # Where noise variances are not given, that of any number stands for them.
+    checked_measurement(score, x0, 1.0 if noise_variance is None else noise_variance, protocol, key, num_replicates)
     asked, whole = asked_variances(manifold, direction_variances), manifold
     if direction_variances is not None:
         whole = Manifold(direction_variances, np.ones(np.shape(direction_variances)), manifold.normalized)
@@ -150,9 +152,10 @@ def predicted_spectrum(
     Raises:
         InputError: for an unknown prediction, or a law that it does not know.
     """
+    check_law(manifold)
     times = listed_noise_variances(noise_variance)
     counts = np.asarray(manifold.multiplicities, dtype=int)
-    if theory not in PREDICTIONS:
+    if not isinstance(theory, str) or theory not in PREDICTIONS:
         raise InputError(f"there is no predicted spectrum {theory!r}; choose one of {', '.join(PREDICTIONS)}")
     prediction = PREDICTIONS[theory]
     manifold.require(prediction.needs, f"theory {theory!r}")

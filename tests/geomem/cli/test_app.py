@@ -69,5 +69,5 @@ def test_pipes_marks_and_counts_without_limit_are_answered_at_once(capsys, tmp_p
     ):
         assert "--seed is -1" in fail(capsys, *command, "--seed", -1, "--out", tmp_path / "out")
     assert "a count from 2 to 10000" in fail(capsys, "phase-diagram", "--theory", "rem", "--sizes", 10, 100, 1e7)
-    assert "'1.5' is no whole number" in fail(capsys, "phase-diagram", "--block", "1.5")
+    assert "--block: '1.5' is no whole number" in fail(capsys, "phase-diagram", "--block", "1.5")
     assert not (tmp_path / "out").exists()
