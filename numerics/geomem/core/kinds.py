@@ -49,7 +49,7 @@ def one_number(value: Numbers, name: str) -> float:
     return float(array)
 
 
-def refuse_beyond_memory(count: float, what: str) -> None:
+def refuse_beyond_memory(count: float | int, what: str) -> None:
     """Refuse to make so many numbers, if this machine's memory does not hold them.
 
     Raises:
