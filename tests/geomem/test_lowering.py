@@ -135,7 +135,7 @@ def points(draw) -> dict:
     values[symbols.energy], values[symbols.sample_weight] = draw(st.floats(0, 30)), draw(st.floats(0.01, 30))
     for symbol in (symbols.dimension_t, symbols.second_reduced, symbols.displacement, symbols.half_weight_sum):
         values[symbol] = draw(st.floats(0.1, 30))
-    for symbol in (symbols.Y_2, *symbols.moments_of_half):
+    for symbol in symbols.moments_of_half:
         values[symbol] = draw(st.floats(0.01, 1.0))
     for symbol in (symbols.along, symbols.spread):
         values[symbol] = draw(st.floats(0.1, 10))
