@@ -133,6 +133,10 @@ def points(draw) -> dict:
     values[symbols.mixture_mean] = draw(st.floats(4, 6))  # never the probe's coordinate
     values[symbols.tilt_variance], values[symbols.tilt_mean] = draw(st.floats(0.01, 10.0)), draw(st.floats(-3, 3))
     values[symbols.energy], values[symbols.sample_weight] = draw(st.floats(0, 30)), draw(st.floats(0.01, 30))
+    for symbol in (symbols.dimension_t, symbols.second_reduced, symbols.displacement, symbols.half_weight_sum):
+        values[symbol] = draw(st.floats(0.1, 30))
+    for symbol in symbols.moments_of_half:
+        values[symbol] = draw(st.floats(0.01, 1.0))
     for symbol in (symbols.along, symbols.spread):
         values[symbol] = draw(st.floats(0.1, 10))
     for symbol in (symbols.noise_share, symbols.data_share):
