@@ -27,6 +27,7 @@ MOST_LINES = 320
 LONGER = {
     "geomem_theory.condensation",
     "geomem_theory.finite_n",
+    "geomem_theory.random_features",
     "geomem_theory.random_manifold",
     "geomem_theory.trajectories",
 }

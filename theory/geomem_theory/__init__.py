@@ -12,6 +12,7 @@ from geomem_theory import (
     partition,
     probe,
     published,
+    random_features,
     random_manifold,
     schedules,
     score,
@@ -35,6 +36,7 @@ CHAPTERS: tuple[Chapter, ...] = (
     trajectories.CHAPTER,
     mixture.CHAPTER,
     random_manifold.CHAPTER,
+    random_features.CHAPTER,
     schedules.CHAPTER,
 )
 EQUATIONS: dict[str, Equation] = {equation.name: equation for chapter in CHAPTERS for equation in chapter.equations}
