@@ -65,7 +65,10 @@ if TYPE_CHECKING:
     from geomem.laws.mixture import GaussianMixture as GaussianMixture
     from geomem.laws.probe import Probe as Probe
     from geomem.laws.random_manifold import RandomManifold as RandomManifold
+    from geomem.levels.feature_networks import random_features as random_features
+    from geomem.levels.feature_response import NetworkResponse as NetworkResponse
     from geomem.levels.quenched import quenched as quenched
+    from geomem.levels.random_features import RandomFeatures as RandomFeatures
     from geomem.levels.sums import Quenched as Quenched
     from geomem.lowering import LoweringError as LoweringError
     from geomem.lowering import lower as lower
@@ -96,9 +99,11 @@ _MODULE_OF = {
     "LoweringError": "lowering",
     "MLP": "networks.config",
     "Manifold": "laws.manifold",
+    "NetworkResponse": "levels.feature_response",
     "OrnsteinUhlenbeck": "schedules.continuous",
     "Probe": "laws.probe",
     "Quenched": "levels.sums",
+    "RandomFeatures": "levels.random_features",
     "RandomManifold": "laws.random_manifold",
     "Status": "core.status",
     "TrainConfig": "networks.config",
@@ -146,6 +151,7 @@ _MODULE_OF = {
     "predicted_spectrum": "studies.spectrum",
     "progress": "core.progress",
     "quenched": "levels.quenched",
+    "random_features": "levels.feature_networks",
     "resolved_dimension": "boundaries.phases",
     "sampling_grid": "empirical.sampling",
     "schedule_from_json": "schedules.diffusers",

@@ -53,6 +53,10 @@ class Level(ABC):
         same at all noise variances, or a row for each.
         """
 
+    def record(self) -> dict[str, object]:
+        """What the provenance of a result says of the level."""
+        return {"theory": self.name}
+
     def excess_entropy(
         self, law: Law, times: Float[np.ndarray, " times"], log_size: float
     ) -> tuple[Float[np.ndarray, " times"], Float[np.ndarray, " times"]]:
@@ -177,7 +181,7 @@ class Question(Generic[_LevelType]):
 
     def record(self) -> dict[str, object]:
         """What the provenance of a result says of the question."""
-        return {"criterion": self.criterion, "theory": self.level.name, "probe": self.probe.record()}
+        return {"criterion": self.criterion, "probe": self.probe.record()} | self.level.record()
 
     def check(self, law: Law) -> None:
         """Refuse a law of which the level knows too little.
