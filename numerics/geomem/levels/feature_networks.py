@@ -110,9 +110,8 @@ def random_features(
     else:
         rows = _grouped(spectrum, lanes, activation, in_time)
     rows = jax.tree.map(lambda field: field.reshape(*shape, -1), rows)
-    fields = (library.where(valid[..., None], field, math.nan) for field in rows)
-    status = library.where(valid[..., None], rows.status, np.int8(Status.INVALID))
-    return NetworkResponse(*fields)._replace(status=status)
+    marks = NetworkResponse(*[np.array(math.nan)] * 4, np.array(Status.INVALID, dtype=np.int8), np.array(math.nan))
+    return jax.tree.map(lambda field, mark: library.where(valid[..., None], field, mark), rows, marks)
 
 
 def constants_of(activation: Activation, spectrum: Spectrum, time: Array) -> Constants:
@@ -212,7 +211,7 @@ def refuse_both(ridge: object, training_time: object) -> None:
 
 def _checked(
     name: str, values: Numbers, allowed: Callable[[Any], Any], requirement: str
-) -> tuple[Float[Array | np.ndarray, "..."], Bool[Array | np.ndarray, "..."]]:
+) -> tuple[Float[Array | np.ndarray, "..."], Bool[Array | np.ndarray, "..."] | np.bool]:
     """The values as float64, and which of them are allowed; a single one that is not is an error."""
     array = float_array(values, name)
     if array.size == 0:

@@ -102,7 +102,8 @@ def _turned(network: Network, point: Complex[Array, ""]) -> Resolvent:
     full_turn = jnp.angle(point) - np.pi
 
     def turn(place: Array, share: Array) -> tuple[Array, None]:
-        ridge = jnp.abs(point) * jnp.exp(1j * share * full_turn)
+        modulus, angle = jnp.abs(point), share * full_turn
+        ridge = jax.lax.complex(modulus * jnp.cos(angle), modulus * jnp.sin(angle))
         return place - _newton_step(fixed, ridge, place), None
 
     place, _ = jax.lax.scan(turn, jnp.stack([start.trace, start.factor]).astype(complex), jnp.asarray(_TURNS))

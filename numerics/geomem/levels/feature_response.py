@@ -76,7 +76,9 @@ def kept_in_time(
     of_pair = partial(_corners, network)
     of_pairs = jax.vmap(jax.vmap(of_pair, (None, 0, (None, 0, 0, 0, 0))), (0, None, (0, None, 0, 0, 0)))
     corners = of_pairs(contour.resolvent, both.resolvent, means)
-    filters = jax.vmap(lambda time: jax.vmap(lambda point: _filter(point, time))(both.points))(times) * both.weights
+    filters = jax.vmap(
+        lambda time: both.weights * jax.vmap(lambda point: _filter(point, time))(both.points),
+    )(times)
     upper, slope = filters[:, :num_points], network.constants.slope
     # For what every other point of the contour is off by, which is the imaginary part.
     alternating = jnp.asarray((-1.0) ** np.arange(num_points))
@@ -84,7 +86,7 @@ def kept_in_time(
     def of_direction(direction: tuple[Array, Array]) -> tuple[Array, Array, Array]:
         variance, form = direction
         # The resolvent is that of U - z, whose contour integral is minus its sum over eigenvalues.
-        parts = -upper * jax.vmap(partial(_response, slope))(form)
+        parts = -upper * jax.vmap(partial(_response, slope))(form)[None, :]
         response = 2.0 * jnp.sum(parts.real, axis=1)
         row = jax.vmap(partial(_noise, slope, variance), (None, 0, 0, 0))
         kernel = jax.vmap(row, (0, None, 0, 0))(form, _mirrored(form), *corners)
@@ -126,8 +128,12 @@ def _corners(network: Network, first: Resolvent, second: Resolvent, means: tuple
 
 def _means(network: Network, first: Array, second: Array) -> tuple[Array, ...]:
     """Means over the spectrum of two forms, or two tables of them, and of their products times powers of s."""
-    shares, s = network.shares, network.variances
-    return first @ shares, second @ shares, *((first * (shares * s**power)) @ second.T for power in range(3))
+    weights = [(network.shares * network.variances**power).astype(first.dtype) for power in range(3)]
+    return (
+        first @ weights[0],
+        second @ weights[0],
+        *((first * jnp.broadcast_to(weight, first.shape)) @ second.T for weight in weights),
+    )
 
 
 def _mirrored(upper: Array) -> Array:
