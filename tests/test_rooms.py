@@ -145,7 +145,7 @@ def test_only_laws_tell_laws_apart():
 
 def test_only_levels_know_their_names():
     """A comparison with the name of a level would be a second door to it."""
-    levels = {"finite_n", "gaussian_rem", "rem"}
+    levels = {"finite_n", "gaussian_rem", "random_features", "rem"}
     compared = [
         f"{name}:{node.lineno}"
         for name in inside()

@@ -84,6 +84,7 @@ if TYPE_CHECKING:
     from geomem.schedules.diffusers import schedule_from_json as schedule_from_json
     from geomem.schedules.discrete import Discrete as Discrete
     from geomem.studies.comparison import compare as compare
+    from geomem.studies.feature_simulation import simulate_random_features as simulate_random_features
     from geomem.studies.generalization import generalization_time as generalization_time
     from geomem.studies.simulation import theory_versus_simulation as theory_versus_simulation
     from geomem.studies.spectrum import predicted_spectrum as predicted_spectrum
@@ -158,6 +159,7 @@ _MODULE_OF = {
     "score": "empirical.gibbs",
     "score_distance": "empirical.memorization",
     "score_of": "empirical.scores",
+    "simulate_random_features": "studies.feature_simulation",
     "spectrum_figure": "figures.spectrum",
     "spectrum_study": "studies.spectrum",
     "tanh_features": "laws.embedding",

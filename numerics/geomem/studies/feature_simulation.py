@@ -58,7 +58,8 @@ def simulate_random_features(
     check_key(key)
     size = whole_number(num_samples, "num_samples", 1)
     count = whole_number(num_networks, "num_networks", _FEWEST)
-    width = whole_number(round(network.width), "width", 1)
+    whole = int(network.width) if float(network.width).is_integer() else network.width
+    width = whole_number(whole, "width", 1)
     numbers = {"ridge": network.ridge, "training_time": network.training_time}
     predicted = random_features(
         manifold,
