@@ -21,13 +21,14 @@ from geomem.levels.activations import Activation, check_activation
 from geomem.levels.feature_networks import compiled, constants_of, network_of, refuse_both
 from geomem.levels.feature_response import POINTS, kept_at_ridge, kept_in_time, log_ratios
 from geomem.levels.quenched import filled
-from geomem.levels.question import Implicit
+from geomem.levels.question import Implicit, register_kind
 from geomem.levels.rem import REM_LEVEL
 
 # Noise variances of a table are padded to multiples of this: few shapes are compiled.
 _TIMES = 4
 
 
+@register_kind
 @dataclass(frozen=True)
 class RandomFeatures(Implicit):
     """A network of random features as a level: give it as `theory` where a level's name goes.

@@ -1,5 +1,7 @@
 """Networks of random features: tabulated and independent numbers, limits, derivatives, and as a level."""
 
+import json
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,7 +14,9 @@ from geomem.laws.manifold import Manifold
 from geomem.laws.mixture import GaussianMixture
 from geomem.levels.activations import constants
 from geomem.levels.feature_networks import random_features
+from geomem.levels.question import level_of, level_with
 from geomem.levels.random_features import RandomFeatures
+from tests.geomem.cli.commands import run
 from tests.reference.random_features import erf_constants, resolvent
 
 # The spectrum of the numbers that are checked, per ten dimensions.
@@ -149,8 +153,8 @@ def test_a_critical_time_and_size_are_where_the_ratio_is_one():
     assert float(found.signal_to_noise[0, 2]) == pytest.approx(1, abs=1e-7)
     words = phase(LAW, 0, noise_variance=[10.0, 0.1], num_samples=10.0, theory=network)
     assert list(words) == ["unresolved", "generalizing"]
-    size = critical_size(LAW, 2, noise_variance=2 * float(time.value), **asked)
-    assert size.status in (Status.CONVERGED, Status.NO_TRANSITION)
+    size = critical_size(LAW, 2, noise_variance=float(time.value), **asked)
+    assert float(size.value) == pytest.approx(10, rel=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -186,6 +190,29 @@ def test_bad_input_of_a_function_is_one_sentence(given, sentence):
 def test_bad_input_of_a_level_is_one_sentence(given, sentence):
     with pytest.raises(InputError, match=sentence):
         RandomFeatures(**given)
+
+
+def test_by_name_its_settings_are_asked_for():
+    assert level_with("random-features", {"width": 3.0}) == RandomFeatures(width=3.0)
+    assert level_with("rem", {}).name == "rem"
+    with pytest.raises(
+        InputError, match=r"theory 'random_features' has settings; give .* RandomFeatures\(width=\.\.\.\)"
+    ):
+        level_of("random_features")
+    with pytest.raises(InputError, match="theory 'random-features' is a network, and needs its width"):
+        level_with("random-features", {"ridge": 0.1})
+    with pytest.raises(InputError, match="theory 'rem' has no training time; use theory random_features"):
+        level_with("rem", {"training_time": 3.0})
+
+
+def test_the_command_asks_a_network(capsys, tmp_path):
+    words = ["--theory", "random-features", "--width", 10, "--ridge", 0.01, "--variances", 4, 0.25, 0.01]
+    words += ["--multiplicities", 1, 3, 6, "--noise-variance", 0.1, "--block", 2, "--json", "--out", tmp_path]
+    row = json.loads(run(capsys, "critical-size", *words)[0])[0]
+    asked = {"noise_variance": 0.1, "criterion": "signal_to_noise", "theory": RandomFeatures(width=10, ridge=0.01)}
+    assert row["log_critical_size"] == pytest.approx(float(critical_size(LAW, 2, **asked).log_value))
+    inputs = json.loads((tmp_path / "critical_size.json").read_text())["provenance"]["inputs"]
+    assert (inputs["theory"], inputs["width"], inputs["ridge"]) == ("random_features", 10, 0.01)
 
 
 def test_other_laws_and_criteria_are_refused():
