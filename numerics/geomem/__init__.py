@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from geomem.boundaries.critical import critical_time as critical_time
     from geomem.boundaries.diagram import phase_diagram as phase_diagram
     from geomem.boundaries.excess_entropy import expected_excess_entropy as expected_excess_entropy
+    from geomem.boundaries.memorization import memorization_time as memorization_time
     from geomem.boundaries.phases import phase as phase
     from geomem.boundaries.phases import resolved_dimension as resolved_dimension
     from geomem.boundaries.trajectories import TrajectoryTimes as TrajectoryTimes
@@ -145,6 +146,7 @@ _MODULE_OF = {
     "measure_spectrum": "empirical.spectrum",
     "memorization_ratio": "empirical.memorization",
     "memorization_start": "empirical.memorization",
+    "memorization_time": "boundaries.memorization",
     "on_sphere": "laws.embedding",
     "phase": "boundaries.phases",
     "phase_diagram": "boundaries.diagram",

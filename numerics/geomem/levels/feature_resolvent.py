@@ -75,9 +75,8 @@ def at_ridge(network: Network, ridge: Float[Array, ""]) -> Resolvent:
 
 def around_spectrum(network: Network, num_points: int) -> Contour:
     """The resolvent on the upper half of a contour of twice so many points around the spectrum, which is none of 0."""
-    fixed = jax.lax.stop_gradient(network)
-    bound = _bound(fixed.width_ratio, fixed.size_ratio, *fixed.constants, jnp.max(fixed.variances))
-    low, high = jnp.log(fixed.constants.floor / _MARGIN), jnp.log(bound * _MARGIN)
+    smallest, largest = eigenvalue_bounds(jax.lax.stop_gradient(network))
+    low, high = jnp.log(smallest / _MARGIN), jnp.log(largest * _MARGIN)
     angles = (np.arange(num_points) + 0.5) * (np.pi / num_points)
     half = (high - low) / 2.0
     logs = jax.lax.complex((low + high) / 2.0 + half * np.cos(angles), jnp.asarray(_HALF_AXIS * np.sin(angles)))
@@ -85,6 +84,12 @@ def around_spectrum(network: Network, num_points: int) -> Contour:
     points = jnp.exp(logs)
     weights = points * slopes / (2j * num_points)
     return Contour(points, weights, jax.vmap(partial(_turned, network))(points))
+
+
+def eigenvalue_bounds(network: Network) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    """Between which the eigenvalues of the training operator are, the rates of learning at unit rate."""
+    largest = _bound(network.width_ratio, network.size_ratio, *network.constants, jnp.max(network.variances))
+    return network.constants.floor, largest
 
 
 def directions(
