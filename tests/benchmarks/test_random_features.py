@@ -32,7 +32,7 @@ def test_ten_thousand_networks(benchmark, rng):
         resolvent(*row[:2], 0.01, row[2:], np.asarray(LAW.variances), np.array([0.1, 0.3, 0.6]))
     in_a_loop = (time.perf_counter() - start) / few * CELLS
     benchmark.extra_info["times_as_long_in_a_loop"] = in_a_loop / benchmark.stats["median"]
-    assert in_a_loop > 2 * benchmark.stats["median"]
+    assert in_a_loop > 20 * benchmark.stats["median"]
     assert found.status.max() == 0
 
 
