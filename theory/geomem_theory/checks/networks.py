@@ -1,6 +1,7 @@
 """Limits and identities of networks of random features, each side from its own route; one block stands for all."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import sympy as sp
 
@@ -108,7 +109,7 @@ def _at_infinity(expression: sp.Expr, symbol: sp.Symbol) -> sp.Expr:
 
 
 # Numbers at which an identity of rational functions is tested; of these the width and the size follow.
-_NUMBERS = {
+_NUMBERS: dict[Any, Any] = {
     feature_trace: 3,
     sample_factor: 2,
     ridge: sp.Rational(1, 10),
@@ -123,7 +124,7 @@ _NUMBERS = {
 
 def _slope_of_response() -> tuple[sp.Expr, sp.Expr]:
     """Minus the derivative of h_v along U -> U + epsilon M, by implicit functions, and the corner of h_v."""
-    numbers = _NUMBERS | {symbol: ratio.subs(_NUMBERS) for symbol, ratio in _ratios().items()}
+    numbers: dict[Any, Any] = _NUMBERS | {symbol: ratio.subs(_NUMBERS) for symbol, ratio in _ratios().items()}
     moved = feature_slope**2 * (s_v + t)
     # A part epsilon M of U adds to what is along w_v and to the multiple of one: to the blur and the floor.
     rates = {feature_blur: moved, feature_floor: feature_memory + feature_floor}
