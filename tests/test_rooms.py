@@ -27,6 +27,7 @@ MOST_LINES = 320
 LONGER = {
     "geomem_theory.condensation",
     "geomem_theory.finite_n",
+    "geomem_theory.random_features",
     "geomem_theory.random_manifold",
     "geomem_theory.trajectories",
 }
@@ -144,7 +145,7 @@ def test_only_laws_tell_laws_apart():
 
 def test_only_levels_know_their_names():
     """A comparison with the name of a level would be a second door to it."""
-    levels = {"finite_n", "gaussian_rem", "rem"}
+    levels = {"finite_n", "gaussian_rem", "random_features", "rem"}
     compared = [
         f"{name}:{node.lineno}"
         for name in inside()

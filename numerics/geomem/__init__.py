@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from geomem.boundaries.critical import critical_time as critical_time
     from geomem.boundaries.diagram import phase_diagram as phase_diagram
     from geomem.boundaries.excess_entropy import expected_excess_entropy as expected_excess_entropy
+    from geomem.boundaries.memorization import memorization_time as memorization_time
     from geomem.boundaries.phases import phase as phase
     from geomem.boundaries.phases import resolved_dimension as resolved_dimension
     from geomem.boundaries.trajectories import TrajectoryTimes as TrajectoryTimes
@@ -68,7 +69,10 @@ if TYPE_CHECKING:
     from geomem.laws.pool import SampledLaw as SampledLaw
     from geomem.laws.probe import Probe as Probe
     from geomem.laws.random_manifold import RandomManifold as RandomManifold
+    from geomem.levels.feature_networks import random_features as random_features
+    from geomem.levels.feature_response import NetworkResponse as NetworkResponse
     from geomem.levels.quenched import quenched as quenched
+    from geomem.levels.random_features import RandomFeatures as RandomFeatures
     from geomem.levels.sums import Quenched as Quenched
     from geomem.lowering import LoweringError as LoweringError
     from geomem.lowering import lower as lower
@@ -84,6 +88,7 @@ if TYPE_CHECKING:
     from geomem.schedules.diffusers import schedule_from_json as schedule_from_json
     from geomem.schedules.discrete import Discrete as Discrete
     from geomem.studies.comparison import compare as compare
+    from geomem.studies.feature_simulation import simulate_random_features as simulate_random_features
     from geomem.studies.generalization import generalization_time as generalization_time
     from geomem.studies.simulation import theory_versus_simulation as theory_versus_simulation
     from geomem.studies.spectrum import predicted_spectrum as predicted_spectrum
@@ -99,9 +104,11 @@ _MODULE_OF = {
     "LoweringError": "lowering",
     "MLP": "networks.config",
     "Manifold": "laws.manifold",
+    "NetworkResponse": "levels.feature_response",
     "OrnsteinUhlenbeck": "schedules.continuous",
     "Probe": "laws.probe",
     "Quenched": "levels.sums",
+    "RandomFeatures": "levels.random_features",
     "RandomManifold": "laws.random_manifold",
     "SampledLaw": "laws.pool",
     "Status": "core.status",
@@ -144,6 +151,7 @@ _MODULE_OF = {
     "measure_spectrum": "empirical.spectrum",
     "memorization_ratio": "empirical.memorization",
     "memorization_start": "empirical.memorization",
+    "memorization_time": "boundaries.memorization",
     "on_sphere": "laws.embedding",
     "phase": "boundaries.phases",
     "phase_diagram": "boundaries.diagram",
@@ -152,12 +160,14 @@ _MODULE_OF = {
     "principal_directions": "laws.points",
     "progress": "core.progress",
     "quenched": "levels.quenched",
+    "random_features": "levels.feature_networks",
     "resolved_dimension": "boundaries.phases",
     "sampling_grid": "empirical.sampling",
     "schedule_from_json": "schedules.diffusers",
     "score": "empirical.gibbs",
     "score_distance": "empirical.memorization",
     "score_of": "empirical.scores",
+    "simulate_random_features": "studies.feature_simulation",
     "spectrum_figure": "figures.spectrum",
     "spectrum_study": "studies.spectrum",
     "tanh_features": "laws.embedding",

@@ -85,6 +85,7 @@ _FUNCTIONS: Mapping[type[sp.Basic], Callable[..., Array]] = MappingProxyType(
         sp.cos: jnp.cos,
         sp.tan: jnp.tan,
         sp.acos: jnp.arccos,
+        sp.asin: jnp.arcsin,
         sp.atan: jnp.arctan,
         sp.loggamma: _loggamma,
     }

@@ -46,7 +46,7 @@ def magnitude(expression: sp.Expr) -> sp.Expr:
         return sp.Abs(expression) * (1 + magnitude(expression.args[0]))
     if isinstance(expression, (sp.cos, sp.sin)):
         return 1 + magnitude(expression.args[0])
-    if isinstance(expression, (sp.tan, sp.atan, sp.acos)):
+    if isinstance(expression, (sp.tan, sp.atan, sp.acos, sp.asin)):
         return sp.Abs(expression) + magnitude(expression.args[0]) * sp.Abs(expression.fdiff())
     if isinstance(expression, (sp.loggamma, sp.polygamma)):
         return 1 + sp.Abs(expression)
@@ -159,6 +159,30 @@ def points(draw) -> dict:
         symbols.alphabar_last: (1e-4, 0.009),
     }.items():
         values[symbol] = draw(st.floats(*ends))
+    values |= draw(network_points())
+    values[symbols.mean_variance] *= time
+    return values
+
+
+@st.composite
+def network_points(draw) -> dict:
+    """Values of what only a network of random features has."""
+    positive = st.floats(0.3, 5.0)
+    values: dict = {symbols.share: [0.2, 0.3, 0.5], symbols.hermite_order: [2.0, 3.0, 4.0]}
+    values[symbols.hermite_weight] = [draw(positive) for _ in range(BLOCKS)]
+    for symbol in (
+        *(symbols.psi_p, symbols.psi_n, symbols.mean_variance, symbols.largest_eigenvalue, symbols.ridge),
+        *(symbols.feature_slope, symbols.feature_memory, symbols.feature_blur, symbols.feature_floor),
+        *(symbols.feature_trace, symbols.trace_1, symbols.trace_2, symbols.trace_corner, symbols.factor_corner),
+        *(symbols.h_v, symbols.h_1, symbols.h_2, symbols.mean_1, symbols.mean_2, symbols.mean_12),
+        *(symbols.mean_s12, symbols.mean_ss12, symbols.feature_value, symbols.network_noise),
+    ):
+        values[symbol] = draw(positive)
+    for symbol in (symbols.sample_factor, symbols.factor_1, symbols.factor_2):
+        values[symbol] = 1.0 + draw(positive)
+    # Where it is small beside one, the derivative of exp(x) - 1 in JAX is the value plus one.
+    values[symbols.training_time] = draw(st.floats(0.05, 1.0))
+    values[symbols.network_response] = -draw(positive)
     return values
 
 

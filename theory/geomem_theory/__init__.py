@@ -14,6 +14,7 @@ from geomem_theory import (
     points,
     probe,
     published,
+    random_features,
     random_manifold,
     schedules,
     score,
@@ -39,6 +40,7 @@ CHAPTERS: tuple[Chapter, ...] = (
     mixture.CHAPTER,
     points.CHAPTER,
     random_manifold.CHAPTER,
+    random_features.CHAPTER,
     schedules.CHAPTER,
 )
 EQUATIONS: dict[str, Equation] = {equation.name: equation for chapter in CHAPTERS for equation in chapter.equations}

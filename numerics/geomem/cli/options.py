@@ -203,7 +203,19 @@ class QuestionInput:
     """What is asked of the theory."""
 
     theory: str = "finite_n"
-    """Level of the theory: finite_n, rem or gaussian_rem."""
+    """Level of the theory: finite_n, rem or gaussian_rem; or random-features, a network, with its --width."""
+
+    width: float | None = None
+    """Hidden units of a network of random features."""
+
+    ridge: float | None = None
+    """Ridge it is trained with [default: 0]."""
+
+    training_time: float | None = None
+    """Time it is trained for by gradient flow, in place of a ridge."""
+
+    activation: str | None = None
+    """Its activation: tanh, erf, relu, gelu or silu [default: tanh]."""
 
     criterion: str = "signal_to_noise"
     """What counts as the transition: signal_to_noise, participation or (not at finite_n) condensation."""
@@ -215,11 +227,13 @@ class QuestionInput:
         """The question that the words stand for.
 
         Raises:
-            InputError: as `question` and `read_probe`.
+            InputError: as `question`, `level_with` and `read_probe`.
         """
-        from geomem.levels.question import question
+        from geomem.levels.question import level_with, question
 
-        return question(self.criterion, self.theory, read_probe(self.probe))
+        words = ("width", "ridge", "training_time", "activation")
+        settings = {word: getattr(self, word) for word in words if getattr(self, word) is not None}
+        return question(self.criterion, level_with(self.theory, settings), read_probe(self.probe))
 
 
 @Parameter(name="*")

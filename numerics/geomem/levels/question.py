@@ -5,7 +5,7 @@ and do not know which level it is.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from types import MappingProxyType
@@ -54,6 +54,10 @@ class Level(ABC):
         It is the entropy at the criterion's tilt, ln R, or -ln(2 Y2); NaN where the level has no answer. Sizes are the
         same at all noise variances, or a row for each.
         """
+
+    def record(self) -> dict[str, object]:
+        """What the provenance of a result says of the level."""
+        return {"theory": self.name}
 
     def excess_entropy(
         self, law: Law, times: Float[np.ndarray, " times"], log_size: float
@@ -125,6 +129,8 @@ _LevelType = TypeVar("_LevelType", bound=Level, covariant=True)
 
 _LEVELS: dict[str, Level] = {}
 _OTHER_NAMES: dict[str, str] = {}
+# Kinds of levels that have settings, the first of which is needed.
+_WITH_SETTINGS: dict[str, Callable[..., Level]] = {}
 
 
 def register(level: _LevelType, *other_names: str) -> _LevelType:
@@ -132,6 +138,12 @@ def register(level: _LevelType, *other_names: str) -> _LevelType:
     _LEVELS[level.name] = level
     _OTHER_NAMES.update(dict.fromkeys(other_names, level.name))
     return level
+
+
+def register_kind(kind: type[_LevelType]) -> type[_LevelType]:
+    """Make a kind of level with settings known under its name."""
+    _WITH_SETTINGS[kind.name] = kind
+    return kind
 
 
 def level_names() -> tuple[str, ...]:
@@ -154,9 +166,31 @@ def level_of(theory: str | Level) -> Level:
         return theory
     refuse_other(theory, str, "the theory", f"one of {', '.join(level_names())}")
     name = _OTHER_NAMES.get(theory, theory)
+    if name in _WITH_SETTINGS:
+        raise InputError(
+            f"theory {name!r} has settings; give a level made with them, such as RandomFeatures(width=...)"
+        )
     if name not in _LEVELS:
         raise InputError(f"there is no theory {theory!r}; choose one of {', '.join(level_names())}")
     return _LEVELS[name]
+
+
+def level_with(theory: str, settings: Mapping[str, object]) -> Level:
+    """The level of that name, hyphens or underscores in it, with the settings that it needs or may have.
+
+    Raises:
+        InputError: as `level_of`, for settings that it has not, or where one that it needs is missing.
+    """
+    kind = _WITH_SETTINGS.get(theory.replace("-", "_"))
+    if kind is None:
+        level = level_of(theory)
+        if settings:
+            of = " or ".join(_WITH_SETTINGS)
+            raise InputError(f"theory {theory!r} has no {next(iter(settings)).replace('_', ' ')}; use theory {of}")
+        return level
+    if "width" not in settings:
+        raise InputError(f"theory {theory!r} is a network, and needs its width")
+    return kind(**settings)
 
 
 def _having(answer: str) -> str:
@@ -187,7 +221,7 @@ class Question(Generic[_LevelType]):
 
     def record(self) -> dict[str, object]:
         """What the provenance of a result says of the question."""
-        return {"criterion": self.criterion, "theory": self.level.name, "probe": self.probe.record()}
+        return {"criterion": self.criterion, "probe": self.probe.record()} | self.level.record()
 
     def check(self, law: Law) -> None:
         """Refuse a law of which the level knows too little.

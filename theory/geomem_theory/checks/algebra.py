@@ -6,6 +6,7 @@ from typing import NamedTuple
 import sympy as sp
 
 from geomem_theory import condensation, partition, probe, score
+from geomem_theory.checks.networks import network_identities
 from geomem_theory.derivation import equal
 from geomem_theory.evaluation import unroll
 from geomem_theory.symbols import N, Q, Q_rest, a, b, delta, gap, h, k_1, k_2, lam, log_N, q_v, s, s_v, t, x_v, y_v
@@ -89,6 +90,7 @@ def identities() -> tuple[Identity, ...]:
             score.weight_second_moment.right,
         ),
         *_singled_out(),
+        *(Identity(*row) for row in network_identities()),
     )
 
 

@@ -1,0 +1,152 @@
+"""Resolvents of the training operator of a network of random features: at a ridge, and around the whole spectrum.
+
+Equations: `geomem_theory`, chapter `random_features`. Everything is for one network at one noise variance; batches are
+`jax.vmap`'s.
+"""
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Complex, Float
+
+from geomem.levels.activations import Constants
+from geomem.lowering import lower
+
+_trace_map, _factor_map = lower("feature_trace_map"), lower("sample_factor_map")
+_direction, _bound = lower("direction_resolvent"), lower("largest_feature_value_bound")
+
+_STEPS, _TOLERANCE = 80, 1e-14
+# The contour is an ellipse in ln z around the spectrum, of this half-axis: below pi/2 so that exp(-z tau) falls on all
+# of it. Its ends are so far, as factors, from the spectrum's bounds.
+_HALF_AXIS, _MARGIN = 0.8, 2.0
+# Shares of the turn by which a root is brought from the negative real axis, where there is one, to its place: a step of
+# Newton's each.
+_TURNS = np.minimum((np.arange(36) // 2 + 1) / 16, 1.0)
+
+
+class Network(NamedTuple):
+    """A network of random features on a spectrum, at one noise variance."""
+
+    width_ratio: Float[Array, ""]
+    size_ratio: Float[Array, ""]
+    time: Float[Array, ""]
+    constants: Constants
+    variances: Float[Array, " blocks"]
+    shares: Float[Array, " blocks"]
+
+
+class Resolvent(NamedTuple):
+    """The two numbers of a resolvent, and what is left of their equations, relative to them."""
+
+    trace: Float[Array, "..."] | Complex[Array, "..."]
+    factor: Float[Array, "..."] | Complex[Array, "..."]
+    residual: Float[Array, "..."]
+
+
+class Contour(NamedTuple):
+    """The upper half of a contour around the spectrum, its weights dz/(2 pi i), and the resolvent on it."""
+
+    points: Complex[Array, " points"]
+    weights: Complex[Array, " points"]
+    resolvent: Resolvent
+
+
+def at_ridge(network: Network, ridge: Float[Array, ""]) -> Resolvent:
+    """The resolvent at a ridge, by Newton's method from above, where it falls to the root; differentiable."""
+    fixed = jax.lax.stop_gradient((network, ridge))
+    highest = fixed[0].width_ratio / (fixed[1] + fixed[0].constants.floor)
+    start = jnp.stack([highest, _maps(*fixed, jnp.stack([highest, jnp.array(jnp.inf)]))[1]])
+
+    def unfinished(state: tuple[Array, Array, Array]) -> Array:
+        _, change, count = state
+        return (change > _TOLERANCE) & (count < _STEPS)
+
+    def newton(state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        place, _, count = state
+        step = _newton_step(*fixed, place)
+        return place - step, jnp.max(jnp.abs(step / place)), count + 1
+
+    place, _, _ = jax.lax.while_loop(unfinished, newton, (start, jnp.array(jnp.inf), jnp.array(0)))
+    return _polished(network, ridge, place)
+
+
+def around_spectrum(network: Network, num_points: int) -> Contour:
+    """The resolvent on the upper half of a contour of twice so many points around the spectrum, which is none of 0."""
+    smallest, largest = eigenvalue_bounds(jax.lax.stop_gradient(network))
+    low, high = jnp.log(smallest / _MARGIN), jnp.log(largest * _MARGIN)
+    angles = (np.arange(num_points) + 0.5) * (np.pi / num_points)
+    half = (high - low) / 2.0
+    logs = jax.lax.complex((low + high) / 2.0 + half * np.cos(angles), jnp.asarray(_HALF_AXIS * np.sin(angles)))
+    slopes = jax.lax.complex(-half * np.sin(angles), jnp.asarray(_HALF_AXIS * np.cos(angles)))
+    points = jnp.exp(logs)
+    weights = points * slopes / (2j * num_points)
+    return Contour(points, weights, jax.vmap(partial(_turned, network))(points))
+
+
+def eigenvalue_bounds(network: Network) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    """Between which the eigenvalues of the training operator are, the rates of learning at unit rate."""
+    largest = _bound(network.width_ratio, network.size_ratio, *network.constants, jnp.max(network.variances))
+    return network.constants.floor, largest
+
+
+def directions(
+    network: Network, resolvent: Resolvent, variances: Float[Array, " directions"]
+) -> Float[Array, " directions"] | Complex[Array, " directions"]:
+    """h_v of directions of these variances, of one resolvent."""
+    slope, blur = network.constants.slope, network.constants.blur
+    return jax.vmap(lambda one: _direction(resolvent.trace, resolvent.factor, slope, blur, one))(variances)
+
+
+def _turned(network: Network, point: Complex[Array, ""]) -> Resolvent:
+    """The resolvent at a complex point in the upper half-plane, followed on a circle from the negative axis."""
+    fixed = jax.lax.stop_gradient(network)
+    start = at_ridge(fixed, jnp.abs(point))
+    full_turn = jnp.angle(point) - np.pi
+
+    def turn(place: Array, share: Array) -> tuple[Array, None]:
+        modulus, angle = jnp.abs(point), share * full_turn
+        ridge = jax.lax.complex(modulus * jnp.cos(angle), modulus * jnp.sin(angle))
+        return place - _newton_step(fixed, ridge, place), None
+
+    place, _ = jax.lax.scan(turn, jnp.stack([start.trace, start.factor]).astype(complex), jnp.asarray(_TURNS))
+    found = _polished(network, -point, place)
+    # The resolvent of a point above the axis is above it, and there is one such root.
+    above = (place.imag > 0).all()
+    return found._replace(residual=jnp.where(above, found.residual, jnp.inf))
+
+
+def _maps(network: Network, ridge: Array, place: Array) -> Array:
+    """What the two numbers, the trace and the samples' factor, are by their equations."""
+    slope, memory, blur, floor = network.constants
+    spectrum = (network.variances, network.shares)
+    trace = _trace_map(place[0], place[1], ridge, network.width_ratio, slope, memory, blur, floor, *spectrum)
+    return jnp.stack([trace, _factor_map(place[0], place[1], network.size_ratio, slope, memory, blur, *spectrum)])
+
+
+def _newton_step(network: Network, ridge: Array, place: Array) -> Array:
+    return _solved(*_linearized(network, ridge, place))
+
+
+def _linearized(network: Network, ridge: Array, place: Array) -> tuple[Array, Array]:
+    """What is left of the equations, and its derivatives."""
+    at = partial(_maps, network, ridge)
+    directions = jnp.eye(2, dtype=place.dtype)
+    values, slopes = jax.vmap(lambda along: jax.jvp(at, (place,), (along,)), out_axes=(None, 1))(directions)
+    return place - values, directions - slopes
+
+
+def _solved(rest: Array, slopes: Array) -> Array:
+    (a, b), (c, d) = slopes
+    return jnp.stack([d * rest[0] - b * rest[1], a * rest[1] - c * rest[0]]) / (a * d - b * c)
+
+
+def _polished(network: Network, ridge: Array, place: Array) -> Resolvent:
+    """The root with its derivatives: a last step of Newton's method, of which only the equations are differentiated."""
+    place = jax.lax.stop_gradient(place)
+    rest, slopes = _linearized(*jax.lax.stop_gradient((network, ridge)), place)
+    step = _solved(place - _maps(network, ridge, place), slopes)
+    found = place - step
+    return Resolvent(found[0], found[1], jnp.max(jnp.abs(rest / place)))

@@ -1,0 +1,138 @@
+"""Level random_features: a trained network of random features in place of the score that memorizes perfectly.
+
+Equations: `geomem_theory`, chapter `random_features`.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from geomem.core.arguments import float_array
+from geomem.core.status import InputError
+from geomem.laws.setting import Setting
+from geomem.levels.activations import Activation, check_activation
+from geomem.levels.feature_networks import compiled, constants_of, network_of, refuse_both
+from geomem.levels.feature_response import POINTS, kept_at_ridge, kept_in_time, log_ratios
+from geomem.levels.quenched import filled
+from geomem.levels.question import Implicit, register_kind
+from geomem.levels.rem import REM_LEVEL
+
+# Noise variances of a table are padded to multiples of this: few shapes are compiled.
+_TIMES = 4
+
+
+@register_kind
+@dataclass(frozen=True)
+class RandomFeatures(Implicit):
+    """A network of random features as a level: give it as `theory` where a level's name goes.
+
+    Arguments as for `random_features`, one number each; the number of samples is asked of it. Its one criterion is
+    `signal_to_noise`, R_v = 1 along v: an average over fresh points, so that the probe's place does not matter.
+
+    Raises:
+        InputError: as `random_features`.
+    """
+
+    width: float | int
+    ridge: float | int | None = None
+    training_time: float | int | None = None
+    activation: Activation = "tanh"
+
+    name = "random_features"
+    criteria = ("signal_to_noise",)
+    needs = "one_gaussian"
+    instead: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {
+            one: f"has no {one}: a network has no Gibbs weights; use criterion 'signal_to_noise'"
+            for one in ("condensation", "participation")
+        }
+    )
+    leading = REM_LEVEL
+    supported = (1e-6, 1e2)
+
+    def __post_init__(self) -> None:
+        refuse_both(self.ridge, self.training_time)
+        check_activation(self.activation)
+        for name, least in (("width", 1.0), ("ridge", 0.0), ("training_time", 0.0)):
+            value = getattr(self, name)
+            if value is not None:
+                number = np.asarray(float_array(value, name))
+                if number.ndim or not least <= number < math.inf or (name == "training_time" and number == 0):
+                    more = "positive" if name == "training_time" else f"at least {least:g}"
+                    raise InputError(f"{name} is {value!r}; it must be one finite number, {more}")
+
+    def record(self) -> dict[str, object]:
+        activation = self.activation if isinstance(self.activation, str) else repr(self.activation)
+        numbers = {"width": self.width, "ridge": self.ridge, "training_time": self.training_time}
+        return super().record() | numbers | {"activation": activation}
+
+    def balance(
+        self, criterion: str, at: Setting, time: Float[Array, ""], log_sizes: Float[Array, " sizes"]
+    ) -> Float[Array, " sizes"]:
+        spectrum, probed = (at.variances, at.multiplicities), at.probed_variance[None]
+        kind = constants_of(self.activation, spectrum, time)
+
+        def log_ratio(log_size: Array) -> Array:
+            numbers = (time, jnp.exp(log_size), jnp.asarray(float(self.width)))
+            network = network_of(spectrum, kind, *numbers)
+            if self.training_time is None:
+                kept = kept_at_ridge(network, jnp.asarray(float(self.ridge or 0.0)), probed)
+            else:
+                times = jnp.asarray([float(self.training_time)])
+                kept = jax.tree.map(lambda row: row[0], kept_in_time(network, times, probed, POINTS))
+            return log_ratios(kept, probed, time)[0]
+
+        return jax.vmap(log_ratio)(log_sizes) if self.training_time is None else jax.lax.map(log_ratio, log_sizes)
+
+    def balances(
+        self,
+        criterion: str,
+        at: Setting,
+        times: Float[np.ndarray, " times"],
+        log_sizes: Float[np.ndarray, " sizes"] | Float[np.ndarray, "times sizes"],
+    ) -> Float[np.ndarray, "times sizes"]:
+        rows = np.broadcast_to(log_sizes, (len(times), np.shape(log_sizes)[-1]))
+        # The last row is repeated up to a multiple.
+        filling = [(0, -len(times) % _TIMES), (0, 0)]
+        return np.asarray(compiled(_table, self, criterion)(at, filled(times, _TIMES), np.pad(rows, filling, "edge")))[
+            : len(times)
+        ]
+
+    def balances_with_slopes(
+        self,
+        criterion: str,
+        at: Setting,
+        tangents: Setting,
+        times: Float[np.ndarray, " times"],
+        log_sizes: Float[np.ndarray, " sizes"],
+    ) -> tuple[Float[np.ndarray, "times sizes"], Float[np.ndarray, "slopes times sizes"]]:
+        found = compiled(_table_with_slopes, self, criterion)(at, tangents, filled(times, _TIMES), log_sizes)
+        values, slopes = (np.asarray(one)[: len(times)] for one in found)
+        return values, np.moveaxis(slopes, 0, 1)
+
+
+def _table(level: RandomFeatures, criterion: str, at: Setting, times: Array, log_sizes: Array) -> Array:
+    return jax.lax.map(lambda row: level.balance(criterion, at, *row), (times, log_sizes))
+
+
+def _table_with_slopes(
+    level: RandomFeatures, criterion: str, at: Setting, tangents: Setting, times: Array, log_sizes: Array
+) -> tuple[Array, Array]:
+    def of_time(time: Array) -> tuple[Array, Array]:
+        def balance(log_time: Array, at: Setting) -> Array:
+            return level.balance(criterion, at, jnp.exp(log_time), log_sizes)
+
+        place = (jnp.log(time), at)
+        still = jax.tree.map(jnp.zeros_like, at)
+        values, of_log_time = jax.jvp(balance, place, (jnp.ones_like(time), still))
+        along = jax.vmap(lambda tangent: jax.jvp(balance, place, (jnp.zeros_like(time), tangent))[1])(tangents)
+        return values, jnp.concatenate([of_log_time[None], along])
+
+    return jax.lax.map(of_time, times)
