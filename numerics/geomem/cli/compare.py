@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from geomem.cli.options import ClockInput, ManifoldInput, OutputOptions, Whole, read_probe
+from geomem.cli.options import ClockInput, ManifoldInput, read_probe
+from geomem.cli.output import OutputOptions, Whole
 from geomem.cli.tables import json_text, json_writer, print_table, write
 from geomem.core.status import InputError, Status
 from geomem.files.formats import KEYED, TABLES, file_and_key, suffix

@@ -3,7 +3,8 @@
 import math
 from typing import TYPE_CHECKING, Annotated
 
-from geomem.cli.options import ClockInput, ManifoldInput, OutputOptions, QuestionInput, Several, Whole
+from geomem.cli.options import ClockInput, ManifoldInput, QuestionInput
+from geomem.cli.output import OutputOptions, Several, Whole
 from geomem.cli.tables import block_row, json_writer, print_rows, reading, write
 from geomem.core.status import InputError, Status
 from geomem.files.writing import or_none

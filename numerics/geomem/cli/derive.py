@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from geomem.cli.options import Folder, Whole, check_seed
+from geomem.cli.output import Folder, Whole, check_seed
 from geomem.cli.tables import json_text, write
 from geomem.core.status import InputError
 from geomem.files.writing import check_output

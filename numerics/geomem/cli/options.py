@@ -2,15 +2,14 @@
 
 import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
-from cyclopts import Parameter, Token
+from cyclopts import Parameter
 
+from geomem.cli.output import Several, Whole
 from geomem.core.status import InputError
-from geomem.files.writing import check_output
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,25 +19,6 @@ if TYPE_CHECKING:
     from geomem.levels.question import Level, Question
     from geomem.schedules.clock import Clock
 
-
-def _whole_number(_type: type, tokens: Sequence[Token]) -> int:
-    """An integer that is written as one: 1.9 is a mistake, not 2."""
-    try:
-        return int(tokens[0].value)
-    except ValueError:
-        raise ValueError(f"{tokens[0].value!r} is no whole number") from None
-
-
-def _named_folder(_type: type, tokens: Sequence[Token]) -> Path:
-    """A path; no text would be the working folder, which an empty variable of a shell does not mean."""
-    if not tokens[0].value:
-        raise ValueError("the name of the folder is empty; ./ is the working folder")
-    return Path(tokens[0].value)
-
-
-Several = Parameter(consume_multiple=True)
-Whole = Annotated[int, Parameter(converter=_whole_number)]
-Folder = Annotated[Path, Parameter(converter=_named_folder)]
 
 # The data that are meant where nothing is said of them: variances, directions, and how many samples.
 _DEFAULT_SPECTRUM = ((1.0, 0.09, 1e-4), (2, 5, 23))
@@ -119,6 +99,8 @@ class ManifoldInput:
         sizes = self.num_samples
         if sizes is None:
             sizes = (found.num_samples,)
+        elif not sizes:
+            raise InputError("--num-samples needs at least one number")
         elif not several:
             sizes = (self.single_size(),)
         for size in sizes:
@@ -262,45 +244,6 @@ class ClockInput:
         return clock_of(self.schedule)
 
 
-@Parameter(name="*")
-@dataclass(frozen=True, kw_only=True)
-class OutputOptions:
-    """Where results go."""
-
-    out: Folder = Path("results")
-    """Folder for the results; those of a run with other inputs in it are refused before anything is computed."""
-
-    overwrite: bool = False
-    """Replace results of another run, which are then named on stderr."""
-
-    json: bool = False
-    """Print the table as JSON, alone on stdout."""
-
-    seed: Whole = 0
-    """Seed of random draws, recorded with the results (spectrum and train draw, and compare replicates)."""
-
-    def folder(self, *names: str) -> Path:
-        """The folder, in which files of these names can be written; it is made when there are results.
-
-        Raises:
-            InputError: if they cannot be written, or the seed is none.
-        """
-        check_output(self.out, names)
-        check_seed(self.seed)
-        return self.out
-
-    def refuse_other_run(self, names: Sequence[str], inputs: Mapping[str, object]) -> None:
-        """Refuse a folder with files of these names from a run with other inputs, unless they may be replaced.
-
-        Raises:
-            InputError: for such a folder.
-        """
-        if not self.overwrite:
-            from geomem.files.runs import refuse_other_run
-
-            refuse_other_run(self.out, names, {key: one for key, one in inputs.items() if key != "data_notes"})
-
-
 def _column(text: str, names: Sequence[str]) -> int:
     """The number of a column that is given by its number or its name."""
     if names.count(text) == 1:
@@ -310,16 +253,6 @@ def _column(text: str, names: Sequence[str]) -> int:
     except ValueError:
         known = ", ".join(names) if names and len(names) <= _MOST_NAMES else "numbers from 0"
         raise InputError(f"--columns has {text!r}, which is no column; they are {known}") from None
-
-
-def check_seed(seed: int) -> None:
-    """Refuse what JAX takes for no seed.
-
-    Raises:
-        InputError: if it is none.
-    """
-    if not 0 <= seed < 2**63:
-        raise InputError(f"--seed is {seed}; it must be a whole number from 0 to 2^63 - 1")
 
 
 def read_probe(text: str) -> "Probe":

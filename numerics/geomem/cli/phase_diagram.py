@@ -3,7 +3,8 @@
 import math
 from typing import TYPE_CHECKING
 
-from geomem.cli.options import ClockInput, ManifoldInput, OutputOptions, QuestionInput, Whole
+from geomem.cli.options import ClockInput, ManifoldInput, QuestionInput
+from geomem.cli.output import OutputOptions, Whole
 from geomem.cli.tables import block_row, print_rows, range_row, time_row, warn_of_wide_blocks, write
 from geomem.core.status import InputError
 from geomem.files.writing import netcdf_writer

@@ -4,7 +4,8 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from geomem.cli.options import ClockInput, ManifoldInput, OutputOptions, Whole
+from geomem.cli.options import ClockInput, ManifoldInput
+from geomem.cli.output import OutputOptions, Whole
 from geomem.cli.tables import (
     block_row,
     json_text,

@@ -3,7 +3,8 @@
 import sys
 from typing import TYPE_CHECKING
 
-from geomem.cli.options import ClockInput, OutputOptions
+from geomem.cli.options import ClockInput
+from geomem.cli.output import OutputOptions
 from geomem.cli.tables import json_text, print_table, with_readings, write
 from geomem.core.status import InputError
 from geomem.files.writing import netcdf_writer

@@ -87,7 +87,6 @@ DATA = {
     "dates.npy": npy(HEADER.replace(b"<f8", b"<M8[D]"), b"\0" * 48),
     "nan.npy": npy(HEADER, b"\xff" * 48),
     "row.npy": npy(HEADER.replace(b"(3, 2)", b"(1, 6)"), b"\0" * 48),
-    "cube.npy": npy(HEADER.replace(b"(3, 2)", b"(3, 2, 1)"), b"\0" * 48),
     "list.npy": npy(HEADER.replace(b"(3, 2)", b"(6,)"), b"\0" * 48),
     "number.npy": npy(HEADER.replace(b"(3, 2)", b"()"), b"\0" * 8),
     "columns.npy": npy(HEADER.replace(b"(3, 2)", b"(6, 0)")),
