@@ -10,8 +10,8 @@ from scipy.optimize import elementwise
 from geomem.core.arguments import Numbers, float_array, refuse_unless
 from geomem.core.results import Transition, transition
 from geomem.core.status import Status
-from geomem.laws.law import Law
-from geomem.levels.activations import Activation
+from geomem.laws.law import Law, check_law
+from geomem.levels.activations import Activation, check_activation
 from geomem.levels.feature_networks import compiled, constants_of, network_of, random_features
 from geomem.levels.feature_resolvent import eigenvalue_bounds
 
@@ -40,6 +40,8 @@ def memorization_time(
     Raises:
         InputError: as `random_features`.
     """
+    check_law(manifold)
+    check_activation(activation)
     given = {"noise variance": noise_variance, "num_samples": num_samples, "width": width}
     numbers = [np.asarray(float_array(values, name)) for name, values in given.items()]
     for name, values, least in zip(given, numbers, (0.0, 1.0, 1.0), strict=True):

@@ -18,7 +18,7 @@ from geomem.core.arguments import Numbers, float_array
 from geomem.core.compilation import quick_options
 from geomem.core.derivatives import is_traced
 from geomem.core.status import InputError, Status
-from geomem.laws.law import Law
+from geomem.laws.law import Law, check_law
 from geomem.levels.activations import Activation, Constants, check_activation, constants
 from geomem.levels.feature_resolvent import Network
 from geomem.levels.feature_response import POINTS, NetworkResponse, answers, kept_at_ridge, kept_in_time
@@ -79,6 +79,7 @@ def random_features(
          [ 6.96 10.29 17.93]
          [ 3.82  6.44 16.36]]
     """
+    check_law(manifold)
     manifold.require("one_gaussian", "theory 'random_features'")
     refuse_both(ridge, training_time)
     check_activation(activation)

@@ -10,8 +10,10 @@ import xarray as xr
 from jaxtyping import Array, Float
 
 from geomem.core.arguments import check_key, whole_number
+from geomem.core.kinds import refuse_beyond_memory, refuse_other
 from geomem.core.provenance import key_record, provenance
 from geomem.core.results import described
+from geomem.laws.law import check_law
 from geomem.laws.manifold import Manifold
 from geomem.levels.activations import ACTIVATIONS
 from geomem.levels.feature_networks import random_features
@@ -55,7 +57,9 @@ def simulate_random_features(
     Raises:
         InputError: for a law that is no `Manifold`, a number or a key that is none, or as `random_features`.
     """
+    check_law(manifold)
     check_key(key)
+    refuse_other(network, RandomFeatures, "the network", "RandomFeatures(width, ...)")
     size = whole_number(num_samples, "num_samples", 1)
     count = whole_number(num_networks, "num_networks", _FEWEST)
     whole = int(network.width) if float(network.width).is_integer() else network.width
@@ -70,6 +74,7 @@ def simulate_random_features(
         **numbers,
     )
     deviations = np.asarray(manifold.axis_deviations())
+    refuse_beyond_memory(float(max(size, width)) * max(width, len(deviations)), "the features of the samples")
     blocks = np.repeat(np.arange(manifold.num_blocks), np.asarray(manifold.multiplicities, dtype=int))
     drawn = []
     for own in jax.random.split(key, count):
