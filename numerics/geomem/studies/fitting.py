@@ -44,11 +44,14 @@ class Fitted(NamedTuple):
     `family` is `gaussian`, `mixture` or `pool`; `num_components` how many Gaussians the law has, 0 for a pool, and
     `regularization` what was added to all variances of each, in squared units of the data. `nats_gained` is the
     log-likelihood of a held-out sample over that by one Gaussian, in nats, each of which is a factor e in N by which
-    the theory of one Gaussian is off; NaN for a pool, which has no density. `by_noise` has, over `noise_variance`, the
-    same of samples and laws with noise, `noised_gain`, with its standard error `noised_gain_error`; `expected_error`
-    of ln R at `largest_size` samples; and `trusted`, whether that is below 1. `largest_size` is the N up to which the
-    law was looked at: the number of rows, or a fifteenth of it for a pool. `note` says in words what was chosen, and
-    why.
+    the theory of one Gaussian is off; NaN for a pool, which has no density.
+
+    `by_noise` has, over `noise_variance`: `noised_gain`, the same of samples and laws with noise, with its standard
+    error `noised_gain_error`; `expected_error` of ln R by the number of rows, at `largest_size` samples, from halves of
+    the data; `misfit`, what ln R is off by from that of the rows as a pool, at a fifteenth of them, NaN for a pool; and
+    `trusted`, whether both are below 1. Both are medians over held-out points with noise and the leading directions.
+    `largest_size` is the N up to which the law was looked at: the number of rows, or a fifteenth of it for a pool.
+    `note` says in words what was chosen, and why.
     """
 
     law: Law
@@ -70,6 +73,7 @@ class _Choice(NamedTuple):
     nats_gained: float
     noised_gain: Float[np.ndarray, "times held"]
     law: Law
+    of_training: Law
     of_rows: Callable[[np.ndarray], Law]
     why: str
 
@@ -91,10 +95,10 @@ def fit_law(data: Numbers, *, family: str = "auto", key: Array, num_components: 
         num_components: of a mixture, 2 or more; by default it is chosen.
 
     Returns:
-        `Fitted`. Its law is that of all rows; the record is of fits to four fifths of them, 10 000 at the most,
-        or to halves of these. What halves of the data tell is the error of a fit to so few samples: what a family cannot be of the data's law
-        no half of them knows. With too few rows for a mixture, fewer than two in every dimension for each of two
-        components, the law is one Gaussian, and `note` says so.
+        `Fitted`. Its law is that of all rows; the record is of fits to four fifths of them, 10 000 at the most, or to
+        halves of these. Halves tell the error by the number of rows alone: what a family cannot be of the data's law
+        both halves miss, and `misfit` tells. With too few rows for a mixture, fewer than two in every dimension for
+        each of two components, the law is one Gaussian, and `note` says so.
 
     Raises:
         InputError: for data that are no table, fewer than 10 rows or all the same, an unknown family, a mixture of
@@ -120,19 +124,30 @@ def fit_law(data: Numbers, *, family: str = "auto", key: Array, num_components: 
     held_out, training = np.split(rng.permutation(len(rows)), [min(int(_HELD_OUT * len(rows)), _MOST_HELD_OUT)])
     split = Split.of(coordinates, training[:_MOST_ROWS], held_out, rng)
     one = best_of(judged(split, one_gaussian(split.training, ridge), ridge) for ridge in RIDGES)
+    pool = SampledLaw(rows[training])
     if family == "pool":
         gain = split.densities_of_pool() - one.densities
         why = f"a pool of {len(rows)} samples, as asked for"
-        chosen = _Choice("pool", 0, 0.0, np.nan, gain, SampledLaw(rows), lambda which: SampledLaw(rows[which]), why)
+        chosen = _Choice(
+            "pool", 0, 0.0, np.nan, gain, SampledLaw(rows), pool, lambda which: SampledLaw(rows[which]), why
+        )
     else:
         several, why = best_mixture(split, family, num_components, one, rng)
         chosen = _choice(coordinates, split, one, several, why, rng)
-    size = float(len(rows) if family != "pool" else max(2, len(rows) // _ROWS_OF_A_POOL))
+    fifteenth = max(2.0, float(len(rows) // _ROWS_OF_A_POOL))
+    size = fifteenth if family == "pool" else float(len(rows))
     times = split.times * coordinates.scale**2
-    halves = (training[::2], training[1::2])
     probe = Probe.noised(rows[held_out[:_POINTS]], key=jax.random.fold_in(key, 1))
-    directions = coordinates.axes[:_DIRECTIONS]
-    error = _error_of_halves(chosen.of_rows, halves, directions, noise_variance=times, num_samples=size, probe=probe)
+
+    def apart(one: Law, other: Law, num_samples: float) -> Float[np.ndarray, " times"]:
+        directions = coordinates.axes[:_DIRECTIONS]
+        laws = (one, other)
+        found = [quenched(law, directions, noise_variance=times, num_samples=num_samples, probe=probe) for law in laws]
+        return _apart(*(np.asarray(row.signal_to_noise) for row in found))
+
+    # Of two halves each has the error of one of them.
+    error = apart(chosen.of_rows(training[::2]), chosen.of_rows(training[1::2]), size) / np.sqrt(2)
+    misfit = np.full(len(times), np.nan) if family == "pool" else apart(chosen.of_training, pool, fifteenth)
     record: dict[str, object] = {
         "data_sha256": digest(rows),
         "family": family,
@@ -140,7 +155,7 @@ def fit_law(data: Numbers, *, family: str = "auto", key: Array, num_components: 
         "key": key_record(key),
         "law": chosen.law.record(),
     }
-    by_noise = _by_noise(times, chosen.noised_gain, error, record)
+    by_noise = _by_noise(times, chosen.noised_gain, error, misfit, record)
     regularization = chosen.ridge * coordinates.scale**2
     return Fitted(
         chosen.law,
@@ -169,7 +184,9 @@ def _choice(
             return coordinates.law(one_gaussian(rows[which], 0.0))
 
         nothing = np.zeros_like(one.densities)
-        return _Choice("gaussian", 1, 0.0, 0.0, nothing, gaussian(np.arange(len(rows))), gaussian, why)
+        return _Choice(
+            "gaussian", 1, 0.0, 0.0, nothing, gaussian(np.arange(len(rows))), coordinates.law(one.fit), gaussian, why
+        )
     count, ridge = several.fit.num_classes, several.ridge
     raw, of_one = (log_densities(candidate.fit, split.held_out, 0.0).mean() for candidate in (several, one))
     law = coordinates.law(several_gaussians(rows, count, ridge, rng, several.fit))
@@ -178,24 +195,15 @@ def _choice(
         return coordinates.law(several_gaussians(rows[which[:_MOST_ROWS]], count, ridge, rng))
 
     gain = several.densities - one.densities
-    return _Choice("mixture", count, ridge, float(raw - of_one), gain, law, mixture, why)
+    return _Choice("mixture", count, ridge, float(raw - of_one), gain, law, coordinates.law(several.fit), mixture, why)
 
 
-def _error_of_halves(
-    of_rows: Callable[[np.ndarray], Law],
-    halves: tuple[np.ndarray, np.ndarray],
-    directions: Float[np.ndarray, "directions dims"],
-    *,
-    noise_variance: Float[np.ndarray, " times"],
-    num_samples: float,
-    probe: Probe,
+def _apart(
+    first: Float[np.ndarray, "points directions times"], second: Float[np.ndarray, "points directions times"]
 ) -> Float[np.ndarray, " times"]:
-    """Median over points and directions of what ln R differs by between the halves, as the error of one of them."""
-    asked = {"noise_variance": noise_variance, "num_samples": num_samples, "probe": probe}
+    """Median difference in the logarithm over points and directions; what is not known at either counts as infinite."""
     with np.errstate(divide="ignore", invalid="ignore"):  # where a mean is zero
-        first, second = (np.log(quenched(of_rows(half), directions, **asked).signal_to_noise) for half in halves)
-        apart = np.abs(first - second) / np.sqrt(2)
-    # What is not known at either counts as far apart.
+        apart = np.abs(np.log(first) - np.log(second))
     return np.median(np.where(np.isnan(apart), np.inf, apart), axis=(0, 1))
 
 
@@ -203,6 +211,7 @@ def _by_noise(
     times: Float[np.ndarray, " times"],
     gain: Float[np.ndarray, "times held"],
     error: Float[np.ndarray, " times"],
+    misfit: Float[np.ndarray, " times"],
     record: dict[str, object],
 ) -> xr.Dataset:
     axis = "noise_variance"
@@ -211,8 +220,9 @@ def _by_noise(
         {
             "noised_gain": (axis, gain.mean(axis=1), described("held-out gain over one Gaussian, with noise", "nats")),
             "noised_gain_error": (axis, scatter, described("standard error", "nats")),
-            "expected_error": (axis, error, described("expected error of ln R", "1")),
-            "trusted": (axis, error < 1, described("whether the expected error is below 1", "1")),
+            "expected_error": (axis, error, described("expected error of ln R by the number of rows", "1")),
+            "misfit": (axis, misfit, described("difference in ln R from the rows as a pool", "1")),
+            "trusted": (axis, (error < 1) & ~(misfit >= 1), described("whether both are below 1", "1")),
         },
         noise_axis(times),
         {"provenance": provenance(record)},
@@ -223,7 +233,5 @@ def _trusted(by_noise: xr.Dataset, size: float) -> str:
     times = by_noise.noise_variance.values[by_noise.trusted.values]
     if not len(times):
         return f"ln R is expected to be off by more than 1 at {size:g} samples, whatever the noise variance"
-    return (
-        f"ln R is expected within 1 of that of more data, up to {size:g} samples, for noise variances from "
-        f"{times.min():.3g} to {times.max():.3g}"
-    )
+    known = f"at {len(times)} of {by_noise.noise_variance.size} noise variances, {times.min():.3g} to {times.max():.3g}"
+    return f"ln R is expected within 1 of the truth, up to {size:g} samples, {known}"
