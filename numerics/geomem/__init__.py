@@ -89,6 +89,8 @@ if TYPE_CHECKING:
     from geomem.schedules.discrete import Discrete as Discrete
     from geomem.studies.comparison import compare as compare
     from geomem.studies.feature_simulation import simulate_random_features as simulate_random_features
+    from geomem.studies.fitting import Fitted as Fitted
+    from geomem.studies.fitting import fit_law as fit_law
     from geomem.studies.generalization import generalization_time as generalization_time
     from geomem.studies.simulation import theory_versus_simulation as theory_versus_simulation
     from geomem.studies.spectrum import predicted_spectrum as predicted_spectrum
@@ -97,6 +99,7 @@ if TYPE_CHECKING:
 _MODULE_OF = {
     "Discrete": "schedules.discrete",
     "EmpiricalScore": "empirical.scores",
+    "Fitted": "studies.fitting",
     "FlowMatching": "schedules.continuous",
     "GaussianMixture": "laws.mixture",
     "Gibbs": "empirical.gibbs",
@@ -133,6 +136,7 @@ _MODULE_OF = {
     "excess_entropy": "empirical.excess_entropy",
     "expected_collapse_probability": "boundaries.clones",
     "expected_excess_entropy": "boundaries.excess_entropy",
+    "fit_law": "studies.fitting",
     "flow_basin_radius": "boundaries.trajectories",
     "generalization_time": "studies.generalization",
     "generate": "empirical.sampling",

@@ -20,7 +20,8 @@ DATA = np.random.default_rng(0).normal(size=(50, 3))
 NETWORK = geomem.MLP(width=8, embedding=8, embedding_width=8)
 # What is only returned, or raised, or made by functions of its class; and what takes nothing that could be wrong.
 RETURNED = {
-    "Gibbs", "InputError", "LoweringError", "Probe", "Quenched", "Status", "Trained", "TrajectoryTimes", "Transition"
+    "Fitted", "Gibbs", "InputError", "LoweringError", "Probe", "Quenched", "Status", "Trained", "TrajectoryTimes",
+    "Transition"
 }  # fmt: skip
 NO_INPUT = {"progress", "OrnsteinUhlenbeck"}
 WITHOUT = {"lower"}  # its names are those of geomem_theory, which has errors of its own
@@ -59,6 +60,7 @@ PARAMETERS = {
     "embed_logarithm": (FLAGS, True),
     "embedding": (COUNTS | {"odd": 3}, 8),
     "embedding_width": (COUNTS, 8),
+    "family": (CHOICES, "auto"),
     "from_noise": (FLAGS, False),
     "header": (FLAGS, None),
     "held_out": ({"text": "x", "a number": 3}, None),
@@ -86,6 +88,7 @@ PARAMETERS = {
     "noise_variance": (NUMBERS | {"NaN": np.nan, "negative": -1.0, "nothing": []}, [1.0, 0.5]),
     "normalized": (FLAGS, False),
     "num_blocks": (COUNTS, None),
+    "num_components": (COUNTS, None),
     "num_datasets": (COUNTS, 10),
     "num_levels": (COUNTS, 2),
     "num_neighbours": (COUNTS, 10),

@@ -1,0 +1,237 @@
+"""A law from data: one Gaussian, several, or the samples themselves, with a record of how far it may be trusted."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import numpy as np
+import xarray as xr
+from jaxtyping import Array, Float
+
+from geomem.core.arguments import Numbers, check_data, check_key, whole_number
+from geomem.core.provenance import digest, key_record, provenance
+from geomem.core.results import described, noise_axis
+from geomem.core.status import InputError
+from geomem.laws.law import Law
+from geomem.laws.pool import SampledLaw
+from geomem.laws.probe import Probe
+from geomem.levels.quenched import quenched
+from geomem.studies.fits import (
+    MOST_DIMS,
+    RIDGES,
+    Candidate,
+    Coordinates,
+    Split,
+    best_mixture,
+    best_of,
+    judged,
+    log_densities,
+    one_gaussian,
+    several_gaussians,
+)
+
+FAMILIES = ("auto", "gaussian", "mixture", "pool")
+_MOST_ROWS = 10_000  # to choose by, and of each half of a mixture
+_HELD_OUT, _MOST_HELD_OUT = 1 / 5, 2000
+_POINTS, _DIRECTIONS = 12, 6  # to compare halves at and along
+_ROWS_OF_A_POOL = 15  # per sample of a data set
+_FEWEST_ROWS = 10
+
+
+class Fitted(NamedTuple):
+    """A law that was fitted to data, and how far it may be trusted.
+
+    `family` is `gaussian`, `mixture` or `pool`; `num_components` how many Gaussians the law has, 0 for a pool, and
+    `regularization` what was added to all variances of each, in squared units of the data. `nats_gained` is the
+    log-likelihood of a held-out sample over that by one Gaussian, in nats, each of which is a factor e in N by which
+    the theory of one Gaussian is off; NaN for a pool, which has no density.
+
+    `by_noise` has, over `noise_variance`: `noised_gain`, the same of samples and laws with noise, with its standard
+    error `noised_gain_error`; `expected_error` of ln R by the number of rows, at `largest_size` samples, from halves of
+    the data; `misfit`, what ln R is off by from that of the rows as a pool, at a fifteenth of them, NaN for a pool; and
+    `trusted`, whether both are below 1. Both are medians over held-out points with noise and the leading directions.
+    `largest_size` is the N up to which the law was looked at: the number of rows, or a fifteenth of it for a pool.
+    `note` says in words what was chosen, and why.
+    """
+
+    law: Law
+    family: str
+    num_components: int
+    regularization: float
+    nats_gained: float
+    by_noise: xr.Dataset
+    largest_size: float
+    note: str
+
+
+class _Choice(NamedTuple):
+    """What was chosen: its gains with noise over one Gaussian, the law of all rows, and that of any of them."""
+
+    family: str
+    num_components: int
+    ridge: float
+    nats_gained: float
+    noised_gain: Float[np.ndarray, "times held"]
+    law: Law
+    of_training: Law
+    of_rows: Callable[[np.ndarray], Law]
+    why: str
+
+
+def fit_law(data: Numbers, *, family: str = "auto", key: Array, num_components: int | None = None) -> Fitted:
+    """A law from data, chosen by samples that are held out of its fit.
+
+    A mixture is of Gaussians of full covariances, fitted by scikit-learn from k-means on. How many there are, up to 30,
+    and what is added to their variances is chosen by the log-likelihood of held-out samples *with noise*, the mean over
+    five noise variances: without noise it depends on what is added, and ranks fits less well by their error in R.
+
+    Args:
+        data: samples, (samples, dims), 10 or more.
+        family: `gaussian`: one, of the data's mean and covariance; `mixture`; `pool`: the samples themselves, as
+            `SampledLaw`; or `auto`: a mixture if it gains more than two standard errors over one Gaussian, else that.
+            A pool has to be asked for: it is the best of them for N below a fifteenth of its samples and wrong
+            beyond, and the N of interest is most often that of the data.
+        key: for what is held out, its noise, and k-means.
+        num_components: of a mixture, 2 or more; by default it is chosen.
+
+    Returns:
+        `Fitted`. Its law is that of all rows; the record is of fits to four fifths of them, 10 000 at the most, or to
+        halves of these. Halves tell the error by the number of rows alone: what a family cannot be of the data's law
+        both halves miss, and `misfit` tells. With too few rows for a mixture, fewer than two in every dimension for
+        each of two components, the law is one Gaussian, and `note` says so.
+
+    Raises:
+        InputError: for data that are no table, fewer than 10 rows or all the same, an unknown family, a mixture of
+            more than 512 dimensions or of more components than the rows carry, or one without scikit-learn.
+    """
+    rows = check_data(data).astype(float, copy=False)
+    check_key(key)
+    if family not in FAMILIES:
+        raise InputError(f"there is no family {family!r} of laws; choose one of {', '.join(FAMILIES)}")
+    if num_components is not None:
+        whole_number(num_components, "num_components", 2)
+        if family in ("gaussian", "pool"):
+            raise InputError(f"num_components is for a mixture, and the family is {family!r}; leave it out")
+    if len(rows) < _FEWEST_ROWS:
+        raise InputError(f"the data have {len(rows)} rows; a law is fitted to at least {_FEWEST_ROWS}")
+    if family == "mixture" and rows.shape[1] > MOST_DIMS:
+        raise InputError(
+            f"the data have {rows.shape[1]} dimensions, and a mixture is fitted to at most {MOST_DIMS}; choose "
+            "family='gaussian' or 'pool'"
+        )
+    rng = np.random.default_rng(np.asarray(jax.random.key_data(key)).tolist())
+    coordinates = Coordinates.of(rows)
+    held_out, training = np.split(rng.permutation(len(rows)), [min(int(_HELD_OUT * len(rows)), _MOST_HELD_OUT)])
+    split = Split.of(coordinates, training[:_MOST_ROWS], held_out, rng)
+    one = best_of(judged(split, one_gaussian(split.training, ridge), ridge) for ridge in RIDGES)
+    pool = SampledLaw(rows[training])
+    if family == "pool":
+        gain = split.densities_of_pool() - one.densities
+        why = f"a pool of {len(rows)} samples, as asked for"
+        chosen = _Choice(
+            "pool", 0, 0.0, np.nan, gain, SampledLaw(rows), pool, lambda which: SampledLaw(rows[which]), why
+        )
+    else:
+        several, why = best_mixture(split, family, num_components, one, rng)
+        chosen = _choice(coordinates, split, one, several, why, rng)
+    fifteenth = max(2.0, float(len(rows) // _ROWS_OF_A_POOL))
+    size = fifteenth if family == "pool" else float(len(rows))
+    times = split.times * coordinates.scale**2
+    probe = Probe.noised(rows[held_out[:_POINTS]], key=jax.random.fold_in(key, 1))
+
+    def apart(one: Law, other: Law, num_samples: float) -> Float[np.ndarray, " times"]:
+        directions = coordinates.axes[:_DIRECTIONS]
+        laws = (one, other)
+        found = [quenched(law, directions, noise_variance=times, num_samples=num_samples, probe=probe) for law in laws]
+        return _apart(*(np.asarray(row.signal_to_noise) for row in found))
+
+    # Of two halves each has the error of one of them.
+    error = apart(chosen.of_rows(training[::2]), chosen.of_rows(training[1::2]), size) / np.sqrt(2)
+    misfit = np.full(len(times), np.nan) if family == "pool" else apart(chosen.of_training, pool, fifteenth)
+    record: dict[str, object] = {
+        "data_sha256": digest(rows),
+        "family": family,
+        "num_components": num_components,
+        "key": key_record(key),
+        "law": chosen.law.record(),
+    }
+    by_noise = _by_noise(times, chosen.noised_gain, error, misfit, record)
+    regularization = chosen.ridge * coordinates.scale**2
+    return Fitted(
+        chosen.law,
+        chosen.family,
+        chosen.num_components,
+        regularization,
+        chosen.nats_gained,
+        by_noise,
+        size,
+        f"{chosen.why}; {_trusted(by_noise, size)}",
+    )
+
+
+def _choice(
+    coordinates: Coordinates,
+    split: Split,
+    one: Candidate,
+    several: Candidate | None,
+    why: str,
+    rng: np.random.Generator,
+) -> _Choice:
+    rows = coordinates.rows
+    if several is None:
+
+        def gaussian(which: np.ndarray) -> Law:
+            return coordinates.law(one_gaussian(rows[which], 0.0))
+
+        nothing = np.zeros_like(one.densities)
+        return _Choice(
+            "gaussian", 1, 0.0, 0.0, nothing, gaussian(np.arange(len(rows))), coordinates.law(one.fit), gaussian, why
+        )
+    count, ridge = several.fit.num_classes, several.ridge
+    raw, of_one = (log_densities(candidate.fit, split.held_out, 0.0).mean() for candidate in (several, one))
+    law = coordinates.law(several_gaussians(rows, count, ridge, rng, several.fit))
+
+    def mixture(which: np.ndarray) -> Law:
+        return coordinates.law(several_gaussians(rows[which[:_MOST_ROWS]], count, ridge, rng))
+
+    gain = several.densities - one.densities
+    return _Choice("mixture", count, ridge, float(raw - of_one), gain, law, coordinates.law(several.fit), mixture, why)
+
+
+def _apart(
+    first: Float[np.ndarray, "points directions times"], second: Float[np.ndarray, "points directions times"]
+) -> Float[np.ndarray, " times"]:
+    """Median difference in the logarithm over points and directions; what is not known at either counts as infinite."""
+    with np.errstate(divide="ignore", invalid="ignore"):  # where a mean is zero
+        apart = np.abs(np.log(first) - np.log(second))
+    return np.median(np.where(np.isnan(apart), np.inf, apart), axis=(0, 1))
+
+
+def _by_noise(
+    times: Float[np.ndarray, " times"],
+    gain: Float[np.ndarray, "times held"],
+    error: Float[np.ndarray, " times"],
+    misfit: Float[np.ndarray, " times"],
+    record: dict[str, object],
+) -> xr.Dataset:
+    axis = "noise_variance"
+    scatter = gain.std(axis=1, ddof=1) / np.sqrt(gain.shape[1])
+    return xr.Dataset(
+        {
+            "noised_gain": (axis, gain.mean(axis=1), described("held-out gain over one Gaussian, with noise", "nats")),
+            "noised_gain_error": (axis, scatter, described("standard error", "nats")),
+            "expected_error": (axis, error, described("expected error of ln R by the number of rows", "1")),
+            "misfit": (axis, misfit, described("difference in ln R from the rows as a pool", "1")),
+            "trusted": (axis, (error < 1) & ~(misfit >= 1), described("whether both are below 1", "1")),
+        },
+        noise_axis(times),
+        {"provenance": provenance(record)},
+    )
+
+
+def _trusted(by_noise: xr.Dataset, size: float) -> str:
+    times = by_noise.noise_variance.values[by_noise.trusted.values]
+    if not len(times):
+        return f"ln R is expected to be off by more than 1 at {size:g} samples, whatever the noise variance"
+    known = f"at {len(times)} of {by_noise.noise_variance.size} noise variances, {times.min():.3g} to {times.max():.3g}"
+    return f"ln R is expected within 1 of the truth, up to {size:g} samples, {known}"
