@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 
 from geomem.core.arguments import Numbers, float_array, is_whole
 from geomem.core.status import InputError
-from geomem.laws.law import Law
+from geomem.laws.law import Law, check_law
 from geomem.laws.probe import PointProbe, Probe
 from geomem.laws.setting import Components, Setting
 from geomem.laws.views import View, principal
@@ -73,6 +73,7 @@ def principal_directions(law: Law, point: Numbers | None = None) -> Float[np.nda
         InputError: for a law that has no covariance, a point that is none of the data's space, or with a point for a
             law that is not made of Gaussians.
     """
+    check_law(law)
     law.require("views", "principal directions")
     if point is None:
         return principal(np.asarray(law.covariance()))[1]
@@ -83,7 +84,12 @@ def principal_directions(law: Law, point: Numbers | None = None) -> Float[np.nda
 
 
 def asks_for_points(law: Law, block: int | np.integer | Numbers, probe: Probe) -> bool:
-    """Whether a direction is seen from a point: it is a vector, or the probe a point, or the law has no other view."""
+    """Whether a direction is seen from a point: it is a vector, or the probe a point, or the law has no other view.
+
+    Raises:
+        InputError: for what is no law.
+    """
+    check_law(law)
     of_blocks = {"energy", "generating_function", "second_cumulant"} & law.knows
     return not is_whole(block) or isinstance(probe, PointProbe) or ("views" in law.knows and not of_blocks)
 

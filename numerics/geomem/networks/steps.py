@@ -49,7 +49,8 @@ def initial_states(config: TrainConfig, dims: int, keys: Array) -> TrainingState
     def of_one(key: Array) -> TrainingState:
         network = initial_weights(config.network, dims, key)
         optimizer = _optimizer(config).init(jax.tree.leaves(network))
-        return TrainingState(network, network, optimizer, jnp.zeros(()), jnp.zeros(()), jnp.full((), -1))
+        # Of a type of its own, as it is read from a checkpoint: a weak one would have the steps compiled again then.
+        return TrainingState(network, network, optimizer, jnp.zeros(()), jnp.zeros(()), jnp.full((), -1, int))
 
     return jax.vmap(of_one)(keys)
 
