@@ -10,6 +10,7 @@ import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array
 
+from geomem.core.kinds import refuse_beyond_memory
 from geomem.core.status import InputError
 from geomem.networks.architectures import Network, initial_weights
 from geomem.networks.config import TrainConfig
@@ -42,9 +43,21 @@ class PaddedSets(NamedTuple):
     sizes: Array
 
 
-@partial(jax.jit, static_argnums=(0, 1))
 def initial_states(config: TrainConfig, dims: int, keys: Array) -> TrainingState:
-    """Trainings that have made no step, one for each key."""
+    """Trainings that have made no step, one for each key.
+
+    Raises:
+        InputError: if this machine's memory does not hold them.
+    """
+    form = jax.tree.leaves(jax.eval_shape(partial(_initial_states, config, dims), keys))
+    count = sum(leaf.size * leaf.dtype.itemsize for leaf in form) / jnp.dtype(float).itemsize
+    # A step makes new ones beside the old ones.
+    refuse_beyond_memory(2 * count, f"the weights of {len(keys)} networks, their averages and the optimizer's")
+    return _initial_states(config, dims, keys)
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _initial_states(config: TrainConfig, dims: int, keys: Array) -> TrainingState:
 
     def of_one(key: Array) -> TrainingState:
         network = initial_weights(config.network, dims, key)

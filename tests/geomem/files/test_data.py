@@ -131,5 +131,5 @@ def test_bad_files_are_one_sentence(tmp_path, capsys, name, message):
 def test_only_text_has_a_header(source, header, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     np.save("one.npy", np.eye(3))
-    with pytest.raises(InputError, match="have no header; leave it out|which alone have a header"):
+    with pytest.raises(InputError, match=r"have no header; leave it out|which alone have a header"):
         load_data(source, header=header)
