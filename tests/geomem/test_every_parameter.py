@@ -32,7 +32,9 @@ NOTHING = {"text": "nothing", "a number": 3.5, "a list": [1, 2]}
 TABLES = {"text": DATA.astype(str), "a cube": DATA[None], "NaN": DATA * np.nan, "a number": 3.0, "complex": DATA + 0j}
 CHOICES = {"another": "nothing", "a number": 3, "a list": ["nothing"], "nothing": None}
 FLAGS = {}  # anything is true or false, as in Python
-FILES = {"no file": "/nothing/at/all", "no text": "", "a folder": "/"}
+NO_PATHS = {"a number": 3, "a list": ["a"], "bytes": b"a", "a null character": "a\0b.npz"}
+LONG = {"a long name": "a" * 300 + ".npz"}
+FILES = NO_PATHS | LONG | {"no file": "/nothing/at/all", "no text": "", "a folder": "/", "nothing": None}
 CURVE = xr.Dataset({"value": ("noise_variance", [0.5, 0.4])}, {"noise_variance": [1.0, 2.0]})
 POINTS = (("noise_variance", "sample", "dim"), np.zeros((2, 1, 3)))
 TRAJECTORY = xr.Dataset({"x": POINTS}, {"noise_variance": [2.0, 1.0]})
@@ -44,7 +46,7 @@ PARAMETERS = {
     "block": ({"text": "0", "a fraction": 0.5, "too large": 99, "negative": -1, "truth": True}, 0),
     "centers": (TABLES, [[1.0, 0.0, 0.0], [-1.0, 0.0, 0.0]]),
     "channels": (COUNTS, 8),
-    "checkpoint": ({"no .npz": "sums.txt"}, None),
+    "checkpoint": (NO_PATHS | LONG | {"no .npz": "sums.txt", "no folder": "/nothing/x.npz"}, None),
     "chunk_size": (COUNTS, None),
     "clock": (CHOICES, "sigma"),
     "config": (NOTHING | {"nothing": None}, geomem.TrainConfig(network=NETWORK, num_steps=1)),
@@ -55,7 +57,7 @@ PARAMETERS = {
     "dims": (COUNTS, 3),
     "direction_variances": (NUMBERS | {"negative": [-1.0, 1.0]}, None),
     "directions": (TABLES, None),
-    "directory": ({"a file": __file__}, "nowhere"),
+    "directory": (NO_PATHS | LONG | {"a file": __file__, "nothing": None}, "nowhere"),
     "ema_decay": ({"text": "x", "one": 1.0, "negative": -0.1, "NaN": np.nan}, 0.9),
     "embed_logarithm": (FLAGS, True),
     "embedding": (COUNTS | {"odd": 3}, 8),
@@ -113,7 +115,7 @@ PARAMETERS = {
     "schedule": (NOTHING | {"nothing": None}, geomem.VarianceExploding()),
     "sigma_max": ({"text": "x", "NaN": np.nan, "negative": -1.0}, 50.0),
     "sigma_min": ({"text": "x", "NaN": np.nan, "negative": -1.0}, 0.01),
-    "source": (NOTHING | FILES, None),
+    "source": (NOTHING | FILES, None),  # of one function a law or data
     "standard_error": (NUMBERS, [0.1, 0.1, 0.1]),
     "start": (TABLES, None),
     "step": (NUMBERS, [1.0, 2.0, 3.0]),

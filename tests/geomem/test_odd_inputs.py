@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 
 from geomem import (
+    MLP,
     EmpiricalScore,
     GaussianMixture,
     InputError,
     Manifold,
     Probe,
+    TrainConfig,
     collapse_time,
     critical_size,
     critical_time,
@@ -33,13 +35,16 @@ from geomem import (
     memorization_ratio,
     phase,
     predicted_spectrum,
+    principal_directions,
     quenched,
     resolved_dimension,
     score,
     score_of,
     tanh_features,
+    theory_versus_simulation,
     trajectory_times,
 )
+from geomem.networks.steps import initial_states
 from tests.geomem.sentences import is_one_sentence
 
 KEY = jax.random.key(0)
@@ -229,7 +234,30 @@ def test_what_cannot_be_traced_says_what_can(call):
     assert is_one_sentence(str(caught.value)), str(caught.value)
 
 
+WIDE = Manifold([1.0], [1e14])
 OF_MEMORY = {
+    "score_of": lambda: score_of(WIDE),
+    "principal_directions": lambda: principal_directions(WIDE),
+    "sample": lambda: WIDE.sample(KEY, 1),
+    "two_classes": lambda: GaussianMixture.two_classes(4.0, WIDE),
+    "predicted_spectrum": lambda: predicted_spectrum(WIDE, noise_variance=[1.0], theory="population"),
+    "excess_entropy": lambda: excess_entropy(DATA, [1.0], num_probes=10**12, key=KEY),
+    "critical_times_of_data": lambda: critical_times_of_data(DATA, num_resamples=10**12, key=KEY, **ASKED),
+    "the samples of a data set": lambda: theory_versus_simulation(
+        LAW, 0, noise_variance=1.0, num_samples=10**13, num_datasets=8, key=KEY
+    ),
+    "data sets": lambda: theory_versus_simulation(
+        LAW, 0, noise_variance=1.0, num_samples=10, num_datasets=10**12, key=KEY
+    ),
+    "directions": lambda: measure_resolved_dimension(
+        WIDE, noise_variance=[1.0], num_samples=10, num_replicates=8, key=KEY
+    ),
+    "replicates": lambda: measure_resolved_dimension(
+        LAW, noise_variance=[1.0], num_samples=10, num_replicates=10**12, key=KEY
+    ),
+    "networks": lambda: initial_states(
+        TrainConfig(network=MLP(width=1 << 16, num_blocks=100), num_steps=1), 3, jax.random.split(KEY, 30)
+    ),
     "of a mixture": lambda: GaussianMixture.two_classes(4.0, LAW).sample(KEY, 10**11),
     "generate": lambda: generate(
         score_of(DATA), KEY, num_samples=10**11, dims=3, noise_variance=[1.0, 0.1], method="ode", batch_size=10**11

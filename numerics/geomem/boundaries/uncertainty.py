@@ -7,6 +7,7 @@ from jaxtyping import Array, Float
 
 from geomem.boundaries.critical import solver_of
 from geomem.core.arguments import Numbers, check_data, check_key, listed_sizes, whole_number
+from geomem.core.kinds import refuse_beyond_memory
 from geomem.core.precision import column_means
 from geomem.core.progress import bar
 from geomem.core.provenance import digest, key_record, provenance
@@ -98,6 +99,7 @@ def critical_times_of_data(
     measured, whitened = _whitened(rows)
     zeros = np.zeros(rows.shape[1] - len(measured))
     manifold = Manifold(*in_blocks(np.append(measured, zeros), num_blocks))
+    refuse_beyond_memory(float(num_resamples) * len(measured) ** 2, f"the covariances of {num_resamples} resamples")
 
     factors = []
     with bar("resamples", num_resamples) as report:

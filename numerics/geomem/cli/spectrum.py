@@ -90,8 +90,8 @@ def spectrum(
     inputs |= {"noise_variances": None if times is None else times.tolist(), "num_replicates": num_replicates}
     inputs |= {"schedule": None} if schedule is None else schedule.record
     output.refuse_other_run(names, inputs)
-    score = EmpiricalScore(samples, checkpoint=checkpoint, mesh=mesh)
     output_folder(folder)  # the checkpoint may be in it
+    score = EmpiricalScore(samples, checkpoint=checkpoint, mesh=mesh)
 
     with peers(), progress(leads):
         study = spectrum_study(

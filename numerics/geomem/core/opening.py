@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from reprlib import repr as shown
 
 from geomem.core.status import InputError
 
@@ -42,7 +43,24 @@ _PLACE = re.compile(r"at (line \d+, column \d+|end of document)")
 def named(path: str | Path) -> str:
     """The name of a file as it is repeated to the user, who knows it by its ends."""
     text = " ".join(str(path).split())
+    text = text if text.isprintable() else ascii(text)[1:-1]
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]}...{text[-_LONGEST // 2 :]}"
+
+
+def as_path(value: object, name: str) -> Path:
+    """A path that a user gives.
+
+    Raises:
+        InputError: if it is none, or one that no file can have.
+    """
+    try:
+        path = Path(value)  # ty: ignore[invalid-argument-type]
+    except TypeError as error:
+        given = " ".join(shown(value).split())
+        raise InputError(f"{name} is {given}; it must be the name of a file or folder, as text or a Path") from error
+    if "\0" in str(path):
+        raise InputError(f"{name} '{named(path)}' holds a null character, which no file has in its name")
+    return path
 
 
 def some(names: Sequence[object], shown: int = _SHOWN) -> str:
@@ -112,8 +130,9 @@ def reading(source: str | Path, kind: str) -> Generator[None]:
     """Whatever is wrong with a source as one sentence that names it, and what it should be.
 
     Raises:
-        InputError: for one raised inside, and for what damaged files raise.
+        InputError: for what is no path, for one raised inside, and for what damaged files raise.
     """
+    as_path(source, "the source")
     try:
         yield
     except InputError as error:

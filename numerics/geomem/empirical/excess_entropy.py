@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Int
 
 from geomem.core.arguments import Numbers, check_data, check_key, listed_noise_variances, whole_number
 from geomem.core.crossing import level_crossing
-from geomem.core.kinds import one_number
+from geomem.core.kinds import one_number, refuse_beyond_memory
 from geomem.core.progress import bar
 from geomem.core.provenance import digest, key_record, provenance
 from geomem.core.resampling import INTERVAL, drawn
@@ -165,6 +165,7 @@ def _contributing(found: _Probed, num_samples: int) -> Float[np.ndarray, " times
 
 def _own_excesses(rows: np.ndarray, times: np.ndarray, num_probes: int, key: Array) -> _Probed:
     """Excess entropy at single noised training points."""
+    refuse_beyond_memory(float(num_probes) * (rows.shape[1] + 2 * len(times)), f"{num_probes} noised points")
     of_choice, of_noise = jax.random.split(key)
     rounds = jax.random.split(of_choice, -(-num_probes // len(rows)))
     order = np.concatenate([np.asarray(jax.random.permutation(one, len(rows))) for one in rounds])[:num_probes]

@@ -35,6 +35,7 @@ from geomem.schedules.continuous import Schedule
 from geomem.schedules.discrete import Discrete
 
 METHODS = ("sde", "ode")
+_AT_ONCE = 6  # of a sample that is followed: points, posterior means and noise, before a step and after it
 _posterior_mean = jnp.vectorize(lower("posterior_mean_of_score"))
 _flow_step = jnp.vectorize(lower("flow_step"))
 _reverse_mean = jnp.vectorize(lower("reverse_step_mean"))
@@ -111,7 +112,8 @@ def generate(
     starts = None if start is None else check_points(start, (num_samples, dims), "start")
     num_steps = len(grid) - 1
     kept = [*range(0, num_steps, num_steps if keep_every is None else keep_every), num_steps]
-    refuse_beyond_memory(float(len(kept)) * num_samples * dims, "the samples that are kept")
+    together = min(num_samples, batch_size) * _AT_ONCE
+    refuse_beyond_memory((float(len(kept)) * num_samples + together) * dims, "the samples that are kept")
     batches = np.array_split(np.arange(num_samples), -(-num_samples // batch_size))
     largest = len(batches[0])
     # A pytree's arrays are arguments of the compiled function, whatever else it holds is a part of it.

@@ -96,6 +96,7 @@ def score_of(source: Numbers | Law) -> Callable[..., Float[Array, "points dims"]
     return Partial(_score_of_data, Averager.of(check_data(cast(Numbers, source))))
 
 
+@jax.jit  # tiles are a loop, which would be compiled anew at every call
 def _score_of_data(
     averager: Averager, x: Array | np.ndarray, noise_variance: Array | float
 ) -> Float[Array, "points dims"]:

@@ -12,6 +12,7 @@ from jaxtyping import Array, Bool, Float, Num
 from scipy.special import nctdtr, ndtr, ndtri
 
 from geomem.core.arguments import Numbers, check_data, check_key, listed_noise_variances, whole_numbers
+from geomem.core.kinds import refuse_beyond_memory
 from geomem.core.precision import column_means
 from geomem.core.progress import bar
 from geomem.core.provenance import digest, key_record, provenance
@@ -84,6 +85,8 @@ def measure_resolved_dimension(
     kept = opens.any(axis=0) | (np.arange(len(given.variances)) == 0)
     directions, variances, opens = given.directions[kept], given.variances[kept], opens[:, kept]
     counts = np.broadcast_to(repeats, sizes.shape)
+    scores = float(counts.max()) * len(times) * len(directions)
+    refuse_beyond_memory(scores, f"the scores of {counts.max()} data sets")
     members = np.minimum(counts, given.samples / sizes).astype(int)
     groups = -(-counts // members)
     columns = []
@@ -144,6 +147,7 @@ class _Source(NamedTuple):
 def _source_of(source: Law | Numbers) -> _Source:
     if is_law(source):
         source.require("one_gaussian", "the measured resolved dimension")
+        refuse_beyond_memory(float(source.dimension) ** 2, "the directions of the law")
         variances = np.repeat(np.asarray(source.variances), np.asarray(source.multiplicities, dtype=int))
         draws = partial(_samples, source)
         return _Source(np.zeros(len(variances)), np.eye(len(variances)), variances, draws, np.inf, source.record())

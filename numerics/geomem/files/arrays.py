@@ -104,7 +104,7 @@ def _header(opened: BinaryIO | zipfile.ZipExtFile) -> tuple[tuple[int, ...], boo
         raise InputError("the header of its array is damaged") from error
     shape, by_columns, dtype = found
     if dtype.hasobject:
-        raise InputError("it holds objects of Python, not numbers; save it as an array of numbers")
+        raise InputError("it holds objects, not numbers; save it as an array of numbers")
     if any(size < 0 for size in shape):
         raise InputError("the header of its array is damaged")
     return shape, by_columns, dtype

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Array
 
-from geomem.core.opening import UNREADABLE
+from geomem.core.opening import UNREADABLE, as_path, kind_of_file, named, reason
 from geomem.core.status import InputError
 from geomem.files.arrays import member, opened_archive
 from geomem.files.writing import write_whole
@@ -19,11 +19,20 @@ def checkpoint_path(path: str | Path) -> Path:
     """The path of a checkpoint.
 
     Raises:
-        InputError: if it does not name a .npz file.
+        InputError: if it does not name a .npz file, or one that cannot be written.
     """
-    if Path(path).suffix != ".npz":
-        raise InputError(f"the checkpoint {str(path)!r} must be a .npz file")
-    return Path(path)
+    file = as_path(path, "the checkpoint")
+    if file.suffix != ".npz":
+        raise InputError(f"the checkpoint {named(file)!r} must be a .npz file")
+    try:
+        kind, above = kind_of_file(file), kind_of_file(file.parent)
+    except OSError as error:
+        raise InputError(f"the checkpoint {named(file)!r} cannot be written: {reason(error)}") from error
+    if above != "folder":
+        raise InputError(f"the checkpoint {named(file)!r} cannot be written: there is no folder {named(file.parent)!r}")
+    if kind not in ("file", "nothing"):
+        raise InputError(f"the checkpoint {named(file)!r} cannot be written: there is a {kind} of that name")
+    return file
 
 
 class Checkpoint(NamedTuple):

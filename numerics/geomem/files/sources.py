@@ -36,9 +36,12 @@ def read_source(source: str | Path, header: bool | None = None) -> Source:
         InputError: if there is no such source, or it is of another format or damaged; a damaged file may also raise
             one of `UNREADABLE`, which `reading` says in a sentence.
     """
+    name = str(source).partition(":")[0]
+    if header is not None and (name == "patches" or str(source) == "digits"):
+        raise InputError(f"{name} have no header; leave it out")
     if str(source) == "digits":
         return Source(digits())
-    if str(source).partition(":")[0] == "patches":
+    if name == "patches":
         return Source(patches(str(source)))
     file, key = file_and_key(source)
     kind, end = kind_of_file(file), suffix(file)

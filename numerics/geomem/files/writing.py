@@ -10,6 +10,7 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from geomem.core.opening import named
 from geomem.core.status import InputError
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def check_output(folder: Path, names: Iterable[str]) -> None:
         with tempfile.TemporaryDirectory(dir=there):  # whose name no other process has
             pass
     except OSError as error:
-        raise InputError(f"the output folder {str(folder)!r} cannot be written: {error.strerror}") from error
+        raise InputError(f"the output folder {named(folder)!r} cannot be written: {error.strerror}") from error
     for name in names:
         if (folder / name).is_dir():
             raise InputError(f"{str(folder / name)!r} cannot be written: it is a folder")
@@ -81,7 +82,7 @@ def output_folder(path: str | Path) -> Path:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise InputError(f"the output folder {str(path)!r} cannot be written: {error.strerror}") from error
+        raise InputError(f"the output folder {named(path)!r} cannot be written: {error.strerror}") from error
     return folder
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float
 
-from geomem.core.arguments import Numbers, check_key, float_array, is_whole, whole_number
+from geomem.core.arguments import Numbers, check_key, float_array, whole_number
 from geomem.core.kinds import refuse_beyond_memory
 from geomem.core.status import InputError
 from geomem.laws.covariance import covariance_spectrum
@@ -20,7 +20,6 @@ from geomem.laws.setting import Energy, Setting
 from geomem.laws.views import Gaussians
 from geomem.lowering import lower
 
-_MOST_NUMBERS = 10**9  # that are drawn at once, 8 GB
 _sphere_variance = lower("sphere_variance")
 _generating_function = lower("generating_function_probed")
 _tilted_mean = lower("tilted_mean")
@@ -202,10 +201,16 @@ class Manifold(Law):
             self.variances
         )
 
+    @property
+    def num_coordinates(self) -> int:
+        """Number of the coordinates of a point; an InputError if memory does not hold one."""
+        refuse_beyond_memory(self.dimension, f"the {self.dimension} coordinates of a point")
+        return int(self.dimension)
+
     def axis_deviations(self) -> Float[Array, " dims"]:
         """Standard deviation along every coordinate axis, the blocks' directions in order, before any normalization."""
-        directions = np.repeat(np.arange(self.num_blocks), np.asarray(self.multiplicities, dtype=int))
-        return jnp.sqrt(self.variances)[directions]
+        ends = np.cumsum(np.asarray(self.multiplicities))
+        return jnp.sqrt(self.variances)[np.searchsorted(ends, np.arange(self.num_coordinates), side="right")]
 
     def record(self) -> dict[str, object]:
         """What the provenance of a result says of the law."""
@@ -222,9 +227,6 @@ class Manifold(Law):
             InputError: if they would not fit into memory, or for a number or a key that is none.
         """
         check_key(key)
-        dims = float(np.sum(np.asarray(self.multiplicities)))
-        if is_whole(num_samples) and num_samples * dims > _MOST_NUMBERS:
-            raise InputError(f"{num_samples:g} samples of {dims:g} dimensions are too many to be drawn at once")
         num_samples = whole_number(num_samples, "num_samples", 0)
         refuse_beyond_memory(num_samples * float(self.dimension), f"{num_samples} samples of the law")
         scale = self.axis_deviations()
@@ -242,10 +244,11 @@ class Manifold(Law):
     @property
     def center(self) -> Float[Array, " dims"]:
         """The mean of the data."""
-        return jnp.zeros(int(self.dimension))
+        return jnp.zeros(self.num_coordinates)
 
     def covariance(self) -> Float[Array, "dims dims"]:
         """Diagonal: the blocks' directions are in order along the coordinate axes."""
+        refuse_beyond_memory(float(self.num_coordinates) ** 2, "the covariances of the coordinates")
         return jnp.diag(self.axis_deviations() ** 2)
 
     def covariance_at(self, point: Float[Array, " dims"]) -> Float[Array, "dims dims"]:
@@ -255,7 +258,7 @@ class Manifold(Law):
     def classes(self) -> Classes:
         """One class, about the origin."""
         self.require("classes", "an average over classes")
-        centers = jnp.zeros((1, self.dimension))
+        centers = jnp.zeros((1, self.num_coordinates))
         return Classes(jnp.ones(1), centers, self.variances, self.multiplicities)
 
     def score(self) -> Score:

@@ -159,7 +159,7 @@ class GaussianMixture(Law):
         """
         if not 0 <= squared_center < np.inf:
             raise InputError(f"the squared length of the center is {squared_center:g}; it must be finite and >= 0")
-        center = np.zeros(int(np.sum(np.asarray(manifold.multiplicities))))
+        center = np.zeros(manifold.num_coordinates)
         center[0] = np.sqrt(squared_center)
         return cls([0.5, 0.5], np.stack([center, -center]), manifold)
 

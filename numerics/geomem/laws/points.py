@@ -84,7 +84,11 @@ def principal_directions(law: Law, point: Numbers | None = None) -> Float[np.nda
 
 
 def asks_for_points(law: Law, block: int | np.integer | Numbers, probe: Probe) -> bool:
-    """Whether a direction is seen from a point: it is a vector, or the probe a point, or the law has no other view."""
+    """Whether a direction is seen from a point: it is a vector, or the probe a point, or the law has no other view.
+
+    Raises:
+        InputError: for what is no law, or no probe.
+    """
     check_law(law)
     check_probe(probe)
     of_blocks = {"energy", "generating_function", "second_cumulant"} & law.knows

@@ -3,10 +3,10 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import Array
@@ -17,7 +17,9 @@ from geomem.networks.config import TrainConfig
 from geomem.networks.measures import Traceable
 from geomem.networks.steps import advance, initial_states, pad_sets, steps_of_a_block
 
-_BLOCKS = 3  # of steps that are timed
+_TIMES = 3  # that steps are timed
+_SECONDS = 1.0  # that a number of steps takes
+_COMPILING = "/jax/core/compile/"  # events of JAX
 
 
 class Cost(NamedTuple):
@@ -51,43 +53,58 @@ class Cost(NamedTuple):
 def timed_step(config: TrainConfig, tables: Sequence[np.ndarray], keys: Array) -> tuple[float, Traceable]:
     """Seconds that a step of all trainings takes once it is compiled, and the score of a network without any."""
     mesh, dims = shared_mesh(None), tables[0].shape[1]
-    place = NamedSharding(mesh, PartitionSpec())
-    # The same function, on data of the same shapes in the same place, as is compiled for the training.
+    place = partial(jax.device_put, device=NamedSharding(mesh, PartitionSpec()))
+    # What is compiled here is what trains: of the same functions, shapes and places.
     recipe, block = replace(config, num_steps=1), steps_of_a_block(config, len(tables), dims)
-    samples = jax.device_put(pad_sets([np.asarray(table, np.float32) for table in tables]), place)
-    initial, steps_key = (jax.device_put(part, place) for part in jnp.stack([keys, keys]))
-    state = jax.device_put(initial_states(recipe, dims, initial), place)
+    samples = place(pad_sets([np.asarray(table, np.float32) for table in tables]))
+    state, steps_key = place(initial_states(recipe, dims, keys)), place(keys)
     score = network_score(jax.tree.map(lambda leaf: leaf[0], state.average))
 
-    def steps_of_block(_: int) -> None:
-        jax.block_until_ready(advance(recipe, mesh, block, state, samples, steps_key, 0, block))
+    def seconds(last: int) -> float:
+        start = time.monotonic()
+        jax.block_until_ready(advance(recipe, mesh, block, state, samples, steps_key, 0, last))
+        return time.monotonic() - start
 
-    # Once compiled, and several times: a block is short, and a busy machine is not always as busy.
-    seconds = [_first_and_second(steps_of_block, 0)[1] for _ in range(_BLOCKS)]
-    return float(np.median(seconds)) / block, score
+    seconds(1)  # compiles
+    # A machine that others use is not always as busy.
+    one = float(np.median([seconds(1) for _ in range(_TIMES)]))
+    many = min(block, max(2, int(_SECONDS / one)))
+    each = max(0.0, float(np.median([seconds(many) for _ in range(_TIMES)])) - one) / max(1, many - 1)
+    # The first step of a block waits for the draws of all of them.
+    return each + max(0.0, one - each) / block, score
 
 
 def timed_over_sizes(measure: Callable[[int], Any], sizes: Sequence[int]) -> float:
     """Seconds of a measurement of every member, of these sizes, if they grow in proportion to the size.
 
-    Timed are the smallest and the largest, once compiled; what is compiled for the sizes between them is counted too.
+    Timed are the smallest and the largest, without their compiling; that of the sizes between them is counted too.
     """
-    _, low = _first_and_second(measure, int(np.argmin(sizes)))
+    _, low = _compiling_and_running(measure, int(np.argmin(sizes)))
     if min(sizes) == max(sizes):
         return len(sizes) * low
-    compiling, high = _first_and_second(measure, int(np.argmax(sizes)))
+    compiling, high = _compiling_and_running(measure, int(np.argmax(sizes)))
     between = len(set(sizes)) - 2
     return float(np.interp(sizes, [min(sizes), max(sizes)], [low, high]).sum()) + between * compiling
 
 
-def _first_and_second(measure: Callable[[int], Any], member: int) -> tuple[float, float]:
-    """Seconds that a measurement takes at first more than afterwards, and afterwards."""
+def _compiling_and_running(measure: Callable[[int], Any], member: int) -> tuple[float, float]:
+    """Seconds of a measurement in which JAX compiles, and those in which it does not."""
+    spans = []
+
+    def listener(event: str, seconds: float, **_: object) -> None:
+        if event.startswith(_COMPILING):
+            spans.append((time.monotonic() - seconds, time.monotonic()))
+
     start = time.monotonic()
-    measure(member)
-    between = time.monotonic()
-    measure(member)
-    end = time.monotonic()
-    return max(0.0, 2 * between - start - end), end - between
+    jax.monitoring.register_event_duration_secs_listener(listener)
+    try:
+        measure(member)
+    finally:
+        jax.monitoring.unregister_event_duration_listener(listener)
+    total, compiling, until = time.monotonic() - start, 0.0, start
+    for first, last in sorted(spans):  # one function is traced inside of another
+        compiling, until = compiling + max(0.0, last - max(first, until)), max(last, until)
+    return compiling, total - compiling
 
 
 def _duration(seconds: float) -> str:

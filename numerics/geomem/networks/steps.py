@@ -10,6 +10,7 @@ import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array
 
+from geomem.core.kinds import refuse_beyond_memory
 from geomem.core.status import InputError
 from geomem.networks.architectures import Network, initial_weights
 from geomem.networks.config import TrainConfig
@@ -42,14 +43,27 @@ class PaddedSets(NamedTuple):
     sizes: Array
 
 
-@partial(jax.jit, static_argnums=(0, 1))
 def initial_states(config: TrainConfig, dims: int, keys: Array) -> TrainingState:
-    """Trainings that have made no step, one for each key."""
+    """Trainings that have made no step, one for each key.
+
+    Raises:
+        InputError: if this machine's memory does not hold them.
+    """
+    form = jax.tree.leaves(jax.eval_shape(partial(_initial_states, config, dims), keys))
+    count = sum(leaf.size * leaf.dtype.itemsize for leaf in form) / jnp.dtype(float).itemsize
+    # A step makes new ones beside the old ones.
+    refuse_beyond_memory(2 * count, f"the weights of {len(keys)} networks, their averages and the optimizer's")
+    return _initial_states(config, dims, keys)
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _initial_states(config: TrainConfig, dims: int, keys: Array) -> TrainingState:
 
     def of_one(key: Array) -> TrainingState:
         network = initial_weights(config.network, dims, key)
         optimizer = _optimizer(config).init(jax.tree.leaves(network))
-        return TrainingState(network, network, optimizer, jnp.zeros(()), jnp.zeros(()), jnp.full((), -1))
+        # Of a type of its own, as it is read from a checkpoint: a weak one would have the steps compiled again then.
+        return TrainingState(network, network, optimizer, jnp.zeros(()), jnp.zeros(()), jnp.full((), -1, int))
 
     return jax.vmap(of_one)(keys)
 

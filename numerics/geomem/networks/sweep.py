@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import jax
@@ -14,7 +14,7 @@ import xarray as xr
 from geomem.boundaries.critical import critical_time
 from geomem.boundaries.phases import resolved_dimension
 from geomem.boundaries.trajectories import trajectory_times
-from geomem.core.opening import UNREADABLE
+from geomem.core.opening import UNREADABLE, as_path
 from geomem.core.progress import bar, say
 from geomem.core.progress import progress as showing
 from geomem.core.provenance import digest, extended, inputs_of, provenance
@@ -64,7 +64,7 @@ def train_study(experiment: Experiment, directory: str | Path, *, progress: bool
         InputError: if the directory holds another experiment, or as `training_sets` and `train_group`.
     """
     sets = training_sets(experiment.data, experiment.seeds, experiment.measures.num_blocks)
-    folder = Path(directory)
+    folder = as_path(directory, "the directory")
     check_output(folder, ())
     members = [(size, place) for size in experiment.data.num_samples for place in range(len(experiment.seeds))]
     data = [sets.of_seed[place][:size] for size, place in members]
@@ -81,6 +81,7 @@ def train_study(experiment: Experiment, directory: str | Path, *, progress: bool
                 report(len(parts))
         return _gathered(parts, experiment)
 
+    @cache  # two of them are measured to tell how long all take
     def of_data(member: int) -> xr.Dataset:
         return measure_spectra(references[member], data[member], sets, experiment.measures, keys[member][1])
 

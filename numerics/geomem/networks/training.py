@@ -20,6 +20,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array
 
 from geomem.core.arguments import Numbers, check_data, check_key
+from geomem.core.opening import as_path
 from geomem.core.parallel import shared_mesh
 from geomem.core.progress import bar
 from geomem.core.progress import progress as showing
@@ -118,7 +119,7 @@ def train_group(
     keys = list(keys)
     _check_group(config, tables, others, keys, mesh := shared_mesh(mesh))
     identity = _identity(config, tables, others, keys)
-    file = Path(directory) / "training.npz"
+    file = as_path(directory, "the directory") / "training.npz"
     check_output(file.parent, [file.name])
     saved = Checkpoint(
         file,

@@ -7,13 +7,14 @@ diffusers 0.42; where a class is given sigma itself, sigma is the clock.
 import math
 import sys
 from collections.abc import Callable
+from difflib import get_close_matches
 from pathlib import Path
 from reprlib import repr as shown
 from typing import Any
 
 import numpy as np
 
-from geomem.core.opening import is_there, load_json, named
+from geomem.core.opening import as_path, is_there, load_json, named
 from geomem.core.status import InputError
 from geomem.schedules.bounded import Bounded, Trigonometric
 from geomem.schedules.continuous import FORMULAS, FlowMatching, Schedule, VarianceExploding
@@ -36,6 +37,13 @@ def schedule_from_json(path: str | Path) -> Schedule:
     (Karras sigmas, shifts, spacings) does not change the noise at a time, and is passed over. Betas have to be there;
     for another number that is missing stands the default of the class.
 
+    Schedulers that are known, less `Scheduler`: CMStochasticIterative, CogVideoXDDIM, CogVideoXDPM,
+    CosineDPMSolverMultistep, DDIM, DDIMInverse, DDIMParallel, DDPM, DDPMParallel, DDPMWuerstchen, DEISMultistep,
+    DPMSolverMultistep, DPMSolverMultistepInverse, DPMSolverSDE, DPMSolverSinglestep, EDMDPMSolverMultistep, EDMEuler,
+    EulerAncestralDiscrete, EulerDiscrete, FlowMapEulerDiscrete, FlowMatchEulerDiscrete, FlowMatchHeunDiscrete,
+    FlowMatchLCM, HeunDiscrete, IPNDM, KDPM2AncestralDiscrete, KDPM2Discrete, KarrasVe, LCM, LMSDiscrete,
+    LTXEulerAncestralRF, MiniMaxH3, PNDM, RePaint, SASolver, SCM, ScoreSdeVe, ScoreSdeVp, TCD, UnCLIP, UniPCMultistep.
+
     Args:
         path: a `scheduler_config.json`, or a folder of `save_pretrained` that holds it, itself or in `scheduler`.
 
@@ -57,7 +65,7 @@ def configuration_file(path: str | Path) -> Path:
     Raises:
         InputError: if there is none.
     """
-    file = Path(path)
+    file = as_path(path, "the schedule")
     if is_there(file, "folder"):
         name = "scheduler_config.json"
         found = [place for place in (file / "scheduler" / name, file / name) if is_there(place, "file")]
@@ -75,8 +83,11 @@ def _from_config(config: object) -> Schedule:
     kind = _entry(config, "_class_name", str)
     short = kind.removesuffix("Scheduler")
     if short == kind or short not in _READERS:
-        known = ", ".join(sorted(_READERS))
-        raise InputError(f"the scheduler {shown(kind)} is not known; known, less 'Scheduler', are {known}")
+        near = [f", but {one}Scheduler is" for one in get_close_matches(short, _READERS, 1)]
+        raise InputError(
+            f"the scheduler {shown(kind)} is not known{''.join(near)}; the documentation of schedule_from_json lists "
+            f"all {len(_READERS)} that are"
+        )
     for key, value in config.items():
         if not key.startswith("_"):
             check_entry(short, key, value)

@@ -51,11 +51,13 @@ def theory_versus_simulation(
     check_key(key)
     if not is_whole(num_datasets) or num_datasets < _FEWEST:
         raise InputError(f"num_datasets is {num_datasets!r}; an error bar of a variance needs at least {_FEWEST}")
-    refuse_beyond_memory(float(num_datasets), f"{num_datasets} data sets")
     size = np.exp(as_log_sizes(num_samples, log_num_samples))
     count = np.asarray(size)
     if count.ndim or not np.isclose(count, np.round(count), rtol=1e-9):
         raise InputError(f"the data-set size is {size!r}; to draw data sets it must be one whole number")
+    # One at a time; of each its score is kept.
+    numbers = float(manifold.dimension) * (float(count) + float(num_datasets))
+    refuse_beyond_memory(numbers, f"a data set of {float(count):g} samples and {num_datasets} scores")
     predicted = quenched(manifold, block, noise_variance=noise_variance, num_samples=float(count), probe=probe)
     point = _probe_point(manifold, block, probe, noise_variance)
     log_partition, participation, score = (

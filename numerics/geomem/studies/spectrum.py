@@ -11,6 +11,7 @@ from jaxtyping import Array, Float
 from geomem.boundaries.critical import critical_time
 from geomem.boundaries.phases import resolved_dimension
 from geomem.core.arguments import Numbers, as_log_sizes, listed_noise_variances
+from geomem.core.kinds import refuse_beyond_memory
 from geomem.core.progress import bar
 from geomem.core.provenance import extended, provenance
 from geomem.core.results import SQUARED, described, spectrum_coordinates, status_attributes
@@ -167,6 +168,7 @@ def predicted_spectrum(
             raise InputError("a predicted spectrum is for one data-set size")
         inputs["log_num_samples"] = float(log_size)
         sizes = [jnp.asarray(log_size)]
+    refuse_beyond_memory(float(len(times)) * float(np.sum(counts)), "the predicted spectra")
     values = prediction.values(manifold, jnp.asarray(times), *sizes)
     spectra = -np.sort(-np.repeat(np.asarray(values, dtype=float), counts, axis=1), axis=1)
     text = described(f"value of -tJ, {theory}", "1")

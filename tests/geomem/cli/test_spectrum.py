@@ -86,7 +86,7 @@ def test_a_checkpoint_may_be_in_the_new_output_folder(capsys, tmp_path):
         (["--noise-variances", 0, 1, 5], "--noise-variances 0 1 5"),
         (["--num-replicates", 2], "only for protocol"),
         (["--num-samples", 10.5], "--num-samples is 10.5"),
-        (["--num-samples", 1e12], "too many to be drawn"),
+        (["--num-samples", 1e12], "samples of the law take"),
         (["--noise-variances", 0.1, 1, "inf"], "--noise-variances 0.1 1 inf"),
         (["--seed", 2**64], "--seed is 18446744073709551616"),
         (["--data", "digits", "--num-samples", 2000], "there are 1797 samples"),

@@ -53,3 +53,15 @@ def test_damaged_files(tmp_path):
 def test_other_suffixes_are_refused():
     with pytest.raises(InputError, match=r"must be a \.npz file"):
         checkpoint_path("sums.txt")
+
+
+def test_a_file_that_cannot_be_written_is_refused(tmp_path):
+    (tmp_path / "folder.npz").mkdir()
+    for path, message in [
+        (tmp_path / "nowhere" / "sums.npz", "there is no folder"),
+        (tmp_path / "folder.npz", "there is a folder of that name"),
+        (tmp_path / f"{'a' * 300}.npz", "its name is too long"),
+    ]:
+        with pytest.raises(InputError, match=message):
+            checkpoint_path(path)
+    assert checkpoint_path(tmp_path / "sums.npz") == tmp_path / "sums.npz"

@@ -290,8 +290,8 @@ CURVE = {"time": TIME, "value": VALUE, "error": ERROR}
         (CURVE | {"num_samples": "many"}, "num_samples is 'many'; it must be a positive"),
         (CURVE | {"dimension": np.nan}, "dimension is nan; it must be a positive"),
         (CURVE | {"real": True}, "'real' is True; metadata are text or numbers"),
-        (CURVE | {"value": np.array([Malicious()] * 3, dtype=object)}, "it holds objects of Python"),
-        (CURVE | {"note": np.array(Malicious(), dtype=object)}, "it holds objects of Python"),
+        (CURVE | {"value": np.array([Malicious()] * 3, dtype=object)}, "it holds objects, not numbers"),
+        (CURVE | {"note": np.array(Malicious(), dtype=object)}, "it holds objects, not numbers"),
     ],
 )  # fmt: skip
 def test_bad_npz_files(tmp_path, capsys, arrays, sentence):

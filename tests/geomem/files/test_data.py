@@ -88,8 +88,8 @@ def _write_bad_files(folder):
     ("name", "message"),
     [
         ("absent.npy", "there is no such file or folder of data"),
-        ("pickle.npy", "it holds objects of Python"),
-        ("pickle.npz", "it holds objects of Python"),
+        ("pickle.npy", "it holds objects, not numbers; save it as an array of numbers"),
+        ("pickle.npz", "it holds objects, not numbers; save it as an array of numbers"),
         ("empty.npy", "it holds no array of NumPy"),
         ("empty.npz", "it is no archive of arrays"),
         ("empty.csv", "the file holds no rows"),
@@ -124,3 +124,12 @@ def test_bad_files_are_one_sentence(tmp_path, capsys, name, message):
         load_data(str(tmp_path / name))
     assert "\n" not in str(caught.value)
     assert "unpickled" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("source", ["digits", "patches:4", "one.npy"])
+@pytest.mark.parametrize("header", [True, False])
+def test_only_text_has_a_header(source, header, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.save("one.npy", np.eye(3))
+    with pytest.raises(InputError, match=r"have no header; leave it out|which alone have a header"):
+        load_data(source, header=header)

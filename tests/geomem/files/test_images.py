@@ -186,7 +186,7 @@ BAD_FILES = {
     "truncated.gz": (WHOLE[:-20], "cannot be read as images: it is damaged"),
     "damaged.gz": (WHOLE[:-8] + bytes(4) + WHOLE[-4:], "cannot be read as images: it is damaged"),
     "bomb.gz": (gzip.compress(idx(GREY) + bytes(10**7)), "but the file holds more"),
-    "pickle.npz": (npz(x=np.array([Malicious()], dtype=object)), "it holds objects of Python"),
+    "pickle.npz": (npz(x=np.array([Malicious()], dtype=object)), "it holds objects, not numbers"),
     "nan.npz": (npz(x=FLOATS), "image 1 holds NaN"),
     "large.npz": (npz(x=1e39 * MAPPED), "image 0 holds NaN, infinity or numbers too large"),
     "integers.npz": (npz(x=GREY.astype(int)), "the pixels have dtype int64; they must be unsigned bytes or floating"),

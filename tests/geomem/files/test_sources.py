@@ -179,7 +179,7 @@ def refusal(read, source) -> str:
         ("/dev/zero", load_data, "it is no file but a pipe or device"),
         ("circle.npy", load_data, "its links lead in a circle"),
         ("a" * 5000 + ".npy", load_data, "its name is too long"),
-        ("a\0.npy", load_data, "there is no such file or folder"),
+        ("a\0.npy", load_data, "holds a null character"),
     ],
 )  # fmt: skip
 def test_what_is_no_data_is_refused_in_our_own_words(folder, name, read, sentence):

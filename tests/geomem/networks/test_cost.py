@@ -1,5 +1,6 @@
 """What a sweep is said to take: sums and words by hand, of a clock that only the work moves."""
 
+import jax
 import pytest
 
 from geomem.networks import cost
@@ -9,8 +10,17 @@ from geomem.networks.cost import Cost, timed_over_sizes
 def test_measurements_grow_with_the_size_and_are_compiled_once_a_size(monkeypatch):
     now, seen, sizes = [0.0], set(), [10, 10, 60, 60, 110, 110]
 
+    def compiles(seconds):
+        now[0] += seconds
+        jax.monitoring.record_event_duration_secs(f"{cost._COMPILING}one", seconds)
+
     def measure(member):
-        now[0] += 1.0 + sizes[member] / 10 + (0.0 if sizes[member] in seen else 5.0)
+        now[0] += 1.0
+        if sizes[member] not in seen:
+            compiles(2.0)  # inside of the next, which takes five
+            now[0] += 3.0
+            jax.monitoring.record_event_duration_secs(f"{cost._COMPILING}other", 5.0)
+        now[0] += sizes[member] / 10
         seen.add(sizes[member])
 
     monkeypatch.setattr(cost.time, "monotonic", lambda: now[0])

@@ -13,6 +13,7 @@ import pytest
 from geomem import MLP, InputError, Manifold, TrainConfig, measure_spectrum, train, train_group
 from geomem.core.provenance import digest
 from geomem.networks import steps, training
+from geomem.networks.cost import timed_step
 from tests.geomem.empirical.test_streaming import finish_all, start
 
 KEY = jax.random.key(7)
@@ -117,10 +118,15 @@ def test_killed_and_resumed_is_the_same_to_the_bit(tmp_path):
 
 
 def test_a_finished_training_goes_on_with_more_steps_and_not_with_fewer(tmp_path):
+    """What is compiled to tell how long steps take trains, also from a checkpoint on."""
+    seconds, _ = timed_step(config(70), [rows(0)], jnp.stack([KEY]))
+    assert 0 < seconds < 1
+    compiled = [one._cache_size() for one in (steps.advance, steps._initial_states)]
     first = train(config(70), rows(0), KEY, directory=tmp_path / "two", progress=False)
     assert first.history.step.values.tolist() == [70]
     longer = train(config(130), rows(0), KEY, directory=tmp_path / "two", progress=False)
     train(config(130), rows(0), KEY, directory=tmp_path / "one", progress=False)
+    assert [one._cache_size() for one in (steps.advance, steps._initial_states)] == compiled
     assert checkpoint(tmp_path / "two") == checkpoint(tmp_path / "one")
     kept = checkpoint(tmp_path / "two")
     again = train(config(130), rows(0), KEY, directory=tmp_path / "two", progress=False)

@@ -8,6 +8,7 @@ import pytest
 
 from geomem import FlowMatching, InputError, VarianceExploding, schedule_from_json
 from geomem.schedules.clock import clock_columns, clock_of
+from geomem.schedules.diffusers import _READERS
 
 
 def written_out(config):
@@ -113,6 +114,7 @@ def without(key):
         ([1], "a scheduler's configuration is a JSON object"),
         ({}, "the key '_class_name' is missing"),
         ({"_class_name": "VQDiffusionScheduler"}, "the scheduler 'VQDiffusionScheduler' is not known"),
+        ({"_class_name": "DDMPScheduler"}, "'DDMPScheduler' is not known, but DDPMScheduler is; the documentation of"),
         ({"_class_name": 3}, "_class_name is 3; it must be text"),
         (without("beta_schedule"), "the key 'beta_schedule' is missing"),
         (without("num_train_timesteps"), "the key 'num_train_timesteps' is missing"),
@@ -180,6 +182,11 @@ def test_bad_configurations(content, sentence, tmp_path):
     assert "scheduler_config.json" in str(error.value)
     assert "\n" not in str(error.value)
     assert len(str(error.value)) < 1000
+
+
+def test_the_documentation_lists_what_is_known():
+    listed = " ".join(schedule_from_json.__doc__.split()).partition("less `Scheduler`: ")[2].partition(". ")[0]
+    assert listed.split(", ") == sorted(_READERS)
 
 
 def test_files_that_are_not_there(tmp_path):
