@@ -20,7 +20,7 @@ DATA = np.random.default_rng(0).normal(size=(50, 3))
 NETWORK = geomem.MLP(width=8, embedding=8, embedding_width=8)
 # What is only returned, or raised, or made by functions of its class; and what takes nothing that could be wrong.
 RETURNED = {
-    "Fitted", "Gibbs", "InputError", "LoweringError", "Probe", "Quenched", "Status", "Trained", "TrajectoryTimes",
+    "Fitted", "Gibbs", "InputError", "LoweringError", "NetworkResponse", "Probe", "Quenched", "Status", "Trained", "TrajectoryTimes",
     "Transition"
 }  # fmt: skip
 NO_INPUT = {"progress", "OrnsteinUhlenbeck"}
@@ -41,6 +41,7 @@ TRAJECTORY = xr.Dataset({"x": POINTS}, {"noise_variance": [2.0, 1.0]})
 DIAGRAM = xr.Dataset(coords={"num_samples": [10.0], "log_num_samples": ("num_samples", [2.3])})
 # By the name of the parameter: what it may not be, and what it may.
 PARAMETERS = {
+    "activation": (CHOICES, "tanh"),
     "alphabar": (NUMBERS | {"rising": [0.1, 0.9]}, [0.9, 0.1]),
     "batch_size": (COUNTS, 1),
     "block": ({"text": "0", "a fraction": 0.5, "too large": 99, "negative": -1, "truth": True}, 0),
@@ -93,6 +94,7 @@ PARAMETERS = {
     "num_components": (COUNTS, None),
     "num_datasets": (COUNTS, 10),
     "num_levels": (COUNTS, 2),
+    "num_networks": (COUNTS, 2),
     "num_neighbours": (COUNTS, 10),
     "num_probes": (COUNTS, 10),
     "num_replicates": (COUNTS, 1),
@@ -109,6 +111,7 @@ PARAMETERS = {
     "protocol": (CHOICES, "jacobian"),
     "radius": (NUMBERS, 3.0),
     "ratio": (NUMBERS, [1.0, 0.5, 0.0]),
+    "ridge": (NUMBERS | {"NaN": np.nan, "negative": -1.0}, None),
     "said": (NOTHING, None),
     "samples": (TABLES, DATA),
     "scale_inputs": (FLAGS, True),
@@ -121,6 +124,7 @@ PARAMETERS = {
     "step": (NUMBERS, [1.0, 2.0, 3.0]),
     "study": (NOTHING | {"nothing": None}, None),
     "theory": (CHOICES, "rem"),
+    "training_time": (NUMBERS | {"NaN": np.nan, "negative": -1.0}, None),
     "trajectory": (NOTHING | {"nothing": None}, None),
     "variances": (NUMBERS | {"NaN": np.nan, "negative": [-1.0, 1.0]}, [1.0, 0.1]),
     "weights": (NUMBERS | {"NaN": [np.nan, 1.0], "too much": [1.0, 1.0]}, [0.5, 0.5]),
@@ -139,6 +143,7 @@ OWN = {
     "load_curve": {"path": "/nothing.csv"},
     "phase_diagram_figure": {"diagram": DIAGRAM},
     "theory_versus_simulation": {"noise_variance": 1.0},
+    "simulate_random_features": {"noise_variance": 1.0, "network": geomem.RandomFeatures(width=8)},
     "local_covariance": {"embedding": np.tanh},
 }
 # A training is as long as is asked for; what it takes besides numbers, Python itself refuses.
@@ -151,6 +156,10 @@ OF_NETWORKS = {
 LATER = {("EmpiricalScore", name) for name in ("data", "chunk_size", "mesh")} | {("local_covariance", "embedding")}
 
 
+# A theory of many dimensions takes any number for a width.
+ANY_WIDTH = {"RandomFeatures", "random_features", "memorization_time"}
+
+
 def cases():
     for function in geomem.__all__:
         if function in RETURNED | NO_INPUT | WITHOUT:
@@ -161,7 +170,9 @@ def cases():
             if parameter not in PARAMETERS:
                 yield pytest.param(function, parameter, None, id=f"{function}, {parameter}")
                 continue
-            for name, value in PARAMETERS[parameter][0].items():
+            real = parameter == "width" and function in ANY_WIDTH
+            wrong = NUMBERS | {"NaN": np.nan, "negative": -1.0} if real else PARAMETERS[parameter][0]
+            for name, value in wrong.items():
                 yield pytest.param(function, parameter, value, id=f"{function}, {parameter}, {name}")
 
 

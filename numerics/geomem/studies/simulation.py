@@ -12,6 +12,7 @@ from geomem.core.arguments import Numbers, as_log_sizes, check_key, is_whole
 from geomem.core.kinds import refuse_beyond_memory
 from geomem.core.provenance import key_record, provenance
 from geomem.core.status import InputError
+from geomem.laws.law import check_law
 from geomem.laws.manifold import Manifold
 from geomem.laws.probe import Probe
 from geomem.levels.quenched import quenched
@@ -48,6 +49,8 @@ def theory_versus_simulation(
         InputError: as `quenched`, for a size that is no single whole number, and for
             fewer than 8 data sets.
     """
+    check_law(manifold)
+    manifold.require("one_gaussian", "a simulation")
     check_key(key)
     if not is_whole(num_datasets) or num_datasets < _FEWEST:
         raise InputError(f"num_datasets is {num_datasets!r}; an error bar of a variance needs at least {_FEWEST}")
