@@ -121,6 +121,8 @@ class ManifoldInput:
             sizes = (found.num_samples,)
         elif not several:
             sizes = (self.single_size(),)
+        if not sizes:
+            raise InputError("--num-samples is given without a size; give at least one")
         for size in sizes:
             if not (math.isfinite(size) and size >= 2):
                 raise InputError(f"--num-samples is {size:g}; it must be finite and at least 2")
