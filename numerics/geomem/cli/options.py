@@ -103,6 +103,8 @@ class ManifoldInput:
             raise InputError("--num-samples needs at least one number")
         elif not several:
             sizes = (self.single_size(),)
+        if not sizes:
+            raise InputError("--num-samples is given without a size; give at least one")
         for size in sizes:
             if not (math.isfinite(size) and size >= 2):
                 raise InputError(f"--num-samples is {size:g}; it must be finite and at least 2")

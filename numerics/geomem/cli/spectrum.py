@@ -61,6 +61,7 @@ def spectrum(
     """
     names = ("spectrum.nc", "spectrum.png", "spectrum.pdf")
     folder = output.folder(*names)
+    _check_range(noise_variances)  # before anything is imported that is slow to import
 
     from geomem.core.parallel import join_cluster, peers
 
@@ -123,20 +124,26 @@ def spectrum(
         warn_of_wide_blocks(study, directions)
 
 
-def _listed(given: tuple[float, float, float] | None, num_blocks: int) -> "np.ndarray | None":
-    """The noise variances that are asked for, if there are any."""
-    import numpy as np
-
+def _check_range(given: tuple[float, float, float] | None) -> None:
     if given is None:
-        return None
-    from geomem.core.kinds import refuse_beyond_memory
-
+        return
     low, high, count = given
     if not (0 < low < high < math.inf and 2 <= count < math.inf and count == int(count)):
         raise InputError(
             f"--noise-variances {low:g} {high:g} {count:g} must be a positive noise variance, a larger one, and a "
             "count of at least 2"
         )
+
+
+def _listed(given: tuple[float, float, float] | None, num_blocks: int) -> "np.ndarray | None":
+    """The noise variances that are asked for, if there are any."""
+    import numpy as np
+
+    from geomem.core.kinds import refuse_beyond_memory
+
+    if given is None:
+        return None
+    low, high, count = given
     refuse_beyond_memory(count * num_blocks, f"the averages at {count:g} noise variances")
     return np.geomspace(low, high, int(count))
 

@@ -91,9 +91,9 @@ def _compiling_and_running(measure: Callable[[int], Any], member: int) -> tuple[
     """Seconds of a measurement in which JAX compiles, and those in which it does not."""
     spans = []
 
-    def listener(event: str, seconds: float, **_: object) -> None:
+    def listener(event: str, duration_secs: float, **_: str | int) -> None:
         if event.startswith(_COMPILING):
-            spans.append((time.monotonic() - seconds, time.monotonic()))
+            spans.append((time.monotonic() - duration_secs, time.monotonic()))
 
     start = time.monotonic()
     jax.monitoring.register_event_duration_secs_listener(listener)  # ty: ignore[invalid-argument-type]
