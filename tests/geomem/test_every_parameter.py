@@ -20,8 +20,8 @@ DATA = np.random.default_rng(0).normal(size=(50, 3))
 NETWORK = geomem.MLP(width=8, embedding=8, embedding_width=8)
 # What is only returned, or raised, or made by functions of its class; and what takes nothing that could be wrong.
 RETURNED = {
-    "Fitted", "Gibbs", "InputError", "LoweringError", "NetworkResponse", "Probe", "Quenched", "Status", "Trained", "TrajectoryTimes",
-    "Transition"
+    "Fitted", "Gibbs", "InputError", "LoweringError", "NetworkResponse", "Probe", "Quenched", "Status", "Trained",
+    "TrajectoryTimes", "Transition"
 }  # fmt: skip
 NO_INPUT = {"progress", "OrnsteinUhlenbeck"}
 WITHOUT = {"lower"}  # its names are those of geomem_theory, which has errors of its own
