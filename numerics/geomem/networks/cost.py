@@ -96,11 +96,11 @@ def _compiling_and_running(measure: Callable[[int], Any], member: int) -> tuple[
             spans.append((time.monotonic() - duration_secs, time.monotonic()))
 
     start = time.monotonic()
-    jax.monitoring.register_event_duration_secs_listener(listener)  # ty: ignore[invalid-argument-type]
+    jax.monitoring.register_event_duration_secs_listener(listener)
     try:
         measure(member)
     finally:
-        jax.monitoring.unregister_event_duration_listener(listener)  # ty: ignore[invalid-argument-type]
+        jax.monitoring.unregister_event_duration_listener(listener)
     total, compiling, until = time.monotonic() - start, 0.0, start
     for first, last in sorted(spans):  # one function is traced inside of another
         compiling, until = compiling + max(0.0, last - max(first, until)), max(last, until)
