@@ -67,7 +67,7 @@ def test_laws_of_known_dimension(name):
         assert abs(np.median(value) - dimension) < 0.15 * dimension
 
 
-@pytest.mark.slow  # ten passes over 100 000 samples for every law
+@pytest.mark.long  # ten passes over 100 000 samples for every law
 @pytest.mark.parametrize("name", list(LAWS))
 def test_laws_of_known_dimension_with_many_samples(name):
     for dimension, value, distances in held(name, 100_000):

@@ -95,7 +95,7 @@ def held(intervals) -> float:
     return binomtest(int(np.sum(intervals)), len(intervals), 0.95, alternative="less").pvalue
 
 
-@pytest.mark.slow  # hundreds of measurements
+@pytest.mark.long  # hundreds of measurements
 @pytest.mark.parametrize(("law", "num_probes"), [(Manifold([1.0, 0.25], [2, 4]), 500), (Manifold([1.0], [5]), 100)])
 @pytest.mark.usefixtures("few_curves")
 def test_intervals_of_the_collapse_hold_it(law, num_probes):
@@ -111,7 +111,7 @@ def test_intervals_of_the_collapse_hold_it(law, num_probes):
     assert held(found) > 1e-3
 
 
-@pytest.mark.slow  # hundreds of measurements
+@pytest.mark.long  # hundreds of measurements
 @pytest.mark.parametrize("law", [Manifold([1.0, 0.25], [2, 4]), Manifold([1.0, 0.01], [1, 2])])
 @pytest.mark.usefixtures("few_curves")
 def test_intervals_of_the_generalization_time_hold_it(law):

@@ -132,7 +132,7 @@ def test_participation_agrees_with_its_own_law():
     )
 
 
-@pytest.mark.slow  # the exact curve takes seconds for each of its points
+@pytest.mark.long  # the exact curve takes seconds for each of its points
 def test_the_collapse_probability_agrees_with_its_own_law():
     law, scale = Manifold([1.0, 0.25], [1, 3]), np.array([1.0, 0.5, 0.5, 0.5])
     assert_true_replicates_agree(
@@ -180,7 +180,7 @@ def test_a_measured_entropy_agrees_with_its_own_law():
     assert_measured_entropies_agree(Manifold([1.0], [4]), np.geomspace(0.05, 5, 6), 100, 300)
 
 
-@pytest.mark.slow  # the exact curve takes seconds for each of its points
+@pytest.mark.long  # the exact curve takes seconds for each of its points
 @pytest.mark.parametrize(
     ("law", "num_samples", "num_probes"),
     [

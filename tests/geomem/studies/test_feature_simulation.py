@@ -32,7 +32,7 @@ CELLS = [
 ]
 
 
-@pytest.mark.slow  # draws and trains 150 networks
+@pytest.mark.long  # draws and trains 150 networks
 def test_what_is_left_falls_as_the_inverse_dimension():
     """Twice the value at twice the dimension less that at one is the theory's, within errors; the rest is a few 1/d."""
     z = []

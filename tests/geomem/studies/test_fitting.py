@@ -127,7 +127,7 @@ def test_refusals(rng, monkeypatch):
         fit_law(rows, key=KEY)
 
 
-@pytest.mark.slow  # twelve fits in 61 dimensions, and averages at 12 points: half a minute
+@pytest.mark.long  # twelve fits in 61 dimensions, and averages at 12 points: half a minute
 def test_the_digits_are_several_gaussians():
     found = fit_law(load_data("digits"), key=jax.random.key(0))
     assert found.family == "mixture"
