@@ -12,7 +12,7 @@ from itertools import count
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, Int8
+from jaxtyping import Array, Bool, Float, Int, Int8
 from numpy.polynomial import chebyshev
 from scipy.optimize import elementwise
 
@@ -61,12 +61,8 @@ def _search_times(
     window: tuple[float, float] | None,
 ) -> Transition:
     """Roots of the interpolant, corrected by secant steps."""
-    valid = np.isfinite(given) & (given >= SMALLEST_LOG_SIZE)
-    # A lane that is no size runs on the largest one, which the walk reaches anyway, and is not looked at.
-    wanted = np.where(valid, given, given[valid].max(initial=SMALLEST_LOG_SIZE))
-    start, limits = start_of_walk(question, at, wanted)
-    if window is not None:
-        limits = (max(limits[0], np.log(window[0])), min(limits[1], np.log(window[1])))
+    valid, wanted = walked_sizes(given)
+    start, limits = start_of_walk(question, at, wanted, window)
     roots = walk_to_roots(_evaluator(question, at, None, wanted), start, limits, _ROUGH)
     log_time, residual = roots.log_time, np.full(len(wanted), np.nan)
     iterations = np.zeros(len(wanted), dtype=int)
@@ -228,20 +224,29 @@ def _evaluator(question: Question[Implicit], at: Setting, tangents: Setting | No
     return evaluate
 
 
-def start_of_walk(
-    question: Question[Implicit], at: Setting, log_sizes: np.ndarray
-) -> tuple[float, tuple[float, float]]:
-    """Above most critical times, and the supported window: none where there is no transition.
+def walked_sizes(given: Float[np.ndarray, " sizes"]) -> tuple[Bool[np.ndarray, " sizes"], Float[np.ndarray, " sizes"]]:
+    """Which sizes are sizes; others run on the largest one, which the walk reaches anyway, and are not looked at."""
+    valid = np.isfinite(given) & (given >= SMALLEST_LOG_SIZE)
+    return valid, np.where(valid, given, given[valid].max(initial=SMALLEST_LOG_SIZE))
 
-    The walk goes up from a start that is too low.
-    """
+
+def start_of_walk(
+    question: Question[Implicit],
+    at: Setting,
+    log_sizes: np.ndarray,
+    window: tuple[float | int, float | int] | None = None,
+) -> tuple[float, tuple[float, float]]:
+    """Above most critical times, and the supported window, within the given one: none where there is no transition."""
     largest = float(at.largest_variance)
     noiseless = question.criterion == "signal_to_noise" and not at.probed_variance > 0
     if noiseless or not largest > 0:
         return 0.0, (0.0, 0.0)
+    # The walk goes up from a start that is too low.
     published = float(_published_time(at, jnp.asarray(log_sizes.min())))
-    limits = np.log(largest) + np.log(question.level.supported)
-    return float(np.log(max(largest, published))) + 1.0, (float(limits[0]), float(limits[1]))
+    lower, upper = np.log(largest) + np.log(question.level.supported)
+    if window is not None:
+        lower, upper = max(lower, np.log(window[0])), min(upper, np.log(window[1]))
+    return float(np.log(max(largest, published))) + 1.0, (float(lower), float(upper))
 
 
 @jax.jit

@@ -3,12 +3,11 @@
 import numpy as np
 from jaxtyping import Bool, Float
 
-from geomem.boundaries import points
 from geomem.core.arguments import Numbers, as_log_sizes, as_noise_variances
 from geomem.core.progress import bar
 from geomem.core.status import InputError
 from geomem.laws.covariance import of_directions
-from geomem.laws.law import Law, check_law
+from geomem.laws.law import Law
 from geomem.laws.points import asks_for_points, principal_directions
 from geomem.laws.probe import Probe
 from geomem.laws.setting import opening_time
@@ -48,7 +47,7 @@ def phase(
         needed = open_.any(axis=0)
         balance = np.full((*open_.shape, len(sizes)), np.nan)
         if needed.any():
-            balance[:, needed] = points.balances(asked, seen.at, flat[needed], sizes)
+            balance[:, needed] = asked.level.balances_along(asked.criterion, seen.at, flat[needed], sizes)
         return _words(balance, open_, flat).reshape(seen.axes + times.shape + log_sizes.shape)
     at = asked.setting(manifold, block, local_variance)  # ty: ignore[invalid-argument-type]
     open_ = flat < float(opening_time(at.probed_variance))
@@ -129,7 +128,6 @@ def resolved_dimension(
 
 def _by_variance(manifold: Law, direction_variances: Numbers | None) -> list[tuple[int, float | None, float]]:
     """Blocks, variances of their directions, None for the block's own, and how many of each there are."""
-    check_law(manifold)
     if direction_variances is None:
         return [(block, None, count) for block, count in enumerate(np.asarray(manifold.multiplicities).tolist())]
     found = []

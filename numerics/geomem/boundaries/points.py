@@ -1,4 +1,4 @@
-"""Critical times and phases of directions that are seen from given points; one table serves all of them."""
+"""Critical times and sizes of directions that are seen from given points; one walk serves all of them."""
 
 from collections.abc import Callable
 
@@ -9,30 +9,14 @@ from jaxtyping import Array, Float
 
 from geomem.boundaries import explicit, implicit
 from geomem.boundaries.walk import walk_to_roots
-from geomem.core.arguments import SMALLEST_LOG_SIZE
 from geomem.core.derivatives import is_traced
 from geomem.core.results import Transition, transition
 from geomem.core.status import InputError, Status
 from geomem.laws.points import PointSetting
 from geomem.levels.question import Explicit, Implicit, Level, Question
-from geomem.levels.seen import balances_at_points
 
 # Error of a root in ln t up to which polynomials are refined, and beyond which a root is none.
 _TOLERANCE, _WORST = 1e-5, 1e-3
-
-
-def balances(
-    question: Question[Level],
-    at: PointSetting,
-    times: Float[np.ndarray, " times"],
-    log_sizes: Float[np.ndarray, " sizes"],
-) -> Float[np.ndarray, "directions times sizes"]:
-    """The criterion's balance along every direction."""
-    if isinstance(question.level, Implicit):
-        rows = np.broadcast_to(log_sizes, (len(times), len(log_sizes)))
-        return balances_at_points(question.criterion, at, times, rows)
-    each = [at.along(place) for place in range(len(at.directions))]
-    return np.stack([question.level.balances(question.criterion, one, times, log_sizes) for one in each])
 
 
 def critical_times(
@@ -46,20 +30,12 @@ def critical_times(
     if isinstance(question.level, Explicit):
         of_level = Question(question.criterion, question.level, question.probe)
         return _of_directions(at, lambda one: explicit.times(of_level, one, log_sizes, window))
-    given = np.asarray(log_sizes, dtype=float)
-    valid = np.isfinite(given) & (given >= SMALLEST_LOG_SIZE)
-    sizes = np.where(valid, given, given[valid].max(initial=SMALLEST_LOG_SIZE))
+    valid, sizes = implicit.walked_sizes(np.asarray(log_sizes, dtype=float))
     count = len(at.directions)
-    start, limits = implicit.start_of_walk(
-        question,  # ty: ignore[invalid-argument-type]
-        at.along(0),
-        sizes,
-    )
-    if window is not None:
-        limits = (max(limits[0], np.log(window[0])), min(limits[1], np.log(window[1])))
+    start, limits = implicit.start_of_walk(question, at.along(0), sizes, window)  # ty: ignore[invalid-argument-type]
 
     def evaluate(log_times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        found = balances(question, at, np.exp(log_times), sizes)
+        found = question.level.balances_along(question.criterion, at, np.exp(log_times), sizes)
         values = found.swapaxes(0, 1).reshape(len(log_times), count * len(sizes))
         return values, np.zeros((0, *values.shape))
 

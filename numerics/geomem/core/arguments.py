@@ -123,12 +123,6 @@ def _single_or_batch(
     return array
 
 
-def refuse_shares(shares: Float[np.ndarray, " shares"]) -> None:
-    """Refuse weights that are not positive or do not add to one."""
-    if not (np.isfinite(shares) & (shares > 0)).all() or not np.isclose(shares.sum(), 1, rtol=1e-12):
-        raise InputError(f"the weights {shares.tolist()} must be positive and add to one")
-
-
 def check_data(data: Numbers) -> Float[np.ndarray, "samples dims"]:
     """The data as a matrix of float64, or float32 if they are; a mapped file stays mapped.
 

@@ -12,6 +12,8 @@ import numpy as np
 from jaxtyping import Array, Float
 from scipy.special import ndtri
 
+from geomem.core.arguments import Numbers, float_array
+from geomem.core.status import InputError
 from geomem.lowering import lower
 
 _excess_mean = lower("class_excess_mean")
@@ -136,3 +138,22 @@ def leading_offsets(shares: np.ndarray, places: np.ndarray) -> np.ndarray:
     spread = coordinates - shares @ coordinates
     _, directions = np.linalg.eigh((spread * shares[:, None]).T @ spread)
     return spread @ directions[:, -1]
+
+
+def class_shares(weights: Numbers) -> Float[np.ndarray, " classes"]:
+    """The shares of classes.
+
+    Raises:
+        InputError: if they are no list, not positive, or do not add to one.
+    """
+    shares = np.asarray(float_array(weights, "weights"))
+    if shares.ndim != 1 or not shares.size:
+        raise InputError(f"the weights have shape {shares.shape}; they must be a list, one per class")
+    refuse_shares(shares)
+    return shares
+
+
+def refuse_shares(shares: Float[np.ndarray, " shares"]) -> None:
+    """Refuse weights that are not positive or do not add to one."""
+    if not (np.isfinite(shares) & (shares > 0)).all() or not np.isclose(shares.sum(), 1, rtol=1e-12):
+        raise InputError(f"the weights {shares.tolist()} must be positive and add to one")

@@ -7,9 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from geomem.core.arguments import Numbers, check_key, float_array, refuse_shares, whole_number
+from geomem.core.arguments import Numbers, check_key, float_array, whole_number
 from geomem.core.provenance import digest
 from geomem.core.status import InputError
+from geomem.laws.classes import class_shares
 from geomem.laws.law import Law, register_law
 from geomem.laws.views import Gaussians, principal
 
@@ -178,11 +179,7 @@ register_law(FullMixture, _LEAVES)
 
 
 def _classes(weights: Numbers, means: Numbers) -> tuple[np.ndarray, np.ndarray]:
-    shares = np.asarray(float_array(weights, "weights"))
-    places = np.asarray(float_array(means, "means"))
-    if shares.ndim != 1 or not shares.size:
-        raise InputError(f"the weights have shape {shares.shape}; they must be a list, one per class")
-    refuse_shares(shares)
+    shares, places = class_shares(weights), np.asarray(float_array(means, "means"))
     if places.ndim != 2 or len(places) != len(shares) or not places.size or not np.isfinite(places).all():
         raise InputError(
             f"the means have shape {places.shape}; for {len(shares)} weights they must be finite, a row per class"

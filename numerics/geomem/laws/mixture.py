@@ -8,11 +8,18 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from geomem.core.arguments import Numbers, check_key, float_array, refuse_shares, whole_number
+from geomem.core.arguments import Numbers, check_key, float_array, whole_number
 from geomem.core.crossing import first_crossing
-from geomem.core.kinds import refuse_beyond_memory, refuse_other
+from geomem.core.kinds import refuse_beyond_memory
 from geomem.core.status import InputError
-from geomem.laws.classes import ClassProducts, class_terms, largest_eigenvalue, leading_offsets, over_probes
+from geomem.laws.classes import (
+    ClassProducts,
+    class_shares,
+    class_terms,
+    largest_eigenvalue,
+    leading_offsets,
+    over_probes,
+)
 from geomem.laws.full_mixture import FullMixture
 from geomem.laws.law import Classes, Law, Score, TypicalSizes, rebuilt, register_law, view_of_blocks
 from geomem.laws.manifold import Manifold
@@ -123,14 +130,9 @@ class GaussianMixture(Law):
         return FullMixture(weights, centers, manifold)
 
     def __init__(self, weights: Numbers, centers: Numbers, manifold: Manifold) -> None:
-        shares = np.asarray(float_array(weights, "weights"))
-        places = np.asarray(float_array(centers, "centers"))
-        refuse_other(manifold, Manifold, "the manifold", "a Manifold")
+        shares, places = class_shares(weights), np.asarray(float_array(centers, "centers"))
         if manifold.normalized:
             raise InputError("a mixture of normalized data is not known; use a manifold with normalized=False")
-        if shares.ndim != 1 or not shares.size:
-            raise InputError(f"the weights have shape {shares.shape}; they must be a list, one per class")
-        refuse_shares(shares)
         sizes = np.asarray(manifold.multiplicities, dtype=int)
         if places.shape != (len(shares), sizes.sum()) or not np.isfinite(places).all():
             raise InputError(

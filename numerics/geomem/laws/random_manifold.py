@@ -9,9 +9,10 @@ import numpy as np
 from jaxtyping import Array, Float
 from scipy.optimize import brentq
 
-from geomem.core.arguments import Numbers, float_array, refuse_shares
+from geomem.core.arguments import Numbers, float_array
 from geomem.core.kinds import one_number
 from geomem.core.status import InputError
+from geomem.laws.classes import refuse_shares
 from geomem.laws.law import Law, TypicalSizes, register_law
 from geomem.lowering import lower
 

@@ -34,6 +34,7 @@ class FiniteN(Implicit):
     name = "finite_n"
     criteria = ("participation", "signal_to_noise")
     needs = "energy"
+    needs_from_points = "views"
     instead: ClassVar[Mapping[str, str]] = MappingProxyType(
         {
             "condensation": "has no sharp condensation; use criterion 'signal_to_noise' or 'participation', or theory "
@@ -55,6 +56,15 @@ class FiniteN(Implicit):
             return balances_at_points(criterion, at.along(0), times, rows)[0]
         pairs = list(zip(energies_of(at, times), rows, strict=True))
         return np.stack(in_threads(lambda pair: _balances(*pair, criterion), pairs))
+
+    def balances_along(
+        self,
+        criterion: str,
+        at: PointSetting,
+        times: Float[np.ndarray, " times"],
+        log_sizes: Float[np.ndarray, " sizes"],
+    ) -> Float[np.ndarray, "directions times sizes"]:
+        return balances_at_points(criterion, at, times, np.broadcast_to(log_sizes, (len(times), len(log_sizes))))
 
     def balance(
         self, criterion: str, at: Setting, time: Float[Array, ""], log_sizes: Float[Array, " sizes"]

@@ -14,7 +14,7 @@ from jaxtyping import Array, Complex, Float
 from geomem.laws.views import Gaussians, Pool
 from geomem.levels.contours import Averages, centered_second_moment, first_power, integrals
 from geomem.levels.saddles import interpolate, log_mixture, nodes_of, panels_of, transform_of
-from geomem.levels.sums import DENSITIES, Quenched, averages_of, densities, judged
+from geomem.levels.sums import DENSITIES, Quenched, averages_of, judged, sums_over_nodes, usable_sizes
 from geomem.lowering import lower
 
 _response = lower("tilted_response")
@@ -36,14 +36,13 @@ def quenched_gaussians(
     time: Float[Array, ""],
     log_sizes: Float[Array, " sizes"],
     log_planted: Float[Array, ""],
-    planted: Float[Array, " directions"],
     fineness: Float[Array, ""],
 ) -> Quenched:
     """Averages of a mixture, (directions, sizes), by `fineness` times as many panels as should be needed.
 
-    A planted sample of this weight, of none if that is zero, has the coordinates `planted` along the directions.
+    A planted sample of this weight, of none if that is zero, has the point's coordinates along the directions.
     """
-    usable, sizes = _usable(log_sizes)
+    usable, sizes = usable_sizes(log_sizes)
     scaled = view.in_noise_units(time)
     one = jnp.ones_like(time)
     energies = scaled.energies(one)
@@ -53,8 +52,8 @@ def quenched_gaussians(
     means = scaled.components(1.0, one).means
     left = jax.vmap(lambda at: interpolate(-ends[1:], jax.lax.cummax(at.log_value), at.xi[None])[0, 0])(transforms.left)
     dominates = log_planted > -jnp.min(left)
-    reference = jnp.where(dominates, planted / jnp.sqrt(time), scaled.posterior_means(one))
-    offsets = _offsets(planted / jnp.sqrt(time), reference)
+    reference = jnp.where(dominates, scaled.place, scaled.posterior_means(one))
+    offsets = jax.vmap(_planted_offset)(scaled.place, reference)
 
     def of_panel(number: Array, sums: Float[Array, "..."]) -> Float[Array, "..."]:
         points, weights = nodes_of(panels, number)
@@ -71,9 +70,7 @@ def quenched_gaussians(
         log_phi, *others = jax.lax.map(of_component, jnp.arange(len(view.weights)))
         mixed = [jnp.tensordot(view.weights, one, axes=1) for one in others]
         log_phi = jax.vmap(partial(log_mixture, view.weights), in_axes=1)(log_phi)
-        rows = Averages(log_phi, *mixed)
-        rules = jnp.stack([weights[0], weights[1], weights[0]])
-        return sums + _of_sizes(points, rules, sizes, log_planted, offsets, rows)
+        return sums + _of_directions(points, weights, sizes, log_planted, offsets, Averages(log_phi, *mixed))
 
     start = jnp.zeros((len(reference), 3, len(sizes), DENSITIES))
     sums = jax.lax.fori_loop(0, panels.count, of_panel, start)
@@ -113,20 +110,18 @@ def quenched_pool(
     time: Float[Array, ""],
     log_sizes: Float[Array, " sizes"],
     log_planted: Float[Array, ""],
-    planted: Float[Array, " directions"],
 ) -> Quenched:
     """The same for data sets drawn from a pool with replacement, by the trapezoidal rule in xi."""
-    usable, sizes = _usable(log_sizes)
+    usable, sizes = usable_sizes(log_sizes)
     scaled = view.in_noise_units(time)
     count = len(view.squared_distances)
     order = jnp.argsort(view.squared_distances)
     energies = scaled.squared_distances[order] / 2.0
-    low, nodes = _nodes(energies, sizes, log_planted)
-    posterior = scaled.posterior_means(jnp.ones_like(time))
-    log_mean = jax.nn.logsumexp(-energies) - jnp.log(float(count))
-    dominates = log_planted > jnp.max(sizes) + log_mean
-    reference = jnp.where(dominates, planted / jnp.sqrt(time), posterior)
-    offsets = _offsets(planted / jnp.sqrt(time), reference)
+    tilted = scaled.components(1.0, jnp.ones_like(time))
+    low, nodes = _nodes(energies, tilted.reference, sizes, log_planted)
+    dominates = log_planted > jnp.max(sizes) + tilted.reference
+    reference = jnp.where(dominates, scaled.place, tilted.means[0])
+    offsets = jax.vmap(_planted_offset)(scaled.place, reference)
     # Whole chunks; what is added has no weight.
     missing = -count % _CHUNK
     energies = jnp.pad(energies, (0, missing), constant_values=jnp.inf)
@@ -167,7 +162,7 @@ def quenched_pool(
         rows = jax.tree.map(lambda row: jnp.stack([row] * 2, axis=-2), Averages(log_phi, *others))
         whole = jnp.full(_NODES, _STEP)
         half = jnp.asarray(2.0 * _STEP * (np.arange(_NODES) % 2 == 0).astype(float))
-        return sums + _of_sizes(xi, jnp.stack([whole, half, whole]), sizes, log_planted, offsets, rows)
+        return sums + _of_directions(xi, jnp.stack([whole, half]), sizes, log_planted, offsets, rows)
 
     start = jnp.zeros((len(reference), 3, len(sizes), DENSITIES))
     sums = jax.lax.fori_loop(0, nodes, of_block, start)
@@ -175,11 +170,10 @@ def quenched_pool(
 
 
 def _nodes(
-    energies: Float[Array, " samples"], sizes: Float[Array, " sizes"], log_planted: Array
+    energies: Float[Array, " samples"], log_mean: Array, sizes: Float[Array, " sizes"], log_planted: Array
 ) -> tuple[Array, Array]:
-    """The first node, and the number of blocks of nodes; energies are rising."""
+    """The first node, and the number of blocks of nodes; energies are rising, `log_mean` is of their weights."""
     count = len(energies)
-    log_mean = jax.nn.logsumexp(-energies) - jnp.log(float(count))
     low = -jnp.max(sizes) - log_mean - _BEFORE
     # Where so many samples have a weight above one that the others' factor is gone for the smallest size.
     share = -jnp.expm1(-_GONE * jnp.exp(-jnp.min(sizes)))
@@ -191,38 +185,21 @@ def _nodes(
     return low, jnp.maximum(jnp.ceil((high - low) / (_STEP * _NODES)), 1.0).astype(int)
 
 
-def _usable(log_sizes: Float[Array, " sizes"]) -> tuple[Array, Float[Array, " sizes"]]:
-    """Which sizes are sizes, and others in place of those that are not."""
-    usable = jnp.isfinite(log_sizes) & (log_sizes > 0)
-    return usable, jnp.where(usable, log_sizes, np.log(2.0))
-
-
-def _offsets(
-    planted: Float[Array, " directions"], reference: Float[Array, " directions"]
-) -> Float[Array, " directions"]:
-    return jax.vmap(_planted_offset)(planted, reference)
-
-
-def _of_sizes(
+def _of_directions(
     points: Float[Array, " nodes"],
-    rules: Float[Array, "rules nodes"],
+    weights: Float[Array, "all_and_half nodes"],
     sizes: Float[Array, " sizes"],
     log_planted: Array,
     offsets: Float[Array, " directions"],
     rows: Averages,
 ) -> Float[Array, "directions rules sizes densities"]:
-    """Sums over nodes: by all of them, by every other one, and by every other one of the paths."""
-    paths = jax.tree.map(lambda leaf: leaf[..., np.array([0, 0, 1]), :], rows)
+    """`sums_over_nodes` along every direction."""
 
     def of_direction(offset: Array, m1g: Array, m1gg: Array, m2gg: Array) -> Array:
-        at = paths._replace(m1g=m1g, m1gg=m1gg, m2gg=m2gg)
+        one = rows._replace(m1g=m1g, m1gg=m1gg, m2gg=m2gg)
+        return sums_over_nodes(points, weights, sizes, log_planted, offset, one)
 
-        def of_rule(rule: Array, one: Averages) -> Array:
-            return jax.vmap(lambda size: densities(points, size, log_planted, offset, one) @ rule)(sizes)
-
-        return jax.vmap(of_rule)(rules, at)
-
-    return jax.vmap(of_direction)(offsets, paths.m1g, paths.m1gg, paths.m2gg)
+    return jax.vmap(of_direction)(offsets, rows.m1g, rows.m1gg, rows.m2gg)
 
 
 def _finished(

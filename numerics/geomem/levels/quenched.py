@@ -16,9 +16,9 @@ from geomem.core.arguments import Numbers, as_log_sizes, as_noise_variances
 from geomem.core.derivatives import Values, is_traced, with_slopes
 from geomem.core.kinds import one_number
 from geomem.core.status import InputError, Status
-from geomem.laws.law import Law, check_law
+from geomem.laws.law import Law
 from geomem.laws.points import PointSetting, asks_for_points, point_setting
-from geomem.laws.probe import PointProbe, Probe, check_probe
+from geomem.laws.probe import PointProbe, Probe
 from geomem.laws.setting import Energy, Setting
 from geomem.levels.lanes import SIZES, TIMES, filled, in_threads, refined
 from geomem.levels.seen import averages_at_points
@@ -63,14 +63,13 @@ def quenched(
             planted weight that is not in (0, 1], a local variance that is not positive and finite, or a single noise
             variance or size that is not valid.
     """
-    check_law(manifold)
-    check_probe(probe)
+    from_points = asks_for_points(manifold, block, probe)
     log_sizes = as_log_sizes(num_samples, log_num_samples)
     times = as_noise_variances(noise_variance)
     if log_planted is not None and not -np.inf < one_number(log_planted, "log_planted") <= 0:
         raise InputError(f"log_planted is {log_planted:g}; the planted weight must be above 0 and at most 1")
     planted = -np.inf if log_planted is None else float(log_planted)
-    if asks_for_points(manifold, block, probe):
+    if from_points:
         seen, several = point_setting(manifold, block, probe, local_variance)
         return _at_points(seen, several, times, log_sizes, planted)
     manifold.require("energy", "theory 'finite_n'")
@@ -92,10 +91,7 @@ def _at_points(
     flat, sizes = np.ravel(np.asarray(times, dtype=float)), np.ravel(np.asarray(log_sizes, dtype=float))
     valid = np.isfinite(flat) & (flat > 0)
     known = np.where(valid, flat, 1.0)
-    # The planted sample has the point's own coordinates along the directions.
-    own = np.stack([np.asarray(at.base @ at.directions.T)] * len(known), axis=1)
-    own = own + np.sqrt(known)[None, :, None] * np.asarray(at.offset @ at.directions.T)[:, None, :]
-    rows = averages_at_points(at, known, sizes, np.full((len(at.base), len(known)), log_planted), own)
+    rows = averages_at_points(at, known, sizes, log_planted)
     status = np.where(valid[:, None], rows.status, np.int8(Status.INVALID))
     rows = jax.tree.map(lambda row: np.where(valid[:, None], row, np.nan), rows)._replace(status=status)
     lead = (len(at.base),) if isinstance(at.probe, PointProbe) and not at.probe.single else ()

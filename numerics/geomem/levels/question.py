@@ -32,12 +32,14 @@ class Level(ABC):
     """A level of the theory.
 
     It has a name; the criteria it knows, and of others, in `instead`, the reason why not; what a law must know to be
-    asked at this level (see `Law.knows`); and whether an answer costs next to nothing.
+    asked at this level (see `Law.knows`), and what to be asked of directions seen from given points, if the level
+    answers for these; and whether an answer costs next to nothing.
     """
 
     name: ClassVar[str]
     criteria: ClassVar[tuple[str, ...]]
     needs: ClassVar[str]
+    needs_from_points: ClassVar[str | None] = None
     instead: ClassVar[Mapping[str, str]] = MappingProxyType({})
     cheap: ClassVar[bool] = True
 
@@ -55,6 +57,17 @@ class Level(ABC):
         same at all noise variances, or a row for each.
         """
 
+    def balances_along(
+        self,
+        criterion: str,
+        at: PointSetting,
+        times: Float[np.ndarray, " times"],
+        log_sizes: Float[np.ndarray, " sizes"],
+    ) -> Float[np.ndarray, "directions times sizes"]:
+        """`balances` along every direction that is seen from the points."""
+        each = [at.along(place) for place in range(len(at.directions))]
+        return np.stack([self.balances(criterion, one, times, log_sizes) for one in each])
+
     def record(self) -> dict[str, object]:
         """What the provenance of a result says of the level."""
         return {"theory": self.name}
@@ -68,6 +81,8 @@ class Level(ABC):
 
 class Explicit(Level):
     """A level at which the critical size is explicit in the noise variance, and all of it is traceable by JAX."""
+
+    needs_from_points: ClassVar[str | None] = "tilts"
 
     @abstractmethod
     def log_size(self, criterion: str, at: Setting, time: Float[Array, ""]) -> Float[Array, ""]:
@@ -239,17 +254,23 @@ class Question(Generic[_LevelType]):
         """Directions of the law seen from the probe's points; None where they are asked as directions of a block.
 
         Raises:
-            InputError: as `point_setting`, for a level that does not know the law from points, or one of closed forms
-                for several points.
+            InputError: as `point_setting`, for a level that does not know the law from points, or does not answer for
+                these, or one of closed forms for several points.
         """
         if not asks_for_points(law, block, self.probe):
             return None
-        needed = "views" if isinstance(self.level, Implicit) else "tilts"
+        needed = self.level.needs_from_points
+        if needed is None:
+            self.check(law)
+            raise InputError(
+                f"theory {self.level.name!r} answers for directions of blocks alone; give the number of a block, and "
+                "no point as probe"
+            )
         if needed not in law.knows:
             others = "use theory 'finite_n', or " if "views" in law.knows else ""
             raise InputError(f"theory {self.level.name!r} does not know {law.called}; {others}{law.advice}")
         at, several = point_setting(law, block, self.probe, local_variance)
-        if len(at.base) > 1 and not isinstance(self.level, Implicit):
+        if len(at.base) > 1 and isinstance(self.level, Explicit):
             raise InputError(f"theory {self.level.name!r} takes one point, not {len(at.base)}; use theory 'finite_n'")
         return Seen(at, (len(at.directions),) if several else ())
 

@@ -24,17 +24,10 @@ def averages_at_points(
     at: PointSetting,
     times: Float[np.ndarray, " times"],
     log_sizes: Float[np.ndarray, " sizes"],
-    log_planted: Float[np.ndarray, "points times"] | None = None,
-    planted: Float[np.ndarray, "points times directions"] | None = None,
+    log_planted: float = -np.inf,
 ) -> Quenched:
-    """Averages over data sets, of shape (points, directions, times, sizes), as NumPy arrays.
-
-    Every point may have a planted sample: ln of its weight, and its coordinates along the
-    directions, at every noise variance.
-    """
+    """Averages over data sets, of shape (points, directions, times, sizes), as NumPy arrays."""
     points, directions = len(at.base), len(at.directions)
-    weights = np.full((points, len(times)), -np.inf) if log_planted is None else log_planted
-    places = np.zeros((points, len(times), directions)) if planted is None else planted
     sizes = filled(log_sizes, SIZES)
     lanes = [(point, place) for point in range(points) for place in range(len(times))]
     done = iter(range(1, len(lanes) + 1))
@@ -42,7 +35,7 @@ def averages_at_points(
 
         def of_lane(lane: tuple[int, int]) -> Quenched:
             point, place = lane
-            one = (np.float64(times[place]), sizes, np.float64(weights[lane]), places[lane])
+            one = (np.float64(times[place]), sizes, np.float64(log_planted))
             kernel = partial(_quenched_seen, at, np.int64(point), *one)
             rows = refined(kernel, lambda found: np.asarray(found.status) == Status.NOT_CONVERGED)
             report(next(done))
@@ -60,11 +53,10 @@ def _quenched_seen(
     time: Array,
     log_sizes: Array,
     log_planted: Array,
-    planted: Array,
     fineness: Array,
 ) -> Quenched:
     view = at.view(time, point)
-    given = (view, time, log_sizes, log_planted, planted)
+    given = (view, time, log_sizes, log_planted)
     if isinstance(view, Pool):  # whose rule has no panels
         return quenched_pool(*given)
     return quenched_gaussians(*given, fineness)

@@ -68,8 +68,7 @@ def quenched_at(
 
     Differentiable in forward mode.
     """
-    usable = jnp.isfinite(log_sizes) & (log_sizes > 0)
-    sizes = jnp.where(usable, log_sizes, np.log(2.0))
+    usable, sizes = usable_sizes(log_sizes)
     scaled = energy.in_noise_units()
     transform = transform_of(scaled)
     ends = jax.lax.stop_gradient(jnp.stack([jnp.min(sizes), jnp.max(sizes)]))
@@ -82,19 +81,35 @@ def quenched_at(
     def of_panel(number: Array, sums: Float[Array, "rules sizes densities"]) -> Float[Array, "rules sizes densities"]:
         points, weights = nodes_of(panels, number)
         one = averages(scaled, transform, reference, points)
-
-        def of_size(log_size: Array, at: Averages) -> Float[Array, "densities nodes"]:
-            return densities(points, log_size, log_planted, offset, at)
-
-        # Every node of panels and paths; every other node of a panel; every other node of a path.
-        rules = jnp.stack([weights[0], weights[1], weights[0]])
-        paths = jax.tree.map(lambda leaf: leaf[np.array([0, 0, 1])], one)
-        parts = jax.vmap(lambda rule, at: jax.vmap(lambda size: of_size(size, at) @ rule)(sizes))(rules, paths)
-        return sums + parts
+        return sums + sums_over_nodes(points, weights, sizes, log_planted, offset, one)
 
     sums = jax.lax.fori_loop(0, panels.count, of_panel, jnp.zeros((3, len(sizes), DENSITIES)))
     whole = jax.vmap(partial(averages_of, energy.time, scaled.coordinate, reference))(sizes, jnp.moveaxis(sums, 0, 1))
     return judged(whole, usable)
+
+
+def usable_sizes(log_sizes: Float[Array, " sizes"]) -> tuple[Bool[Array, " sizes"], Float[Array, " sizes"]]:
+    """Which sizes are sizes, and others in place of those that are not."""
+    usable = jnp.isfinite(log_sizes) & (log_sizes > 0)
+    return usable, jnp.where(usable, log_sizes, np.log(2.0))
+
+
+def sums_over_nodes(
+    points: Float[Array, " nodes"],
+    weights: Float[Array, "all_and_half nodes"],
+    sizes: Float[Array, " sizes"],
+    log_planted: Array,
+    offset: Array,
+    one: Averages,
+) -> Float[Array, "rules sizes densities"]:
+    """The integrals of every size: by all nodes, by every other one, and by every other one of the paths."""
+    rules = jnp.stack([weights[0], weights[1], weights[0]])
+    paths = jax.tree.map(lambda leaf: leaf[np.array([0, 0, 1])], one)
+
+    def of_size(log_size: Array, at: Averages) -> Float[Array, "densities nodes"]:
+        return _densities(points, log_size, log_planted, offset, at)
+
+    return jax.vmap(lambda rule, at: jax.vmap(lambda size: of_size(size, at) @ rule)(sizes))(rules, paths)
 
 
 def judged(rows: Quenched, usable: Bool[Array, " sizes"]) -> Quenched:
@@ -122,7 +137,7 @@ def log_ratio(mean: Array, variance: Array) -> Array:
     return jnp.where(silent, -jnp.inf, jnp.where(quiet, jnp.inf, ratio))
 
 
-def densities(
+def _densities(
     points: Float[Array, " nodes"], log_size: Array, log_planted: Array, offset: Array, at: Averages
 ) -> Float[Array, "densities nodes"]:
     """What is integrated over xi for one size."""

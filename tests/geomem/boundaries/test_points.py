@@ -9,6 +9,7 @@ from geomem import (
     InputError,
     Manifold,
     Probe,
+    RandomFeatures,
     SampledLaw,
     critical_size,
     critical_time,
@@ -21,6 +22,7 @@ from geomem import (
 MANIFOLD = Manifold([1.0, 0.1], [1, 3])
 FULL = GaussianMixture([1.0], np.zeros((1, 4)), np.diag([1.0, 0.1, 0.1, 0.1])[None])
 SIZES = [30, 1e4]
+NETWORK, RATIO = RandomFeatures(width=100), {"criterion": "signal_to_noise"}
 
 
 @pytest.mark.parametrize("criterion", ["condensation", "participation", "signal_to_noise"])
@@ -86,6 +88,10 @@ def test_exact_times_of_several_directions_and_points():
     [
         (lambda asked: critical_time(SampledLaw(np.eye(4)), 0, theory="rem", **asked), "use theory 'finite_n'"),
         (lambda asked: critical_time(FULL, 0, theory="rem", probe=Probe.point(np.eye(4)), **asked), "one point, not 4"),
+        (lambda asked: critical_time(MANIFOLD, np.eye(4)[0], theory=NETWORK, **asked | RATIO), "of blocks alone"),
+        (lambda asked: critical_time(MANIFOLD, 0, theory=NETWORK, probe=Probe.point(np.zeros(4)), **asked | RATIO),
+         "no point as probe"),
+        (lambda asked: critical_time(FULL, 0, theory=NETWORK, **asked | RATIO), "does not know mixtures"),
         (lambda asked: critical_time(FULL, 7, theory="rem", **asked), "no block 7"),
         (lambda asked: critical_time(FULL, 0, theory="rem", local_variance=1.0, **asked), "leave it out"),
         (lambda asked: jax.jit(lambda n: critical_time(FULL, 0, theory="rem", **asked | {"num_samples": n}))(9.0),
