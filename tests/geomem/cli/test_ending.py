@@ -24,7 +24,8 @@ def leaving(monkeypatch):
         raise SystemExit(code)
 
     monkeypatch.setattr(os, "_exit", leave)
-    before = signal.getsignal(signal.SIGINT)
+    # A shell has what it starts in the background ignore interruptions, the tests too.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
 
