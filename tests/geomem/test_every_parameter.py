@@ -144,7 +144,7 @@ OWN = {
     "phase_diagram_figure": {"diagram": DIAGRAM},
     "theory_versus_simulation": {"noise_variance": 1.0},
     "simulate_random_features": {"noise_variance": 1.0, "network": geomem.RandomFeatures(width=8)},
-    "local_covariance": {"embedding": np.tanh},
+    "local_covariance": {"embedding": jax.numpy.tanh},
 }
 # A training is as long as is asked for; what it takes besides numbers, Python itself refuses.
 OF_NETWORKS = {
@@ -176,20 +176,57 @@ def cases():
                 yield pytest.param(function, parameter, value, id=f"{function}, {parameter}, {name}")
 
 
+def valid_arguments(function, parameter):
+    """What the function needs, right but for this parameter."""
+    given = {
+        name: PARAMETERS[name][1]
+        for name, one in inspect.signature(getattr(geomem, function)).parameters.items()
+        if name in PARAMETERS and (one.default is inspect.Parameter.empty or name == "num_samples")
+    }
+    if parameter == "log_num_samples":
+        given.pop("num_samples")
+    return given | OWN.get(function, {})
+
+
 @pytest.mark.parametrize(("function", "parameter", "value"), list(cases()))
 @pytest.mark.usefixtures("unchecked")
 def test_it_is_refused_in_one_sentence(tmp_path, monkeypatch, function, parameter, value):
     assert parameter in PARAMETERS, f"say in PARAMETERS what {parameter!r}, of {function}, may not be"
     monkeypatch.chdir(tmp_path)
-    called = getattr(geomem, function)
-    given = {
-        name: PARAMETERS[name][1]
-        for name, one in inspect.signature(called).parameters.items()
-        if name in PARAMETERS and (one.default is inspect.Parameter.empty or name == "num_samples")
-    }
-    if parameter == "log_num_samples":
-        given.pop("num_samples")
     with pytest.raises(geomem.InputError) as caught:
-        called(**given | OWN.get(function, {}) | {parameter: value})
+        getattr(geomem, function)(**valid_arguments(function, parameter) | {parameter: value})
     assert is_one_sentence(str(caught.value)), str(caught.value)
     assert list(tmp_path.iterdir()) == []
+
+
+# What runs for long if it is not refused.
+TRACED_LONG = {"train", "train_group"}
+
+
+def numeric_cases():
+    for function in geomem.__all__:
+        if function in RETURNED | NO_INPUT | WITHOUT | TRACED_LONG:
+            continue
+        for parameter in inspect.signature(getattr(geomem, function)).parameters:
+            value = OWN.get(function, {}).get(parameter, PARAMETERS.get(parameter, (None, None))[1])
+            is_number = isinstance(value, (int, float, list, np.ndarray)) and not isinstance(value, bool)
+            if is_number and np.asarray(value).dtype.kind in "if" and parameter != "block":
+                yield pytest.param(function, parameter, value, id=f"{function}, {parameter}")
+
+
+@pytest.mark.parametrize(("function", "parameter", "value"), list(numeric_cases()))
+@pytest.mark.usefixtures("unchecked")
+def test_numbers_that_jax_traces_work_or_are_refused_in_one_sentence(tmp_path, monkeypatch, function, parameter, value):
+    monkeypatch.chdir(tmp_path)
+    given = valid_arguments(function, parameter)
+
+    def call(traced):
+        getattr(geomem, function)(**given | {parameter: traced})
+        return 0.0
+
+    said = "It works."
+    try:
+        jax.eval_shape(call, jax.ShapeDtypeStruct(np.shape(value), float))
+    except geomem.InputError as error:
+        said = str(error)
+    assert said == "It works." or is_one_sentence(said), said

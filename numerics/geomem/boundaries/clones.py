@@ -8,9 +8,9 @@ from jaxtyping import Array
 
 from geomem.boundaries.trajectories import checked_log_sizes
 from geomem.core.arguments import Numbers, listed_noise_variances, positive_noise_variances
+from geomem.core.kinds import one_size
 from geomem.core.provenance import provenance
 from geomem.core.results import data_set_curve, described, noise_axis, size_of, with_status
-from geomem.core.status import InputError
 from geomem.laws.classes import ClassProducts, over_probes
 from geomem.laws.law import Law, check_law
 from geomem.levels.finite_n import planted_averages
@@ -32,13 +32,11 @@ def expected_collapse_probability(
     From a noised training point a trajectory ends at every sample with the probability of its Gibbs weight, so this
     is the mean participation there, exact at finite N. Arguments and errors as for `expected_excess_entropy`.
     """
-    log_size = checked_log_sizes(law, num_samples, log_num_samples)
-    if np.ndim(log_size) != 0:
-        raise InputError("the collapse probability is predicted for one data-set size at a time")
+    log_size = one_size(checked_log_sizes(law, num_samples, log_num_samples), "the collapse probability")
     times = listed_noise_variances(noise_variance)
     law.require("classes", "theory 'finite_n'")
-    values = planted_averages(law, times, float(np.asarray(log_size))).participation
-    about = size_of(float(np.asarray(log_size))), float(law.dimension), law.record()
+    values = planted_averages(law, times, log_size).participation
+    about = size_of(log_size), float(law.dimension), law.record()
     text = "probability of a common nearest sample"
     curve = data_set_curve("collapse-probability", text, times, values.mean(axis=1), scramble_error(values), *about)
     return with_status(curve)

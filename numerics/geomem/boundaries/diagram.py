@@ -5,7 +5,8 @@ import numpy as np
 import xarray as xr
 
 from geomem.boundaries.critical import solver_of
-from geomem.core.arguments import Numbers, float_array, listed_sizes
+from geomem.core.arguments import Numbers, listed_sizes
+from geomem.core.kinds import concrete_array
 from geomem.core.provenance import provenance
 from geomem.core.results import SQUARED, described, status_attributes
 from geomem.core.status import InputError
@@ -67,7 +68,7 @@ def phase_diagram(
     asked = question(criterion, theory, probe)
     asked.check(manifold)
     sizes, log_sizes = listed_sizes(num_samples, log_num_samples)
-    swept_values = np.atleast_1d(np.asarray(float_array(local_variance, "local_variance"), dtype=float))
+    swept_values = np.atleast_1d(concrete_array(local_variance, "local_variance"))
     if swept_values.ndim != 1 or len(swept_values) == 0:
         raise InputError(f"the local variances have shape {swept_values.shape}; they must be a non-empty list")
     if not (np.isfinite(swept_values) & (swept_values >= 0)).all():

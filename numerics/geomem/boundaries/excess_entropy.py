@@ -1,12 +1,11 @@
 """Excess entropy of a noised training set as the theory predicts it."""
 
-import numpy as np
 import xarray as xr
 
 from geomem.boundaries.trajectories import checked_log_sizes
 from geomem.core.arguments import Numbers, listed_noise_variances
+from geomem.core.kinds import one_size
 from geomem.core.results import data_set_curve, size_of, with_status
-from geomem.core.status import InputError
 from geomem.laws.law import Law
 from geomem.levels.question import Level, level_of
 
@@ -39,11 +38,8 @@ def expected_excess_entropy(
         InputError: for an unknown level, or one without excess entropy, a random manifold at level `finite_n`, sizes
             that are not one number, or as `trajectory_times`.
     """
-    log_size = checked_log_sizes(law, num_samples, log_num_samples)
-    if np.ndim(log_size) != 0:
-        raise InputError("the excess entropy is predicted for one data-set size at a time")
+    size = one_size(checked_log_sizes(law, num_samples, log_num_samples), "the excess entropy")
     times = listed_noise_variances(noise_variance)
-    size = float(np.asarray(log_size))
     value, error = level_of(theory).excess_entropy(law, times, size)
     about = size_of(size), float(law.dimension), law.record()
     return with_status(data_set_curve("excess-entropy", "excess entropy", times, value, error, *about))

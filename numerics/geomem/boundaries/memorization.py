@@ -7,7 +7,8 @@ from jaxtyping import Array, Float
 from numpy.polynomial import chebyshev
 from scipy.optimize import elementwise
 
-from geomem.core.arguments import Numbers, float_array, refuse_unless
+from geomem.core.arguments import Numbers, refuse_unless
+from geomem.core.kinds import concrete_array
 from geomem.core.results import Transition, transition
 from geomem.core.status import Status
 from geomem.laws.law import Law, check_law
@@ -43,7 +44,7 @@ def memorization_time(
     check_law(manifold)
     check_activation(activation)
     given = {"noise variance": noise_variance, "num_samples": num_samples, "width": width}
-    numbers = [np.asarray(float_array(values, name)) for name, values in given.items()]
+    numbers = [concrete_array(values, name) for name, values in given.items()]
     for name, values, least in zip(given, numbers, (0.0, 1.0, 1.0), strict=True):
         good = np.isfinite(values) & (values >= least) & (values > 0)
         refuse_unless(values, good, name, f"it must be finite and {f'at least {least:g}' if least else 'positive'}")

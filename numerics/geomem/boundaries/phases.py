@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Bool, Float
 
-from geomem.core.arguments import Numbers, as_log_sizes, as_noise_variances
+from geomem.core.arguments import Numbers, as_log_sizes, as_noise_variances, refuse_traced
 from geomem.core.progress import bar
 from geomem.core.status import InputError
 from geomem.laws.covariance import of_directions
@@ -39,6 +39,8 @@ def phase(
     """
     times = as_noise_variances(noise_variance)
     log_sizes = as_log_sizes(num_samples, log_num_samples)
+    refuse_traced(times, "the noise variance")
+    refuse_traced(log_sizes, "the data-set size")
     asked = question("signal_to_noise", theory, probe)
     flat, sizes = np.asarray(times).ravel(), np.ravel(log_sizes)
     seen = asked.points(manifold, block, local_variance)

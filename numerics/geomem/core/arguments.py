@@ -16,7 +16,7 @@ from geomem.core.frames import SupportsArray, as_array
 from geomem.core.status import InputError
 
 SMALLEST_LOG_SIZE = math.log(2) * (1 - 1e-15)  # what rounding may leave of ln 2
-_LARGEST_WHOLE = 10**12
+LARGEST_WHOLE = 10**12
 _SMALLEST_NUMBER, _LARGEST_NUMBER = 1e-140, 1e140  # whose squares leave room for sums, and for small parts of them
 _PART = 1 << 22  # numbers of a data set that are worked on at once
 
@@ -54,7 +54,9 @@ def listed_sizes(
     Raises:
         InputError: as `as_log_sizes`, and if they are no list.
     """
-    log_sizes = np.atleast_1d(np.asarray(as_log_sizes(num_samples, log_num_samples), dtype=float))
+    log_sizes = as_log_sizes(num_samples, log_num_samples)
+    refuse_traced(log_sizes, "the data-set size")
+    log_sizes = np.atleast_1d(np.asarray(log_sizes))
     if log_sizes.ndim != 1:
         raise InputError(f"the data-set sizes have shape {log_sizes.shape}; they must be a list")
     with np.errstate(over="ignore"):  # ln N is there for sizes that overflow
@@ -78,8 +80,7 @@ def positive_noise_variances(values: Numbers) -> Float[np.ndarray, "..."]:
         InputError: if any of them is not positive and finite.
     """
     given = as_noise_variances(values)
-    if isinstance(given, Tracer):
-        raise InputError(of_traced("the noise variance"))
+    refuse_traced(given, "the noise variance")
     times = np.asarray(given, dtype=float)
     refuse_unless(times, np.isfinite(times) & (times > 0), "noise variance", "they must be positive, finite numbers")
     return times
@@ -243,6 +244,16 @@ def float_array(values: Numbers, name: str) -> Array | np.ndarray:
     raise InputError(f"{name}: {_shown(values)} is not a number or a list of numbers")
 
 
+def refuse_traced(values: object, name: str) -> None:
+    """Refuse what JAX traces, for what works on the numbers themselves.
+
+    Raises:
+        InputError: if JAX does.
+    """
+    if isinstance(values, Tracer):
+        raise InputError(of_traced(name))
+
+
 def of_traced(name: str) -> str:
     """What is said of it where concrete numbers are wanted."""
     return (
@@ -269,10 +280,11 @@ def whole_number(value: object, name: str, least: int) -> int:
     """A whole number that is not too small.
 
     Raises:
-        InputError: if it is none.
+        InputError: if it is none, or JAX traces it.
     """
-    if not is_whole(value) or not least <= value <= _LARGEST_WHOLE:
-        most = f" to {_LARGEST_WHOLE}" if is_whole(value) and value > least else ""
+    refuse_traced(value, name)
+    if not is_whole(value) or not least <= value <= LARGEST_WHOLE:
+        most = f" to {LARGEST_WHOLE}" if is_whole(value) and value > least else ""
         raise InputError(f"{name} is {value!r}; it must be a whole number from {least}{most}")
     return int(value)
 
@@ -288,17 +300,6 @@ def check_key(key: object) -> None:
         if typed or (key.dtype == np.uint32 and key.ndim == 1):
             return
     raise InputError(f"the key is {_shown(key)}; give one key of JAX, such as jax.random.key(0)")
-
-
-def whole_numbers(values: Numbers, name: str, least: int) -> np.ndarray:
-    """A list of whole numbers."""
-    numbers = np.atleast_1d(np.asarray(float_array(values, name), dtype=float))
-    whole = numbers.ndim == 1 and numbers.size and np.isfinite(numbers).all() and (numbers == np.round(numbers)).all()
-    if not whole or numbers.min() < least or numbers.max() > _LARGEST_WHOLE:
-        raise InputError(
-            f"{name} is {values}; it must be a whole number from {least} to {_LARGEST_WHOLE}, or a list of such"
-        )
-    return numbers.astype(int)
 
 
 def check_columns(x: Array, dims: int) -> None:

@@ -2,15 +2,14 @@
 
 import os
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from reprlib import repr as shown
 
 import jax
 import numpy as np
-from jax.core import Tracer
-from jaxtyping import Float
+from jaxtyping import Array, Float
 
-from geomem.core.arguments import Numbers, float_array, of_traced
+from geomem.core.arguments import LARGEST_WHOLE, Numbers, float_array, refuse_traced
 from geomem.core.status import InputError
 
 _BYTES = 8  # of a number
@@ -32,21 +31,48 @@ def concrete_array(values: Numbers, name: str) -> Float[np.ndarray, "..."]:
     Raises:
         InputError: if they are not numbers, or JAX traces them.
     """
-    if isinstance(values, Tracer):
-        raise InputError(of_traced(name))
-    return np.asarray(float_array(values, name), dtype=float)
+    array = float_array(values, name)
+    refuse_traced(array, name)
+    return np.asarray(array)
+
+
+def one_size(log_size: Array | np.ndarray, what: str) -> float:
+    """ln N of the one data-set size that `what` is for.
+
+    Raises:
+        InputError: for several sizes, or one that JAX traces.
+    """
+    if log_size.ndim:
+        raise InputError(f"{what} is for one data-set size, and the sizes have shape {log_size.shape}")
+    refuse_traced(log_size, "the data-set size")
+    return float(log_size)
 
 
 def one_number(value: Numbers, name: str) -> float:
     """A single number, which may be infinite or NaN.
 
     Raises:
-        InputError: if it is none.
+        InputError: if it is none, or JAX traces it.
     """
-    array = float_array(value, name)
+    array = concrete_array(value, name)
     if array.ndim:
         raise InputError(f"{name} has shape {array.shape}; it must be one number")
     return float(array)
+
+
+def whole_numbers(values: Numbers, name: str, least: int) -> np.ndarray:
+    """A list of whole numbers, or a single one.
+
+    Raises:
+        InputError: if they are none, or one is below `least`.
+    """
+    numbers = np.atleast_1d(concrete_array(values, name))
+    whole = numbers.ndim == 1 and numbers.size and np.isfinite(numbers).all() and (numbers == np.round(numbers)).all()
+    if not whole or numbers.min() < least or numbers.max() > LARGEST_WHOLE:
+        raise InputError(
+            f"{name} is {values}; it must be a whole number from {least} to {LARGEST_WHOLE}, or a list of such"
+        )
+    return numbers.astype(int)
 
 
 def refuse_beyond_memory(count: float | int, what: str) -> None:
@@ -76,16 +102,20 @@ def check_score(score: object) -> None:
 
 
 @contextmanager
-def tracing_score() -> Generator[None]:
-    """Around the tracing of a score by JAX: says what it has to be, where it needs the numbers themselves.
+def tracing(what: str, otherwise: str = "") -> Generator[None]:
+    """Around the tracing of a user's function by JAX: says what it has to be, where it needs the numbers themselves.
 
     Raises:
-        InputError: for such a score.
+        InputError: for such a function.
     """
     try:
         yield
     except jax.errors.JAXTypeError as error:
         raise InputError(
-            "the score is not written for JAX, which has to trace it here; write it with JAX's own functions, or "
-            "measure its spectrum by protocol 'orthogonal_frame' or 'central_difference'"
+            f"{what} is not written for JAX, which has to trace it here; write it with JAX's own functions{otherwise}"
         ) from error
+
+
+def tracing_score() -> AbstractContextManager[None]:
+    """The same of a score."""
+    return tracing("the score", ", or measure its spectrum by protocol 'orthogonal_frame' or 'central_difference'")

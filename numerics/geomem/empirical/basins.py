@@ -12,9 +12,9 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array, Bool, Float, Int
 
-from geomem.core.arguments import Numbers, check_data, check_key, float_array, listed_noise_variances, whole_number
+from geomem.core.arguments import Numbers, check_data, check_key, listed_noise_variances, whole_number
 from geomem.core.crossing import level_crossing
-from geomem.core.kinds import refuse_beyond_memory
+from geomem.core.kinds import concrete_array, refuse_beyond_memory
 from geomem.core.provenance import digest, key_record, provenance
 from geomem.core.results import described, noise_axis
 from geomem.core.status import InputError
@@ -91,7 +91,7 @@ def measure_basin(
 
 
 def _radii(values: Numbers) -> Float[np.ndarray, " radii"]:
-    radii = np.atleast_1d(np.asarray(float_array(values, "radius"), dtype=float))
+    radii = np.atleast_1d(concrete_array(values, "radius"))
     if radii.ndim != 1 or not np.isfinite(radii).all() or (radii < 0).any() or (np.diff(radii) <= 0).any():
         raise InputError(f"radius is {values}; it must be an increasing list of finite numbers from 0")
     return radii

@@ -13,7 +13,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array, Float, Int
 
-from geomem.core.arguments import Numbers, check_data, check_points, float_array, listed_noise_variances
+from geomem.core.arguments import Numbers, check_data, check_points, listed_noise_variances
 from geomem.core.crossing import level_crossing
 from geomem.core.kinds import check_score, concrete_array, refuse_other
 from geomem.core.progress import bar
@@ -260,7 +260,7 @@ def _nearest_of(averager: Averager, points: Array, count: int) -> Int[Array, "po
 def _checked_curve(name: str, places: Numbers, ratio: Numbers, standard_error: Numbers) -> tuple[np.ndarray, ...]:
     """Places that increase, with the ratio of copies at each and its error."""
     names, given = (name, "ratio", "standard_error"), (places, ratio, standard_error)
-    at, ratios, errors = (np.asarray(float_array(*each), dtype=float) for each in zip(given, names, strict=True))
+    at, ratios, errors = (concrete_array(*each) for each in zip(given, names, strict=True))
     if at.ndim != 1 or len(at) < 2 or ratios.shape != at.shape or errors.shape != at.shape:
         shapes = (at.shape, ratios.shape, errors.shape)
         raise InputError(f"{name}, ratio and error have the shapes {shapes}; give lists of one length, at least two")

@@ -11,8 +11,8 @@ import xarray as xr
 from jaxtyping import Array, Bool, Float, Num
 from scipy.special import nctdtr, ndtr, ndtri
 
-from geomem.core.arguments import Numbers, check_data, check_key, listed_noise_variances, whole_numbers
-from geomem.core.kinds import refuse_beyond_memory
+from geomem.core.arguments import Numbers, check_data, check_key, listed_noise_variances
+from geomem.core.kinds import refuse_beyond_memory, whole_numbers
 from geomem.core.precision import column_means
 from geomem.core.progress import bar
 from geomem.core.provenance import digest, key_record, provenance

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array, Float
 
-from geomem.core.arguments import Numbers, check_key, is_whole, listed_noise_variances
+from geomem.core.arguments import Numbers, check_key, listed_noise_variances, whole_number
 from geomem.core.kinds import check_score, concrete_array, refuse_beyond_memory, tracing_score
 from geomem.core.provenance import key_record, provenance
 from geomem.core.results import described, flag_attributes, spectrum_coordinates
@@ -141,11 +141,8 @@ def check_protocol(protocol: str, num_replicates: int) -> None:
     """
     if protocol not in PROTOCOLS:
         raise InputError(f"there is no protocol {protocol!r}; choose one of {', '.join(PROTOCOLS)}")
-    if not is_whole(num_replicates) or num_replicates < 1 or (num_replicates > 1 and protocol != "orthogonal_frame"):
-        raise InputError(
-            f"num_replicates is {num_replicates!r}; it must be a whole number from 1, and more than 1 only for "
-            "protocol 'orthogonal_frame'"
-        )
+    if whole_number(num_replicates, "num_replicates", 1) > 1 and protocol != "orthogonal_frame":
+        raise InputError(f"num_replicates is {num_replicates}; it is more than 1 only for protocol 'orthogonal_frame'")
 
 
 def _finite(matrices: np.ndarray, times: np.ndarray) -> np.ndarray:

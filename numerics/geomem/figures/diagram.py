@@ -13,7 +13,7 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from geomem.core.arguments import as_log_sizes
+from geomem.core.arguments import listed_sizes
 from geomem.core.kinds import refuse_other
 from geomem.core.status import Status
 from geomem.figures.planes import (
@@ -57,7 +57,7 @@ def phase_diagram_figure(diagram: xr.Dataset, num_samples: float | Sequence[floa
     refuse_other(diagram, xr.Dataset, "the diagram", "a result of phase_diagram")
     places = [diagram.sizes["num_samples"] // 2]
     if num_samples is not None:
-        marked = np.atleast_1d(as_log_sizes(num_samples, None))
+        marked = listed_sizes(num_samples, None)[1]
         places = np.abs(diagram.log_num_samples.values[:, None] - marked).argmin(axis=0).tolist()
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(COLUMN_WIDTH, 7.6), layout="constrained")

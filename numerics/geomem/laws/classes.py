@@ -12,7 +12,8 @@ import numpy as np
 from jaxtyping import Array, Float
 from scipy.special import ndtri
 
-from geomem.core.arguments import Numbers, float_array
+from geomem.core.arguments import Numbers
+from geomem.core.kinds import concrete_array
 from geomem.core.status import InputError
 from geomem.lowering import lower
 
@@ -146,7 +147,7 @@ def class_shares(weights: Numbers) -> Float[np.ndarray, " classes"]:
     Raises:
         InputError: if they are no list, not positive, or do not add to one.
     """
-    shares = np.asarray(float_array(weights, "weights"))
+    shares = concrete_array(weights, "weights")
     if shares.ndim != 1 or not shares.size:
         raise InputError(f"the weights have shape {shares.shape}; they must be a list, one per class")
     refuse_shares(shares)

@@ -5,7 +5,8 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Array, Float
 
-from geomem.core.arguments import Numbers, as_samples, float_array, parts, refuse_not_finite, refuse_size, whole_number
+from geomem.core.arguments import Numbers, as_samples, parts, refuse_not_finite, refuse_size, whole_number
+from geomem.core.kinds import concrete_array
 from geomem.core.precision import column_means, rounding_variances
 from geomem.core.status import InputError
 from geomem.laws.law import Law, check_law
@@ -129,7 +130,7 @@ def of_directions(law: Law, direction_variances: Numbers) -> list[Float[np.ndarr
         InputError: unless there is one for every direction, in the blocks' order, finite and positive in blocks that
             have a variance and zero in others, and with the block's own between the smallest and the largest of them.
     """
-    directions = np.asarray(float_array(direction_variances, "direction_variances"))
+    directions = concrete_array(direction_variances, "direction_variances")
     variances, counts = np.asarray(law.block_variances()), np.asarray(law.multiplicities, dtype=int)
     if directions.shape != (counts.sum(),):
         raise InputError(

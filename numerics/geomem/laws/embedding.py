@@ -7,7 +7,7 @@ from jaxtyping import Array, Float
 
 from geomem.core.arguments import Numbers, check_key, float_array, whole_number
 from geomem.core.derivatives import is_traced
-from geomem.core.kinds import refuse_beyond_memory
+from geomem.core.kinds import concrete_array, refuse_beyond_memory
 from geomem.core.status import InputError
 
 
@@ -30,7 +30,7 @@ def on_sphere(points: Numbers, key: Array, *, radius: Numbers) -> Float[Array, "
     """
     check_key(key)
     rows = _table(points)
-    length = np.asarray(float_array(radius, "radius"))
+    length = concrete_array(radius, "radius")
     if length.ndim or not 0 < length < np.inf:
         raise InputError(f"radius is {radius}; it must be a finite number above 0")
     return _wrapped(rows, jax.random.orthogonal(key, rows.shape[1] + 1), jnp.asarray(length))

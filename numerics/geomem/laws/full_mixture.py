@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from geomem.core.arguments import Numbers, check_key, float_array, whole_number
+from geomem.core.arguments import Numbers, check_key, whole_number
+from geomem.core.kinds import concrete_array
 from geomem.core.provenance import digest
 from geomem.core.status import InputError
 from geomem.laws.classes import class_shares
@@ -37,7 +38,7 @@ class FullMixture(Law):
 
     def __init__(self, weights: Numbers, means: Numbers, covariances: Numbers) -> None:
         shares, places = _classes(weights, means)
-        matrices = np.asarray(float_array(covariances, "covariances"))
+        matrices = concrete_array(covariances, "covariances")
         wanted = (*places.shape, places.shape[1])
         if matrices.shape != wanted or not np.isfinite(matrices).all():
             raise InputError(
@@ -63,8 +64,8 @@ class FullMixture(Law):
             InputError: as for covariances, or for a noise that is negative.
         """
         shares, places = _classes(weights, means)
-        columns = np.asarray(float_array(factors, "factors"))
-        rest = np.asarray(float_array(noise, "noise"))
+        columns = concrete_array(factors, "factors")
+        rest = concrete_array(noise, "noise")
         if columns.ndim != 3 or columns.shape[:2] != places.shape or not np.isfinite(columns).all():
             raise InputError(
                 f"the factors have shape {columns.shape}; for these means they must be finite and of shape "
@@ -179,7 +180,7 @@ register_law(FullMixture, _LEAVES)
 
 
 def _classes(weights: Numbers, means: Numbers) -> tuple[np.ndarray, np.ndarray]:
-    shares, places = class_shares(weights), np.asarray(float_array(means, "means"))
+    shares, places = class_shares(weights), concrete_array(means, "means")
     if places.ndim != 2 or len(places) != len(shares) or not places.size or not np.isfinite(places).all():
         raise InputError(
             f"the means have shape {places.shape}; for {len(shares)} weights they must be finite, a row per class"

@@ -8,7 +8,8 @@ import numpy as np
 from jaxtyping import Array, Float
 from scipy.spatial.distance import cdist
 
-from geomem.core.arguments import Numbers, check_data, float_array, is_whole, parts
+from geomem.core.arguments import Numbers, check_data, float_array, parts, whole_number
+from geomem.core.kinds import concrete_array, tracing
 from geomem.core.status import InputError
 from geomem.laws.law import check_law
 from geomem.laws.manifold import Manifold
@@ -38,7 +39,8 @@ def local_covariance(
     deviations = manifold.axis_deviations()
     if at.shape != deviations.shape:
         raise InputError(f"the point has shape {at.shape}; it must have {len(deviations)} coordinates, as the manifold")
-    factor = jax.jacfwd(lambda x: embedding(x[None])[0])(at) * deviations[None, :]
+    with tracing("the embedding"):
+        factor = jax.jacfwd(lambda x: embedding(x[None])[0])(at) * deviations[None, :]
     return factor @ factor.T
 
 
@@ -76,10 +78,10 @@ def local_spectrum(
         0.0437 0.0315 0.0264 0.0002
     """
     rows = check_data(data)
-    point = np.asarray(float_array(x, "x"), dtype=float)
+    point = concrete_array(x, "x")
     if point.shape != (rows.shape[1],) or not np.isfinite(point).all():
         raise InputError(f"x has shape {point.shape}; it must be a finite point of {rows.shape[1]} coordinates")
-    if not is_whole(num_neighbours) or not 2 <= num_neighbours <= len(rows):
+    if whole_number(num_neighbours, "num_neighbours", 2) > len(rows):
         raise InputError(f"num_neighbours is {num_neighbours}; it must be from 2 to the {len(rows)} samples there are")
     distances = np.concatenate([cdist(part, point[None])[:, 0] for part in parts(rows)])
     nearest = np.argpartition(distances, num_neighbours - 1)[:num_neighbours]

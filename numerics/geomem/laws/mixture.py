@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from geomem.core.arguments import Numbers, check_key, float_array, whole_number
+from geomem.core.arguments import Numbers, check_key, whole_number
 from geomem.core.crossing import first_crossing
-from geomem.core.kinds import refuse_beyond_memory
+from geomem.core.kinds import concrete_array, refuse_beyond_memory
 from geomem.core.status import InputError
 from geomem.laws.classes import (
     ClassProducts,
@@ -130,7 +130,7 @@ class GaussianMixture(Law):
         return FullMixture(weights, centers, manifold)
 
     def __init__(self, weights: Numbers, centers: Numbers, manifold: Manifold) -> None:
-        shares, places = class_shares(weights), np.asarray(float_array(centers, "centers"))
+        shares, places = class_shares(weights), concrete_array(centers, "centers")
         if manifold.normalized:
             raise InputError("a mixture of normalized data is not known; use a manifold with normalized=False")
         sizes = np.asarray(manifold.multiplicities, dtype=int)

@@ -9,6 +9,7 @@ from jax.core import Tracer
 from jaxtyping import Array, Float
 
 from geomem.core.arguments import Numbers, float_array, is_whole
+from geomem.core.kinds import concrete_array
 from geomem.core.status import InputError
 from geomem.laws.law import Law, check_law
 from geomem.laws.probe import PointProbe, Probe, check_probe
@@ -77,7 +78,7 @@ def principal_directions(law: Law, point: Numbers | None = None) -> Float[np.nda
     law.require("views", "principal directions")
     if point is None:
         return principal(np.asarray(law.covariance()))[1]
-    x = np.asarray(float_array(point, "the point"))
+    x = concrete_array(point, "the point")
     if x.shape != (len(law.center),) or not np.isfinite(x).all():
         raise InputError(f"the point has shape {x.shape}; it must be {len(law.center)} finite coordinates")
     return principal(np.asarray(law.covariance_at(jnp.asarray(x))))[1]

@@ -9,8 +9,8 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float
 
-from geomem.core.arguments import Numbers, check_key, float_array
-from geomem.core.kinds import refuse_other
+from geomem.core.arguments import Numbers, check_key
+from geomem.core.kinds import concrete_array, refuse_other
 from geomem.core.provenance import digest
 from geomem.core.status import InputError
 from geomem.lowering import lower
@@ -181,7 +181,7 @@ class PointProbe(Probe):
 
 
 def _checked_points(x: Numbers) -> Float[np.ndarray, "*points dims"]:
-    points = np.asarray(float_array(x, "the points"))
+    points = concrete_array(x, "the points")
     if points.ndim not in (1, 2) or not points.size or not np.isfinite(points).all():
         raise InputError(
             f"the points have shape {points.shape}; they must be one point, or a row for each, of finite numbers"
@@ -192,7 +192,7 @@ def _checked_points(x: Numbers) -> Float[np.ndarray, "*points dims"]:
 def _checked_amplitude(amplitude: Numbers) -> np.floating | Array:
     if isinstance(amplitude, Tracer):
         return amplitude
-    value = np.asarray(float_array(amplitude, "the probe's amplitude"))
+    value = concrete_array(amplitude, "the probe's amplitude")
     if value.ndim or not 0 <= value < np.inf:
         raise InputError(f"the probe's amplitude is {amplitude}; it must be finite and not negative")
     return np.float64(value)

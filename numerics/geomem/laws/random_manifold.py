@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Array, Float
 from scipy.optimize import brentq
 
-from geomem.core.arguments import Numbers, float_array
-from geomem.core.kinds import one_number
+from geomem.core.arguments import Numbers
+from geomem.core.kinds import concrete_array, one_number
 from geomem.core.status import InputError
 from geomem.laws.classes import refuse_shares
 from geomem.laws.law import Law, TypicalSizes, register_law
@@ -47,9 +47,7 @@ class RandomManifold(Law):
     latent_ratio: Float[Array, ""]
 
     def __init__(self, variances: Numbers, weights: Numbers, latent_ratio: float | int) -> None:
-        values, shares = (
-            np.asarray(float_array(each, name)) for each, name in ((variances, "variances"), (weights, "weights"))
-        )
+        values, shares = (concrete_array(each, name) for each, name in ((variances, "variances"), (weights, "weights")))
         if values.ndim != 1 or values.shape != shares.shape or not values.size:
             raise InputError(f"there are {values.size} variances but {shares.size} weights; give one per block")
         if not (np.isfinite(values) & (values >= 0)).all():
@@ -92,7 +90,7 @@ class RandomManifold(Law):
         """
         if num_samples is not None or log_num_samples is None:
             raise InputError("sizes for a random manifold are per dimension; give log_num_samples = ln N/d")
-        sizes = jnp.asarray(np.asarray(log_num_samples, dtype=float))
+        sizes = jnp.asarray(concrete_array(log_num_samples, "log_num_samples"))
         if sizes.ndim == 0 and not 0 < float(sizes) < np.inf:
             raise InputError(f"log_num_samples is {float(sizes):g}; per dimension it must be positive and finite")
         return sizes
@@ -137,7 +135,7 @@ class RandomManifold(Law):
         Raises:
             InputError: for a noise variance that is not positive and finite.
         """
-        times = np.asarray(float_array(noise_variance, "noise variance"))
+        times = concrete_array(noise_variance, "noise variance")
         if not (np.isfinite(times) & (times > 0)).all():
             raise InputError(f"the noise variances {times.tolist()} must be positive and finite")
         return np.asarray(_population_eigenvalue(*np.broadcast_arrays(times[..., None], self.bulk_edges()[::-1])))

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from geomem.core.arguments import float_array
+from geomem.core.kinds import concrete_array
 from geomem.core.status import InputError
 from geomem.laws.setting import Setting
 from geomem.levels.activations import Activation, check_activation
@@ -63,7 +63,7 @@ class RandomFeatures(Implicit):
         for name, least in (("width", 1.0), ("ridge", 0.0), ("training_time", 0.0)):
             value = getattr(self, name)
             if value is not None:
-                number = np.asarray(float_array(value, name))
+                number = concrete_array(value, name)
                 if number.ndim or not least <= number < math.inf or (name == "training_time" and number == 0):
                     more = "positive" if name == "training_time" else f"at least {least:g}"
                     raise InputError(f"{name} is {value!r}; it must be one finite number, {more}")

@@ -4,6 +4,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from geomem.core.arguments import refuse_traced
 from geomem.core.status import InputError
 
 _LARGEST = 1 << 16  # width, number of channels and the like
@@ -84,6 +85,7 @@ def _is_count(value: object, most: float | int = math.inf) -> bool:
 
 def _check_sizes(config: MLP | UNet, names: tuple[str, ...]) -> None:
     for name in names:
+        refuse_traced(getattr(config, name), name)
         if not _is_count(getattr(config, name), _LARGEST):
             raise InputError(f"{name} is {getattr(config, name)!r}; it must be a positive integer up to {_LARGEST}")
     if config.embedding % 2:

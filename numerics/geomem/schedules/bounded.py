@@ -8,7 +8,8 @@ from typing import ClassVar
 import numpy as np
 from jaxtyping import Bool, Float
 
-from geomem.core.arguments import Numbers, float_array, positive_noise_variances, refuse_unless
+from geomem.core.arguments import Numbers, positive_noise_variances, refuse_unless
+from geomem.core.kinds import concrete_array
 from geomem.core.status import InputError
 from geomem.schedules.continuous import FORMULAS, Schedule
 
@@ -96,7 +97,7 @@ class Bounded(Schedule):
 
     def reaches(self, noise_variance: Numbers) -> Bool[np.ndarray, "..."]:
         """Whether a noise variance is between the bounds, which are known as well as float32 has them."""
-        variances = np.asarray(float_array(noise_variance, "noise variance"))
+        variances = concrete_array(noise_variance, "noise variance")
         inside = (variances >= self.lowest * (1 - _ROUNDING)) & (variances <= self.highest * (1 + _ROUNDING))
         return np.asarray(super().reaches(variances) & inside)
 
@@ -108,7 +109,7 @@ class Bounded(Schedule):
         return first, last
 
     def _checked(self, time: Numbers) -> np.ndarray:
-        times = np.asarray(float_array(time, "time"))
+        times = concrete_array(time, "time")
         first, last = self.held or self._ends
         margin = _ROUNDING * (last - first)
         inside = (times >= first - margin) & (times <= last + margin) & ((times > first) | (self.lowest > 0))

@@ -18,7 +18,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from geomem.core.arguments import Numbers, float_array, is_whole, positive_noise_variances, refuse_unless
+from geomem.core.arguments import Numbers, is_whole, positive_noise_variances, refuse_unless
+from geomem.core.kinds import concrete_array
 from geomem.core.status import InputError
 from geomem.lowering import lower
 from geomem_theory.clocks import SCHEDULES
@@ -115,7 +116,7 @@ class Schedule:
 
     def reaches(self, noise_variance: Numbers) -> Bool[np.ndarray, "..."]:
         """Whether there is a time at a noise variance; there is none if that is NaN, infinite or not positive."""
-        variances = np.asarray(float_array(noise_variance, "noise variance"))
+        variances = concrete_array(noise_variance, "noise variance")
         return np.asarray(np.isfinite(variances) & (variances > 0))
 
     def score_factor(self, time: Numbers) -> Float[np.ndarray, "..."]:
@@ -139,7 +140,7 @@ class Schedule:
 
     def _checked(self, time: Numbers) -> np.ndarray:
         """Times on the theory's clock."""
-        times = np.asarray(float_array(time, "time"))
+        times = concrete_array(time, "time")
         inside = (times > 0) & (times < self._end * self._unit)
         refuse_unless(times, inside, "time", f"the schedule has times between 0 and {self._end * self._unit:g}")
         clocks = np.asarray(times / self._unit)

@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float, Int
 from scipy.special import expit
 
 from geomem.core.arguments import Numbers, float_array, positive_noise_variances, refuse_unless
+from geomem.core.kinds import concrete_array
 from geomem.core.status import InputError
 from geomem.lowering import lower
 from geomem.schedules.continuous import FORMULAS, Schedule, batched, checked_steps
@@ -44,7 +45,7 @@ class Discrete(Schedule):
     alphabar: Float[np.ndarray, " steps"]
 
     def __init__(self, alphabar: Numbers) -> None:
-        values = np.array(float_array(alphabar, "alphabar"))
+        values = concrete_array(alphabar, "alphabar").copy()
         pure = values.ndim == 1 and len(values) > 2 and values[-1] == 0
         _refuse_steps(values[:-1] if pure else values, "alphabar")
         values.setflags(write=False)
@@ -60,7 +61,7 @@ class Discrete(Schedule):
         Raises:
             InputError: for fewer than two betas, or one that is not between 0 and 1.
         """
-        values = np.asarray(float_array(betas, "betas"))
+        values = concrete_array(betas, "betas")
         _refuse_steps(values, "beta")
         return cls(np.cumprod(1 - values))
 
@@ -180,7 +181,7 @@ class Discrete(Schedule):
         Raises:
             InputError: for a step before the first or after the last, or between pure noise and the step before it.
         """
-        steps = np.asarray(float_array(time, "step"))
+        steps = concrete_array(time, "step")
         last, noisy = self.num_steps - 1, self.num_noisy - 1
         refuse_unless(steps, (steps >= 0) & (steps <= last), "step", f"the schedule has steps 0 to {last}")
         between = f"nothing is between step {noisy} and pure noise, step {last}"
@@ -239,7 +240,7 @@ def _fractions(num_steps: int | np.integer) -> np.ndarray:
 
 def _ends(beta_start: float | int, beta_end: float | int) -> np.ndarray:
     """The first and the last beta, known to be between 0 and 1, also where no step is next to them."""
-    ends = np.asarray(float_array([beta_start, beta_end], "beta_start and beta_end"))
+    ends = concrete_array([beta_start, beta_end], "beta_start and beta_end")
     _refuse_steps(ends, "beta")
     return ends
 

@@ -10,7 +10,7 @@ import xarray as xr
 from jaxtyping import Array, Float
 
 from geomem.core.arguments import check_key, whole_number
-from geomem.core.kinds import refuse_beyond_memory, refuse_other
+from geomem.core.kinds import one_number, refuse_beyond_memory, refuse_other
 from geomem.core.provenance import key_record, provenance
 from geomem.core.results import described
 from geomem.laws.law import check_law
@@ -60,6 +60,7 @@ def simulate_random_features(
     check_law(manifold)
     check_key(key)
     refuse_other(network, RandomFeatures, "the network", "RandomFeatures(width, ...)")
+    noise_variance = one_number(noise_variance, "noise_variance")
     size = whole_number(num_samples, "num_samples", 1)
     count = whole_number(num_networks, "num_networks", _FEWEST)
     whole = int(network.width) if float(network.width).is_integer() else network.width

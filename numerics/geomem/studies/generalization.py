@@ -12,6 +12,7 @@ from numpy.polynomial import Polynomial
 
 from geomem.boundaries.trajectories import checked_log_sizes, trajectory_times
 from geomem.core.arguments import Numbers, check_data, check_key, whole_number
+from geomem.core.kinds import one_size
 from geomem.core.progress import bar
 from geomem.core.provenance import digest, key_record, provenance
 from geomem.core.resampling import HALF_INTERVAL, INTERVAL, drawn
@@ -80,15 +81,13 @@ def _method(given: str | None, methods: tuple[str, ...], kind: str) -> str:
 
 
 def _of_law(law: Law, num_samples: Numbers | None, log_num_samples: Numbers | None, method: str) -> xr.Dataset:
-    log_size = checked_log_sizes(law, num_samples, log_num_samples)
-    if np.ndim(log_size) != 0:
-        raise InputError("the generalization time is computed for one data-set size at a time")
+    size = one_size(checked_log_sizes(law, num_samples, log_num_samples), "the generalization time")
     formula = trajectory_times(law, num_samples=num_samples, log_num_samples=log_num_samples)
     if method == "asymptotic":
         value, status = float(formula.generalization.value), int(formula.generalization.status)
         return _result(np.array([value]), status, law.record() | {"method": method})
     law.require("classes", "method 'finite_n'")
-    size, dimension = float(np.asarray(log_size)), float(law.dimension)
+    dimension = float(law.dimension)
 
     def likelihood(times: np.ndarray, scrambles: int = SCRAMBLES) -> np.ndarray:
         rows = []

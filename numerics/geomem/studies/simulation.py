@@ -8,8 +8,8 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array, Float
 
-from geomem.core.arguments import Numbers, as_log_sizes, check_key, is_whole
-from geomem.core.kinds import refuse_beyond_memory
+from geomem.core.arguments import Numbers, as_log_sizes, check_key, whole_number
+from geomem.core.kinds import one_number, one_size, refuse_beyond_memory
 from geomem.core.provenance import key_record, provenance
 from geomem.core.status import InputError
 from geomem.laws.law import check_law
@@ -52,12 +52,11 @@ def theory_versus_simulation(
     check_law(manifold)
     manifold.require("one_gaussian", "a simulation")
     check_key(key)
-    if not is_whole(num_datasets) or num_datasets < _FEWEST:
-        raise InputError(f"num_datasets is {num_datasets!r}; an error bar of a variance needs at least {_FEWEST}")
-    size = np.exp(as_log_sizes(num_samples, log_num_samples))
-    count = np.asarray(size)
-    if count.ndim or not np.isclose(count, np.round(count), rtol=1e-9):
-        raise InputError(f"the data-set size is {size!r}; to draw data sets it must be one whole number")
+    whole_number(num_datasets, "num_datasets", _FEWEST)  # an error bar of a variance needs as many
+    noise_variance = one_number(noise_variance, "noise_variance")
+    count = np.exp(one_size(as_log_sizes(num_samples, log_num_samples), "a simulation"))
+    if not np.isclose(count, np.round(count), rtol=1e-9):
+        raise InputError(f"the data-set size is {count!r}; to draw data sets it must be one whole number")
     # One at a time; of each its score is kept.
     numbers = float(manifold.dimension) * (float(count) + float(num_datasets))
     refuse_beyond_memory(numbers, f"a data set of {float(count):g} samples and {num_datasets} scores")
@@ -68,7 +67,7 @@ def theory_versus_simulation(
         for column in _draw(
             manifold.axis_deviations(),
             jnp.asarray(point),
-            jnp.asarray(float(noise_variance)),
+            jnp.asarray(noise_variance),
             key,
             round(float(count)),
             num_datasets,
@@ -86,7 +85,7 @@ def theory_versus_simulation(
     prediction = [float(getattr(predicted, name)) for name in OBSERVABLES]
     inputs = manifold.record() | {
         "block": int(block),
-        "noise_variance": float(noise_variance),
+        "noise_variance": noise_variance,
         "num_samples": float(count),
         "probe": probe.record(),
         "num_datasets": num_datasets,
@@ -133,7 +132,7 @@ def _probe_point(
     manifold: Manifold, block: int | np.integer, probe: Probe, noise_variance: float | int
 ) -> Float[np.ndarray, " dims"]:
     """A point with the probe's coordinate along the direction and its lengths in the blocks."""
-    energy = manifold.setting(manifold.indicator(block), probe).energy(jnp.asarray(float(noise_variance)))
+    energy = manifold.setting(manifold.indicator(block), probe).energy(jnp.asarray(noise_variance))
     counts = np.asarray(manifold.multiplicities, dtype=int)
     point = np.zeros(counts.sum())
     for b, first in enumerate(np.append(0, np.cumsum(counts)[:-1])):

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 from geomem.boundaries.critical import critical_time
 from geomem.boundaries.phases import resolved_dimension
 from geomem.core.arguments import Numbers, as_log_sizes, listed_noise_variances
-from geomem.core.kinds import refuse_beyond_memory
+from geomem.core.kinds import one_size, refuse_beyond_memory
 from geomem.core.progress import bar
 from geomem.core.provenance import extended, provenance
 from geomem.core.results import SQUARED, described, spectrum_coordinates, status_attributes
@@ -57,6 +57,7 @@ def spectrum_study(
     Raises:
         InputError: as `measure_spectrum`, `critical_time` and `resolved_dimension`.
     """
+    one_size(as_log_sizes(num_samples, None), "a study of a spectrum")
     # The theory first: processes that share the samples wait for each other only at the end.
     theory = "finite_n"
     # Where noise variances are not given, that of any number stands for them.
@@ -163,10 +164,8 @@ def predicted_spectrum(
     inputs = manifold.record() | {"theory": theory}
     sizes = []
     if prediction.of_size:
-        log_size = np.asarray(as_log_sizes(num_samples, log_num_samples), dtype=float)
-        if log_size.ndim:
-            raise InputError("a predicted spectrum is for one data-set size")
-        inputs["log_num_samples"] = float(log_size)
+        log_size = one_size(as_log_sizes(num_samples, log_num_samples), "a predicted spectrum")
+        inputs["log_num_samples"] = log_size
         sizes = [jnp.asarray(log_size)]
     refuse_beyond_memory(float(len(times)) * float(np.sum(counts)), "the predicted spectra")
     values = prediction.values(manifold, jnp.asarray(times), *sizes)

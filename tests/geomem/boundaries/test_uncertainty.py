@@ -211,7 +211,7 @@ def test_the_nearest_are_taken(rng):
 @pytest.mark.parametrize(
     ("x", "count", "message"),
     [
-        ([0.0, 0.0], 1, "num_neighbours is 1; it must be from 2 to the 5 samples"),
+        ([0.0, 0.0], 1, "num_neighbours is 1; it must be a whole number from 2"),
         ([0.0, 0.0], 6, "num_neighbours is 6"),
         ([0.0, 0.0], True, "num_neighbours is True"),
         ([0.0], 3, r"x has shape \(1,\); it must be a finite point of 2 coordinates"),

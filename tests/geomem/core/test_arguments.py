@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from geomem import InputError
-from geomem.core.arguments import parts, whole_number, whole_numbers
+from geomem.core.arguments import parts, whole_number
+from geomem.core.kinds import whole_numbers
 
 
 @pytest.mark.parametrize("value", [3, np.int64(3), np.uint8(3)])
