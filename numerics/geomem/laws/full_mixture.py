@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from geomem.core.arguments import Numbers, check_key, whole_number
-from geomem.core.kinds import concrete_array
+from geomem.core.kinds import concrete_array, refuse_beyond_memory
 from geomem.core.provenance import digest
 from geomem.core.status import InputError
 from geomem.laws.classes import class_shares
@@ -153,6 +153,7 @@ class FullMixture(Law):
         """Independent samples; the class of each is drawn."""
         check_key(key)
         count = whole_number(num_samples, "num_samples", 0)
+        refuse_beyond_memory(3.0 * count * self.bases.shape[1], "the samples")
         of_class, of_basis, of_rest = jax.random.split(key, 3)
         classes = jax.random.choice(of_class, self.num_classes, (count,), p=self.weights)
         dims, rank = self.bases.shape[1:]

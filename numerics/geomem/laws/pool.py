@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from geomem.core.arguments import Numbers, check_data, check_key, whole_number
+from geomem.core.kinds import refuse_beyond_memory
 from geomem.core.provenance import digest
 from geomem.core.status import InputError
 from geomem.laws.law import Law, register_law
@@ -95,7 +96,9 @@ class SampledLaw(Law):
     def sample(self, key: Array, num_samples: int) -> Float[Array, "samples dims"]:
         """Samples of the pool, drawn with replacement."""
         check_key(key)
-        rows = jax.random.randint(key, (whole_number(num_samples, "num_samples", 0),), 0, self.size)
+        count = whole_number(num_samples, "num_samples", 0)
+        refuse_beyond_memory(float(count) * self.samples.shape[1], "the samples")
+        rows = jax.random.randint(key, (count,), 0, self.size)
         return self.samples[rows]
 
     def record(self) -> dict[str, object]:
