@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from geomem.boundaries.diagram import phase_diagram as phase_diagram
     from geomem.boundaries.excess_entropy import expected_excess_entropy as expected_excess_entropy
     from geomem.boundaries.memorization import memorization_time as memorization_time
+    from geomem.boundaries.model_size import model_size_crossover as model_size_crossover
     from geomem.boundaries.phases import phase as phase
     from geomem.boundaries.phases import resolved_dimension as resolved_dimension
     from geomem.boundaries.trajectories import TrajectoryTimes as TrajectoryTimes
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from geomem.boundaries.trajectories import flow_basin_radius as flow_basin_radius
     from geomem.boundaries.trajectories import trajectory_times as trajectory_times
     from geomem.boundaries.uncertainty import critical_times_of_data as critical_times_of_data
+    from geomem.boundaries.widths import critical_width as critical_width
     from geomem.core.progress import progress as progress
     from geomem.core.results import Transition as Transition
     from geomem.core.status import InputError as InputError
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
     from geomem.empirical.memorization import memorization_ratio as memorization_ratio
     from geomem.empirical.memorization import memorization_start as memorization_start
     from geomem.empirical.memorization import score_distance as score_distance
+    from geomem.empirical.response import measure_response as measure_response
     from geomem.empirical.sampling import generate as generate
     from geomem.empirical.sampling import sampling_grid as sampling_grid
     from geomem.empirical.scores import EmpiricalScore as EmpiricalScore
@@ -71,6 +74,7 @@ if TYPE_CHECKING:
     from geomem.laws.random_manifold import RandomManifold as RandomManifold
     from geomem.levels.feature_networks import random_features as random_features
     from geomem.levels.feature_response import NetworkResponse as NetworkResponse
+    from geomem.levels.feature_spectrum import training_spectrum as training_spectrum
     from geomem.levels.quenched import quenched as quenched
     from geomem.levels.random_features import RandomFeatures as RandomFeatures
     from geomem.levels.sums import Quenched as Quenched
@@ -129,6 +133,7 @@ _MODULE_OF = {
     "critical_size": "boundaries.critical",
     "critical_time": "boundaries.critical",
     "critical_times_of_data": "boundaries.uncertainty",
+    "critical_width": "boundaries.widths",
     "data_warnings": "files.inspection",
     "denoiser": "empirical.gibbs",
     "dominance_radius": "boundaries.trajectories",
@@ -152,10 +157,12 @@ _MODULE_OF = {
     "lower": "lowering",
     "measure_basin": "empirical.basins",
     "measure_resolved_dimension": "empirical.signal_to_noise",
+    "measure_response": "empirical.response",
     "measure_spectrum": "empirical.spectrum",
     "memorization_ratio": "empirical.memorization",
     "memorization_start": "empirical.memorization",
     "memorization_time": "boundaries.memorization",
+    "model_size_crossover": "boundaries.model_size",
     "on_sphere": "laws.embedding",
     "phase": "boundaries.phases",
     "phase_diagram": "boundaries.diagram",
@@ -178,6 +185,7 @@ _MODULE_OF = {
     "theory_versus_simulation": "studies.simulation",
     "train": "networks.training",
     "train_group": "networks.training",
+    "training_spectrum": "levels.feature_spectrum",
     "trajectory_times": "boundaries.trajectories",
 }
 

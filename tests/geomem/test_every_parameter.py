@@ -79,6 +79,7 @@ PARAMETERS = {
     "local_variance": (NUMBERS, None),
     "log_num_samples": (NUMBERS | {"NaN": np.nan, "negative": -1.0}, None),
     "log_planted": ({"text": "x", "a list": [1.0]}, None),
+    "loss_weights": (NUMBERS | {"NaN": [np.nan, 1.0], "negative": [-1.0, 1.0]}, None),
     "lowest": (NUMBERS, None),
     "manifold": (NOTHING | {"nothing": None}, LAW),
     "measured": (NOTHING | {"nothing": None}, None),
@@ -96,6 +97,7 @@ PARAMETERS = {
     "num_levels": (COUNTS, 2),
     "num_networks": (COUNTS, 2),
     "num_neighbours": (COUNTS, 10),
+    "num_points": (COUNTS, 40),
     "num_probes": (COUNTS, 10),
     "num_replicates": (COUNTS, 1),
     "num_resamples": (COUNTS, 200),
@@ -110,6 +112,7 @@ PARAMETERS = {
     "progress": (FLAGS, True),
     "protocol": (CHOICES, "jacobian"),
     "radius": (NUMBERS, 3.0),
+    "rates": (NUMBERS | {"NaN": np.nan, "negative": -1.0}, None),
     "ratio": (NUMBERS, [1.0, 0.5, 0.0]),
     "ridge": (NUMBERS | {"NaN": np.nan, "negative": -1.0}, None),
     "said": (NOTHING, None),
@@ -143,6 +146,8 @@ OWN = {
     "load_curve": {"path": "/nothing.csv"},
     "phase_diagram_figure": {"diagram": DIAGRAM},
     "theory_versus_simulation": {"noise_variance": 1.0},
+    "measure_response": {"noise_variance": 1.0, "score": geomem.score_of(DATA)},
+    "training_spectrum": {"noise_variance": 1.0},
     "simulate_random_features": {"noise_variance": 1.0, "network": geomem.RandomFeatures(width=8)},
     "local_covariance": {"embedding": jax.numpy.tanh},
 }
@@ -157,7 +162,7 @@ LATER = {("EmpiricalScore", name) for name in ("data", "chunk_size", "mesh")} | 
 
 
 # A theory of many dimensions takes any number for a width.
-ANY_WIDTH = {"RandomFeatures", "random_features", "memorization_time"}
+ANY_WIDTH = {"RandomFeatures", "random_features", "memorization_time", "training_spectrum"}
 
 
 def cases():

@@ -10,6 +10,7 @@ from geomem_theory import (
     empirical,
     finite_n,
     mixture,
+    model_size,
     partition,
     points,
     probe,
@@ -41,6 +42,7 @@ CHAPTERS: tuple[Chapter, ...] = (
     points.CHAPTER,
     random_manifold.CHAPTER,
     random_features.CHAPTER,
+    model_size.CHAPTER,
     schedules.CHAPTER,
 )
 EQUATIONS: dict[str, Equation] = {equation.name: equation for chapter in CHAPTERS for equation in chapter.equations}

@@ -248,6 +248,12 @@ network_second = sp.Symbol(r"\overline{s_v^2}", positive=True)
 network_log_R = sp.Symbol(r"\ln{R_P}", real=True)
 network_excess = sp.Symbol("L_v", positive=True)
 
+# A denoiser that has learned a number of training samples by heart, beside one that has learned the law.
+learned_loss = sp.Symbol(r"L_{\mathrm{law}}", positive=True)
+missed_loss = sp.Symbol(r"L_{\mathrm{missed}}", positive=True)
+crossover_share = sp.Symbol("M/N", positive=True)
+miss_factor = sp.Symbol("C_M", positive=True)
+
 # Noise schedules: a noised sample a y + b omega on the clock tau.
 tau = sp.Symbol("tau", positive=True)
 omega = sp.Symbol("omega", real=True)

@@ -25,6 +25,8 @@ _HALF_AXIS, _MARGIN = 0.8, 2.0
 # Shares of the turn by which a root is brought from the negative real axis, where there is one, to its place: a step of
 # Newton's each.
 _TURNS = np.minimum((np.arange(36) // 2 + 1) / 16, 1.0)
+# To the positive axis, where a root's imaginary part may end as a square root, by halves, to 1e-13.
+_TO_AXIS = 1.0 - np.repeat(np.concatenate([np.arange(15, 0, -1) / 16, 0.5 ** np.arange(5, 44)]), 2)
 
 
 class Network(NamedTuple):
@@ -100,22 +102,38 @@ def directions(
     return jax.vmap(lambda one: _direction(resolvent.trace, resolvent.factor, slope, blur, one))(variances)
 
 
+def above_axis(network: Network, value: Float[Array, ""]) -> Resolvent:
+    """The resolvent right above a point of the positive axis: its trace's imaginary part is pi times the density."""
+    place = _followed(network, value, -np.pi, _TO_AXIS)
+    return _polished(network, -jax.lax.complex(value, jnp.zeros_like(value)), place)
+
+
 def _turned(network: Network, point: Complex[Array, ""]) -> Resolvent:
-    """The resolvent at a complex point in the upper half-plane, followed on a circle from the negative axis."""
-    fixed = jax.lax.stop_gradient(network)
-    start = at_ridge(fixed, jnp.abs(point))
-    full_turn = jnp.angle(point) - np.pi
-
-    def turn(place: Array, share: Array) -> tuple[Array, None]:
-        modulus, angle = jnp.abs(point), share * full_turn
-        ridge = jax.lax.complex(modulus * jnp.cos(angle), modulus * jnp.sin(angle))
-        return place - _newton_step(fixed, ridge, place), None
-
-    place, _ = jax.lax.scan(turn, jnp.stack([start.trace, start.factor]).astype(complex), jnp.asarray(_TURNS))
+    """The resolvent at a complex point in the upper half-plane."""
+    place = _followed(network, jnp.abs(point), jnp.angle(point) - np.pi, _TURNS)
     found = _polished(network, -point, place)
     # The resolvent of a point above the axis is above it, and there is one such root.
     above = (place.imag > 0).all()
     return found._replace(residual=jnp.where(above, found.residual, jnp.inf))
+
+
+def _followed(
+    network: Network,
+    modulus: Float[Array, ""],
+    full_turn: Float[Array, ""] | float,
+    shares: Float[np.ndarray, " steps"],
+) -> Complex[Array, "2"]:
+    """The two numbers at a complex point, followed on a circle from the negative axis by shares of the turn."""
+    fixed = jax.lax.stop_gradient(network)
+    start = at_ridge(fixed, modulus)
+
+    def turn(place: Array, share: Array) -> tuple[Array, None]:
+        angle = share * full_turn
+        ridge = jax.lax.complex(modulus * jnp.cos(angle), modulus * jnp.sin(angle))
+        return place - _newton_step(fixed, ridge, place), None
+
+    place, _ = jax.lax.scan(turn, jnp.stack([start.trace, start.factor]).astype(complex), jnp.asarray(shares))
+    return place
 
 
 def _maps(network: Network, ridge: Array, place: Array) -> Array:

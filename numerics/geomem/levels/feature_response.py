@@ -118,6 +118,17 @@ def log_ratios(kept: Kept, probed: Float[Array, " directions"], time: Float[Arra
     return jnp.where(kept.residual <= _RESIDUAL, ratios, jnp.nan)
 
 
+def log_ratio_along(
+    network: Network, probed: Float[Array, ""], time: Float[Array, ""], amount: Float[Array, ""], *, in_time: bool
+) -> Float[Array, ""]:
+    """ln R of one direction, of a network trained with a ridge or, `in_time`, for a time; NaN where not known."""
+    if in_time:
+        kept = jax.tree.map(lambda row: row[0], kept_in_time(network, amount[None], probed[None], POINTS))
+    else:
+        kept = kept_at_ridge(network, amount, probed[None])
+    return log_ratios(kept, probed[None], time)[0]
+
+
 def _corners(network: Network, first: Resolvent, second: Resolvent, means: tuple[Array, ...]) -> tuple[Array, Array]:
     """Corners of the trace and of the samples' factor, of two resolvents."""
     slope, memory, _, floor = network.constants

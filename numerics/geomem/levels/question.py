@@ -5,7 +5,7 @@ and do not know which level it is.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from types import MappingProxyType
@@ -67,6 +67,18 @@ class Level(ABC):
         """`balances` along every direction that is seen from the points."""
         each = [at.along(place) for place in range(len(at.directions))]
         return np.stack([self.balances(criterion, one, times, log_sizes) for one in each])
+
+    def check_criterion(self, criterion: str) -> None:
+        """Refuse a criterion that the level does not have.
+
+        Raises:
+            InputError: for such a one.
+        """
+        if criterion not in self.criteria:
+            if criterion not in criteria_names():
+                raise InputError(f"there is no criterion {criterion!r}; choose one of {', '.join(criteria_names())}")
+            reason = self.instead.get(criterion, f"has no {criterion}; use {' or '.join(self.criteria)}")
+            raise InputError(f"theory {self.name!r} {reason}")
 
     def record(self) -> dict[str, object]:
         """What the provenance of a result says of the level."""
@@ -145,7 +157,7 @@ _LevelType = TypeVar("_LevelType", bound=Level, covariant=True)
 _LEVELS: dict[str, Level] = {}
 _OTHER_NAMES: dict[str, str] = {}
 # Kinds of levels that have settings, the first of which is needed.
-_WITH_SETTINGS: dict[str, Callable[..., Level]] = {}
+_WITH_SETTINGS: dict[str, type[Level]] = {}
 
 
 def register(level: _LevelType, *other_names: str) -> _LevelType:
@@ -168,7 +180,8 @@ def level_names() -> tuple[str, ...]:
 
 def criteria_names() -> tuple[str, ...]:
     """Names of the criteria that some level knows."""
-    return tuple(dict.fromkeys([*TILTS, *(name for level in _LEVELS.values() for name in level.criteria)]))
+    known = [level.criteria for level in (*_LEVELS.values(), *_WITH_SETTINGS.values())]
+    return tuple(dict.fromkeys([*TILTS, *(name for names in known for name in names)]))
 
 
 def level_of(theory: str | Level) -> Level:
@@ -293,9 +306,5 @@ def question(criterion: str, theory: str | Level, probe: Probe) -> Question[Leve
     """
     level = level_of(theory)
     check_probe(probe)
-    if criterion not in level.criteria:
-        if criterion not in criteria_names():
-            raise InputError(f"there is no criterion {criterion!r}; choose one of {', '.join(criteria_names())}")
-        reason = level.instead.get(criterion, f"has no {criterion}; use {' or '.join(level.criteria)}")
-        raise InputError(f"theory {level.name!r} {reason}")
+    level.check_criterion(criterion)
     return Question(criterion, level, probe)

@@ -19,7 +19,7 @@ from geomem.core.status import InputError
 from geomem.laws.setting import Setting
 from geomem.levels.activations import Activation, check_activation
 from geomem.levels.feature_networks import compiled, constants_of, network_of, refuse_both
-from geomem.levels.feature_response import POINTS, kept_at_ridge, kept_in_time, log_ratios
+from geomem.levels.feature_response import log_ratio_along
 from geomem.levels.quenched import filled
 from geomem.levels.question import Implicit, register_kind
 from geomem.levels.rem import REM_LEVEL
@@ -33,8 +33,10 @@ _TIMES = 4
 class RandomFeatures(Implicit):
     """A network of random features as a level: give it as `theory` where a level's name goes.
 
-    Arguments as for `random_features`, one number each; the number of samples is asked of it. Its one criterion is
-    `signal_to_noise`, R_v = 1 along v: an average over fresh points, so that the probe's place does not matter.
+    Arguments as for `random_features`, one number each; the number of samples is asked of it. Its criteria are
+    `signal_to_noise`, R_v = 1 along v, and at a training time tau `memorization`, d R_v/d tau = 0: of more samples the
+    network is still learning the direction then, of fewer it already memorizes it. R_v is an average over fresh points,
+    so that the probe's place does not matter.
 
     Raises:
         InputError: as `random_features`.
@@ -46,7 +48,7 @@ class RandomFeatures(Implicit):
     activation: Activation = "tanh"
 
     name = "random_features"
-    criteria = ("signal_to_noise",)
+    criteria = ("signal_to_noise", "memorization")
     needs = "one_gaussian"
     instead: ClassVar[Mapping[str, str]] = MappingProxyType(
         {
@@ -68,6 +70,11 @@ class RandomFeatures(Implicit):
                     more = "positive" if name == "training_time" else f"at least {least:g}"
                     raise InputError(f"{name} is {value!r}; it must be one finite number, {more}")
 
+    def check_criterion(self, criterion: str) -> None:
+        super().check_criterion(criterion)
+        if criterion == "memorization" and self.training_time is None:
+            raise InputError("criterion 'memorization' is about a network in training; give it a training time")
+
     def record(self) -> dict[str, object]:
         activation = self.activation if isinstance(self.activation, str) else repr(self.activation)
         numbers = {"width": self.width, "ridge": self.ridge, "training_time": self.training_time}
@@ -76,20 +83,21 @@ class RandomFeatures(Implicit):
     def balance(
         self, criterion: str, at: Setting, time: Float[Array, ""], log_sizes: Float[Array, " sizes"]
     ) -> Float[Array, " sizes"]:
-        spectrum, probed = (at.variances, at.multiplicities), at.probed_variance[None]
+        spectrum, in_time = (at.variances, at.multiplicities), self.training_time is not None
         kind = constants_of(self.activation, spectrum, time)
 
         def log_ratio(log_size: Array) -> Array:
             numbers = (time, jnp.exp(log_size), jnp.asarray(float(self.width)))
             network = network_of(spectrum, kind, *numbers)
-            if self.training_time is None:
-                kept = kept_at_ridge(network, jnp.asarray(float(self.ridge or 0.0)), probed)
-            else:
-                times = jnp.asarray([float(self.training_time)])
-                kept = jax.tree.map(lambda row: row[0], kept_in_time(network, times, probed, POINTS))
-            return log_ratios(kept, probed, time)[0]
+            amount = jnp.asarray(float(self.training_time or self.ridge or 0.0))
 
-        return jax.vmap(log_ratio)(log_sizes) if self.training_time is None else jax.lax.map(log_ratio, log_sizes)
+            def after(amount: Array) -> Array:
+                return log_ratio_along(network, at.probed_variance, time, amount, in_time=in_time)
+
+            # d ln R/d ln tau
+            return jax.jvp(after, (amount,), (amount,))[1] if criterion == "memorization" else after(amount)
+
+        return jax.lax.map(log_ratio, log_sizes) if in_time else jax.vmap(log_ratio)(log_sizes)
 
     def balances(
         self,

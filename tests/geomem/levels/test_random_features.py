@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from geomem.boundaries.critical import critical_size, critical_time
+from geomem.boundaries.memorization import memorization_time
 from geomem.boundaries.phases import phase
 from geomem.core.status import InputError, Status
 from geomem.laws.manifold import Manifold
@@ -213,6 +214,21 @@ def test_the_command_asks_a_network(capsys, tmp_path):
     assert row["log_critical_size"] == pytest.approx(float(critical_size(LAW, 2, **asked).log_value))
     inputs = json.loads((tmp_path / "critical_size.json").read_text())["provenance"]["inputs"]
     assert (inputs["theory"], inputs["width"], inputs["ridge"]) == ("random_features", 10, 0.01)
+
+
+@pytest.mark.slow(reason="compiles derivatives of contour integrals, 20 s")
+def test_memorization_is_where_the_ratio_is_largest_in_training_time():
+    time, size, width = 0.3, 20.0, 40.0
+    turn = memorization_time(LAW, noise_variance=time, num_samples=size, width=width)
+    network = RandomFeatures(width=width, training_time=float(turn.value[1]))
+    found = critical_size(LAW, 1, noise_variance=time, criterion="memorization", theory=network)
+    assert found.status == Status.CONVERGED
+    np.testing.assert_allclose(found.value, size, rtol=1e-6)
+    # Of fewer samples it has memorized the direction by then.
+    earlier = memorization_time(LAW, noise_variance=time, num_samples=size / 2, width=width)
+    assert earlier.value[1] < turn.value[1]
+    with pytest.raises(InputError, match="give it a training time"):
+        critical_size(LAW, 1, noise_variance=time, criterion="memorization", theory=RandomFeatures(width=width))
 
 
 def test_other_laws_and_criteria_are_refused():
