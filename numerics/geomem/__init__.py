@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from geomem.boundaries.diagram import phase_diagram as phase_diagram
     from geomem.boundaries.excess_entropy import expected_excess_entropy as expected_excess_entropy
     from geomem.boundaries.memorization import memorization_time as memorization_time
+    from geomem.boundaries.memorization import training_phase as training_phase
     from geomem.boundaries.model_size import model_size_crossover as model_size_crossover
     from geomem.boundaries.phases import phase as phase
     from geomem.boundaries.phases import resolved_dimension as resolved_dimension
@@ -185,6 +186,7 @@ _MODULE_OF = {
     "theory_versus_simulation": "studies.simulation",
     "train": "networks.training",
     "train_group": "networks.training",
+    "training_phase": "boundaries.memorization",
     "training_spectrum": "levels.feature_spectrum",
     "trajectory_times": "boundaries.trajectories",
 }

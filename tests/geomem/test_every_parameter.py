@@ -148,6 +148,7 @@ OWN = {
     "theory_versus_simulation": {"noise_variance": 1.0},
     "measure_response": {"noise_variance": 1.0, "score": geomem.score_of(DATA)},
     "training_spectrum": {"noise_variance": 1.0},
+    "training_phase": {"training_time": 1.0},
     "simulate_random_features": {"noise_variance": 1.0, "network": geomem.RandomFeatures(width=8)},
     "local_covariance": {"embedding": jax.numpy.tanh},
 }
@@ -162,7 +163,7 @@ LATER = {("EmpiricalScore", name) for name in ("data", "chunk_size", "mesh")} | 
 
 
 # A theory of many dimensions takes any number for a width.
-ANY_WIDTH = {"RandomFeatures", "random_features", "memorization_time", "training_spectrum"}
+ANY_WIDTH = {"RandomFeatures", "random_features", "memorization_time", "training_phase", "training_spectrum"}
 
 
 def cases():

@@ -99,6 +99,40 @@ def memorization_time(
     return transition(*(jnp.asarray(field).reshape(*shape, blocks) for field in fields))
 
 
+def training_phase(
+    manifold: Law,
+    *,
+    noise_variance: Numbers,
+    num_samples: Numbers,
+    width: Numbers,
+    training_time: Numbers,
+    activation: Activation = "tanh",
+) -> np.ndarray:
+    """What a network of random features has made of every direction by a training time, in one word.
+
+    `unlearned` while the response is below half of the exact score's, 1/(s + t); after that `learned` up to the time at which its signal-to-noise ratio is largest, and then `memorized`; `unknown` where
+    the numerics have no answer. Shape: that of the given numbers, and blocks as last axis.
+
+    Raises:
+        InputError: as `memorization_time`.
+    """
+    given = {"training_time": training_time, "noise_variance": noise_variance, "num_samples": num_samples}
+    given["width"] = width
+    found = random_features(manifold, **given, activation=activation)
+    shape = found.status.shape[:-1]
+    times, *network = (np.broadcast_to(concrete_array(one, name), shape).ravel() for name, one in given.items())
+    networks, places = np.unique(np.stack(network), axis=1, return_inverse=True)
+    names = ("noise_variance", "num_samples", "width")
+    turns = memorization_time(manifold, **dict(zip(names, networks, strict=True)), activation=activation)
+    turn, status = (np.asarray(one)[places].reshape(found.status.shape) for one in (turns.value, turns.status))
+    # A ratio that has no largest value inside rises to the end.
+    past = (status == Status.CONVERGED) & (times.reshape(shape)[..., None] >= turn)
+    exact = 1.0 / (np.asarray(manifold.block_variances()) + network[0].reshape(shape)[..., None])
+    words = np.where(-found.response < exact / 2, "unlearned", np.where(past, "memorized", "learned"))
+    known = (found.status == Status.CONVERGED) & np.isin(status, (Status.CONVERGED, Status.NO_TRANSITION))
+    return np.where(known, words, "unknown")
+
+
 def _rates(
     activation: Activation, spectrum: tuple[Array, Array], *cells: Float[Array, " cells"]
 ) -> tuple[Float[Array, " cells"], Float[Array, " cells"]]:

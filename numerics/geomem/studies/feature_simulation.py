@@ -112,8 +112,8 @@ def _trained(
     """Response and mean square of the score along every coordinate axis."""
     chosen = network.activation
     activation = jax.jit(ACTIVATIONS[chosen] if isinstance(chosen, str) else chosen)
-    training, slopes = _second_moments(activation, data @ weights.T, time * weights @ weights.T)
-    fresh, fresh_slopes = _second_moments(
+    training, slopes = feature_moments(activation, data @ weights.T, time * weights @ weights.T)
+    fresh, fresh_slopes = feature_moments(
         activation, np.zeros((1, len(weights))), weights * (variances + time) @ weights.T
     )
     values, vectors = np.linalg.eigh(training)
@@ -128,7 +128,7 @@ def _trained(
     return response, np.sum(second_layer * (fresh @ second_layer), axis=0)
 
 
-def _second_moments(
+def feature_moments(
     activation: Callable[[Array], Array],
     means: Float[np.ndarray, "samples width"],
     covariance: Float[np.ndarray, "width width"],

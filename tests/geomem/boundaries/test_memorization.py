@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from geomem.boundaries.memorization import memorization_time
+from geomem.boundaries.memorization import memorization_time, training_phase
 from geomem.core.status import InputError, Status
 from geomem.laws.manifold import Manifold
 from geomem.levels.feature_networks import random_features
@@ -31,6 +31,23 @@ def test_it_grows_as_the_number_of_samples():
     slopes = np.diff(np.asarray(found.log_value)[:, :2], axis=0) / np.log(2)
     assert (found.status[:, :2] == Status.CONVERGED).all()
     assert ((slopes > 0.75) & (slopes < 1.25)).all()
+
+
+def test_phases_are_those_of_loss_and_ratio():
+    given = {"noise_variance": 0.3, "num_samples": np.array([200.0, 100.0])[:, None], "width": 400.0}
+    times = np.geomspace(0.01, 1e5, 15)
+    words = training_phase(LAW, **given, training_time=times)
+    assert words.shape == (2, 15, 3)
+    turns = np.asarray(memorization_time(LAW, **given).value)  # (sizes, 1, blocks)
+    network = random_features(LAW, **given, training_time=times)
+    exact = 1 / (np.asarray(LAW.variances) + 0.3)
+    np.testing.assert_array_equal(words == "unlearned", network.response > -exact / 2)
+    np.testing.assert_array_equal(
+        words[words != "unlearned"] == "memorized", (times[:, None] > turns)[words != "unlearned"]
+    )
+    for column in words.reshape(2, 15, 3).transpose(0, 2, 1).reshape(6, 15).tolist():
+        order = [word for word, before in zip(column, [None, *column], strict=False) if word != before]
+        assert order in (["unlearned", "learned", "memorized"], ["unlearned", "memorized"]), order
 
 
 def test_a_network_that_never_memorizes_has_no_such_time():

@@ -9,7 +9,7 @@ from geomem.core.status import Status
 from geomem.laws.manifold import Manifold
 from geomem.levels.activations import constants
 from geomem.levels.feature_spectrum import training_spectrum
-from geomem.studies.feature_simulation import _second_moments
+from geomem.studies.feature_simulation import feature_moments
 
 LAW = Manifold([4.0, 0.25], [50, 100])
 
@@ -36,7 +36,7 @@ def test_drawn_networks_have_its_eigenvalues(rng):
     deviations = np.asarray(LAW.axis_deviations())
     weights = rng.normal(size=(width, 150)) / np.sqrt(150)
     data = rng.normal(size=(size, 150)) * deviations
-    moments, _ = _second_moments(jax.jit(jnp.tanh), data @ weights.T, time * weights @ weights.T)
+    moments, _ = feature_moments(jax.jit(jnp.tanh), data @ weights.T, time * weights @ weights.T)
     drawn = np.linalg.eigvalsh(moments)
     rates = np.geomspace(drawn[0] / 2, 2 * drawn[-1], 6000)
     found = training_spectrum(LAW, noise_variance=time, num_samples=size, width=width, rates=rates)
