@@ -281,9 +281,8 @@ figure
 
 # %%
 crossover = model_size_crossover(published, num_samples=[1000], noise_variance=np.geomspace(1e-3, 10, 30))
-print(
-    f"share of the samples that must be held: {crossover.lower.item() / 1000:.2f} to {crossover.upper.item() / 1000:.2f}"
-)
+shares = [one.item() / 1000 for one in (crossover.lower, crossover.upper)]
+print(f"share of the samples that must be held: {shares[0]:.2f} to {shares[1]:.2f}")
 units = 30 * np.geomspace(0.3, 300, 200)
 by_width = random_features(published, noise_variance=0.05, num_samples=1000.0, width=units, ridge=1e-6)
 best = units[by_width.signal_to_noise[:, 0].argmax()]
