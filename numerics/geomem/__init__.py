@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from geomem.empirical.memorization import memorization_ratio as memorization_ratio
     from geomem.empirical.memorization import memorization_start as memorization_start
     from geomem.empirical.memorization import score_distance as score_distance
+    from geomem.empirical.models import score_from as score_from
     from geomem.empirical.response import measure_response as measure_response
     from geomem.empirical.sampling import generate as generate
     from geomem.empirical.sampling import sampling_grid as sampling_grid
@@ -178,6 +179,7 @@ _MODULE_OF = {
     "schedule_from_json": "schedules.diffusers",
     "score": "empirical.gibbs",
     "score_distance": "empirical.memorization",
+    "score_from": "empirical.models",
     "score_of": "empirical.scores",
     "simulate_random_features": "studies.feature_simulation",
     "spectrum_figure": "figures.spectrum",

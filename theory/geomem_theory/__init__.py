@@ -13,6 +13,7 @@ from geomem_theory import (
     model_size,
     partition,
     points,
+    predictions,
     probe,
     published,
     random_features,
@@ -44,6 +45,7 @@ CHAPTERS: tuple[Chapter, ...] = (
     random_features.CHAPTER,
     model_size.CHAPTER,
     schedules.CHAPTER,
+    predictions.CHAPTER,
 )
 EQUATIONS: dict[str, Equation] = {equation.name: equation for chapter in CHAPTERS for equation in chapter.equations}
 

@@ -264,6 +264,8 @@ NOTATION: tuple[Notation, ...] = (
     Notation(sym.missed_loss, "variance of the law, all directions together", ""),
     Notation(sym.miss_factor, "by how much larger the squared error is at a sample that a model does not hold", ""),
     Notation(sym.crossover_share, "share of the samples that a model holds", "`model_size_crossover`"),
+    Notation(sym.predicted, "what a network predicts along v", "`score_from`"),
+    Notation(sym.network_score, "score along v that follows from it", "`score_from`"),
     Notation(sym.tau, "time of a noise schedule, on its own clock", "`time`"),
     Notation(sym.omega, "standard normal noise along v", ""),
     Notation(sym.scale, "what a schedule multiplies the data by", ""),

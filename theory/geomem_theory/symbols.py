@@ -276,6 +276,8 @@ ratio_shift = sp.Symbol("varsigma", positive=True)
 alphabar_first = sp.Symbol(r"\bar{\alpha}_0", positive=True)
 alphabar_last = sp.Symbol(r"\bar{\alpha}_T", positive=True)
 score_ratio = sp.Symbol("f_1", positive=True)
+predicted = sp.Symbol(r"\hat{p}_v", real=True)
+network_score = sp.Symbol(r"\hat{s}_v", real=True)
 jacobian_ratio = sp.Symbol("f_2", positive=True)
 log_density = _function(r"\ln{p}")
 

@@ -110,8 +110,9 @@ def training_phase(
 ) -> np.ndarray:
     """What a network of random features has made of every direction by a training time, in one word.
 
-    `unlearned` while the response is below half of the exact score's, 1/(s + t); after that `learned` up to the time at which its signal-to-noise ratio is largest, and then `memorized`; `unknown` where
-    the numerics have no answer. Shape: that of the given numbers, and blocks as last axis.
+    `unlearned` while the response is below half of the exact score's, 1/(s + t); after that `learned` up to the time at
+    which the direction's signal-to-noise ratio is largest, and then `memorized`; `unknown` where the numerics have no
+    answer. Shape: that of the given numbers, and blocks as last axis.
 
     Raises:
         InputError: as `memorization_time`.

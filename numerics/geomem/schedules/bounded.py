@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float
 
@@ -100,6 +102,12 @@ class Bounded(Schedule):
         variances = concrete_array(noise_variance, "noise variance")
         inside = (variances >= self.lowest * (1 - _ROUNDING)) & (variances <= self.highest * (1 + _ROUNDING))
         return np.asarray(super().reaches(variances) & inside)
+
+    def traced_clock(self, noise_variance: jax.Array) -> tuple[jax.Array, jax.Array]:
+        time, scale = super().traced_clock(noise_variance)
+        lowest, highest = self.lowest * (1 - _ROUNDING), self.highest * (1 + _ROUNDING)
+        inside = (noise_variance >= lowest) & (noise_variance <= highest)
+        return jnp.where(inside, jnp.clip(time, *self._ends), jnp.nan), scale
 
     @cached_property
     def _ends(self) -> tuple[float, float]:

@@ -135,6 +135,12 @@ class Schedule:
         """
         return _jacobian_factor(self._scale(time))
 
+    def traced_clock(self, noise_variance: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Time and scale a at one noise variance, traceable by JAX; NaN where the schedule has no such time."""
+        equations = SCHEDULES[self._kind]
+        clock = lower(equations.time.name)(noise_variance, *self._parameters)
+        return self._unit * clock, lower(equations.scale.name)(clock, *self._parameters)
+
     def _scale(self, time: Numbers) -> np.ndarray:
         return FORMULAS[self._kind].scale(self._checked(time), *self._parameters)
 

@@ -4,6 +4,8 @@ import math
 from dataclasses import dataclass
 from functools import cached_property
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy.special import expit
@@ -227,6 +229,12 @@ class Discrete(Schedule):
 
     def _near(self, positions: np.ndarray, margin: float) -> np.ndarray:
         return np.asarray((positions >= -margin) & (positions <= self.num_noisy - 1 + margin))
+
+    def traced_clock(self, noise_variance: jax.Array) -> tuple[jax.Array, jax.Array]:
+        _, scale = super().traced_clock(noise_variance)
+        steps = jnp.arange(self.num_noisy, dtype=float)
+        step = jnp.interp(jnp.log(noise_variance), jnp.asarray(self._finite), steps, left=jnp.nan, right=jnp.nan)
+        return step, scale
 
     def _scale(self, time: Numbers) -> np.ndarray:
         formulas = FORMULAS[self._kind]
