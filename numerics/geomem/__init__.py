@@ -44,6 +44,10 @@ if TYPE_CHECKING:
     from geomem.empirical.gibbs import jacobian as jacobian
     from geomem.empirical.gibbs import jacobian_operator as jacobian_operator
     from geomem.empirical.gibbs import score as score
+    from geomem.empirical.local import LocalGibbs as LocalGibbs
+    from geomem.empirical.local import local_gibbs as local_gibbs
+    from geomem.empirical.local import local_score as local_score
+    from geomem.empirical.local import local_score_of as local_score_of
     from geomem.empirical.memorization import collapse_of_trajectories as collapse_of_trajectories
     from geomem.empirical.memorization import effective_memorization as effective_memorization
     from geomem.empirical.memorization import memorization_ratio as memorization_ratio
@@ -110,6 +114,7 @@ _MODULE_OF = {
     "GaussianMixture": "laws.mixture",
     "Gibbs": "empirical.gibbs",
     "InputError": "core.status",
+    "LocalGibbs": "empirical.local",
     "LoweringError": "lowering",
     "MLP": "networks.config",
     "Manifold": "laws.manifold",
@@ -155,6 +160,9 @@ _MODULE_OF = {
     "load_images": "files.images",
     "local_covariance": "laws.local",
     "local_dimension": "empirical.dimension",
+    "local_gibbs": "empirical.local",
+    "local_score": "empirical.local",
+    "local_score_of": "empirical.local",
     "local_spectrum": "laws.local",
     "lower": "lowering",
     "measure_basin": "empirical.basins",

@@ -17,11 +17,12 @@ from tests.geomem.test_odd_inputs import unchecked as unchecked
 KEY = jax.random.key(0)
 LAW = geomem.Manifold([1.0, 0.1], [2, 1])
 DATA = np.random.default_rng(0).normal(size=(50, 3))
+IMAGES = np.random.default_rng(0).normal(size=(3, 4, 5))
 NETWORK = geomem.MLP(width=8, embedding=8, embedding_width=8)
 # What is only returned, or raised, or made by functions of its class; and what takes nothing that could be wrong.
 RETURNED = {
-    "Fitted", "Gibbs", "InputError", "LoweringError", "NetworkResponse", "Probe", "Quenched", "Status", "Trained",
-    "TrajectoryTimes", "Transition"
+    "Fitted", "Gibbs", "InputError", "LocalGibbs", "LoweringError", "NetworkResponse", "Probe", "Quenched", "Status",
+    "Trained", "TrajectoryTimes", "Transition"
 }  # fmt: skip
 NO_INPUT = {"progress", "OrnsteinUhlenbeck"}
 WITHOUT = {"lower"}  # its names are those of geomem_theory, which has errors of its own
@@ -68,6 +69,8 @@ PARAMETERS = {
     "header": (FLAGS, None),
     "held_out": ({"text": "x", "a number": 3}, None),
     "highest": (NUMBERS, None),
+    "boundary": (CHOICES, "zero"),
+    "equivariant": (FLAGS, True),
     "image_shape": ({"text": "x", "a number": 3, "two": (8, 8), "fractions": (8, 8, 1.5)}, (8, 8, 1)),
     "keep_every": (COUNTS, None),
     "key": ({"a seed": 0, "text": "seed", "nothing": None, "several": jax.random.split(KEY, 3)}, KEY),
@@ -105,6 +108,8 @@ PARAMETERS = {
     "num_resamples": (COUNTS, 200),
     "num_samples": (NUMBERS | {"NaN": np.nan, "negative": -1.0, "nothing": []}, 10),
     "num_steps": (COUNTS, None),
+    "images": ({"text": "digits", "a table": DATA, "NaN": IMAGES * np.nan, "a number": 3.0, "one": IMAGES[:1]}, IMAGES),
+    "patch_size": (COUNTS | {"larger": 9}, 3),
     "path": (FILES, None),
     "point": (TABLES, np.zeros(3)),
     "points": (TABLES, DATA),
@@ -154,6 +159,8 @@ OWN = {
     "training_spectrum": {"noise_variance": 1.0},
     "training_phase": {"training_time": 1.0},
     "score_from": {"prediction": "epsilon"},
+    "local_score": {"x": IMAGES[:1]},
+    "local_gibbs": {"x": IMAGES[:1]},
     "simulate_random_features": {"noise_variance": 1.0, "network": geomem.RandomFeatures(width=8)},
     "local_covariance": {"embedding": jax.numpy.tanh},
 }
