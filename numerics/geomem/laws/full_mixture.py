@@ -114,6 +114,14 @@ class FullMixture(Law):
         """The whole covariance."""
         return (self.frame.T * self.variances[None, :]) @ self.frame
 
+    def stretched(self, matrix: Float[np.ndarray, "dims dims"]) -> "FullMixture":
+        bases, center = np.asarray(self.bases), np.asarray(self.center)
+        rest = np.asarray(self.remainders)
+        covariances = np.einsum("kdr,kr,ker->kde", bases, np.asarray(self.eigenvalues) - rest[:, None], bases)
+        covariances = matrix @ (covariances + rest[:, None, None] * np.eye(len(center))) @ matrix.T
+        means = center + (np.asarray(self.means) - center) @ matrix.T
+        return FullMixture(self.weights, means, covariances)
+
     def covariance_at(self, point: Float[Array, " dims"]) -> Float[Array, "dims dims"]:
         """That of the class of the largest density at the point."""
         away = point[None, :] - self.means

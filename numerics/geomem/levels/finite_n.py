@@ -8,7 +8,7 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from geomem.core.compilation import quick_options
 from geomem.core.progress import bar
@@ -19,7 +19,7 @@ from geomem.levels.lanes import SIZES, TIMES, filled, in_threads, refined
 from geomem.levels.quenched import energies_of, padded, quenched_by_size
 from geomem.levels.question import Implicit, register
 from geomem.levels.rem import REM_LEVEL
-from geomem.levels.seen import balances_at_points
+from geomem.levels.seen import balances_at_points, each_direction
 from geomem.levels.sums import Quenched, log_ratio, quenched_at
 from geomem.levels.typical_points import TypicalAverages, scramble_error, typical_averages
 from geomem.lowering import lower
@@ -53,7 +53,8 @@ class FiniteN(Implicit):
     ) -> Float[np.ndarray, "times sizes"]:
         rows = np.broadcast_to(log_sizes, (len(times), log_sizes.shape[-1]))
         if isinstance(at, PointSetting):
-            return balances_at_points(criterion, at.along(0), times, rows)[0]
+            one = at.along(0)
+            return balances_at_points(criterion, one, times, rows, each_direction(one))[0]
         pairs = list(zip(energies_of(at, times), rows, strict=True))
         return np.stack(in_threads(lambda pair: _balances(*pair, criterion), pairs))
 
@@ -64,7 +65,18 @@ class FiniteN(Implicit):
         times: Float[np.ndarray, " times"],
         log_sizes: Float[np.ndarray, " sizes"],
     ) -> Float[np.ndarray, "directions times sizes"]:
-        return balances_at_points(criterion, at, times, np.broadcast_to(log_sizes, (len(times), len(log_sizes))))
+        return self.balances_of_groups(criterion, at, times, log_sizes, each_direction(at))
+
+    def balances_of_groups(
+        self,
+        criterion: str,
+        at: PointSetting,
+        times: Float[np.ndarray, " times"],
+        log_sizes: Float[np.ndarray, " sizes"],
+        members: Bool[np.ndarray, "groups points directions"],
+    ) -> Float[np.ndarray, "groups times sizes"]:
+        rows = np.broadcast_to(log_sizes, (len(times), len(log_sizes)))
+        return balances_at_points(criterion, at, times, rows, members)
 
     def balance(
         self, criterion: str, at: Setting, time: Float[Array, ""], log_sizes: Float[Array, " sizes"]

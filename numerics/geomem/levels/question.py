@@ -68,6 +68,17 @@ class Level(ABC):
         each = [at.along(place) for place in range(len(at.directions))]
         return np.stack([self.balances(criterion, one, times, log_sizes) for one in each])
 
+    def balances_of_groups(
+        self,
+        criterion: str,
+        at: PointSetting,
+        times: Float[np.ndarray, " times"],
+        log_sizes: Float[np.ndarray, " sizes"],
+        members: Bool[np.ndarray, "groups points directions"],
+    ) -> Float[np.ndarray, "groups times sizes"]:
+        """`balances` of means over the members of every group, directions that are seen from points."""
+        raise InputError(f"theory {self.name!r} does not average over directions; use {_having('balances_of_groups')}")
+
     def record(self) -> dict[str, object]:
         """What the provenance of a result says of the level."""
         return {"theory": self.name}

@@ -5,7 +5,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from geomem.core.progress import bar
 from geomem.core.status import Status
@@ -63,15 +63,31 @@ def _quenched_seen(
 
 
 def balances_at_points(
-    criterion: str, at: PointSetting, times: Float[np.ndarray, " times"], rows: Float[np.ndarray, "times sizes"]
-) -> Float[np.ndarray, "directions times sizes"]:
-    """ln R, or -ln(2 Y_2), over all points: the mean over points of squared means over that of variances, or of Y_2."""
+    criterion: str,
+    at: PointSetting,
+    times: Float[np.ndarray, " times"],
+    rows: Float[np.ndarray, "times sizes"],
+    members: Bool[np.ndarray, "groups points directions"],
+) -> Float[np.ndarray, "groups times sizes"]:
+    """ln R, or -ln(2 Y_2), of groups of directions that are seen from points.
+
+    R is the mean over a group of squared means over that of variances; of Y_2 it is the mean.
+    """
     if (rows == rows[:1]).all():
         found = averages_at_points(at, times, rows[0])
     else:
         each = [averages_at_points(at, times[[place]], row) for place, row in enumerate(rows)]
         found = jax.tree.map(lambda *one: np.concatenate(one, axis=2), *each)
+
+    def over(values: Float[np.ndarray, "points directions times sizes"]) -> Float[np.ndarray, "groups times sizes"]:
+        return np.stack([values[group].mean(axis=0) for group in members])
+
     if criterion == "participation":
-        return np.asarray(_participation_balance(found.participation.mean(axis=0)))
-    signal = np.sqrt((found.score_mean**2).mean(axis=0))
-    return np.asarray(_log_ratio(signal, found.score_variance.mean(axis=0)))
+        return np.asarray(_participation_balance(over(found.participation)))
+    return np.asarray(_log_ratio(np.sqrt(over(found.score_mean**2)), over(found.score_variance)))
+
+
+def each_direction(at: PointSetting) -> Bool[np.ndarray, "directions points directions"]:
+    """Every direction, from all points, as a group of its own."""
+    count = len(at.directions)
+    return np.broadcast_to(np.eye(count, dtype=bool)[:, None], (count, len(at.base), count))

@@ -34,7 +34,6 @@ FAMILIES = ("auto", "gaussian", "mixture", "pool")
 _MOST_ROWS = 10_000  # to choose by, and of each half of a mixture
 _HELD_OUT, _MOST_HELD_OUT = 1 / 5, 2000
 _POINTS, _DIRECTIONS = 12, 6  # to compare halves at and along
-_ROWS_OF_A_POOL = 15  # per sample of a data set
 _FEWEST_ROWS = 10
 
 
@@ -134,7 +133,7 @@ def fit_law(data: Numbers, *, family: str = "auto", key: Array, num_components: 
     else:
         several, why = best_mixture(split, family, num_components, one, rng)
         chosen = _choice(coordinates, split, one, several, why, rng)
-    fifteenth = max(2.0, float(len(rows) // _ROWS_OF_A_POOL))
+    fifteenth = max(2.0, float(int(SampledLaw(rows).largest_size)))
     size = fifteenth if family == "pool" else float(len(rows))
     times = split.times * coordinates.scale**2
     probe = Probe.noised(rows[held_out[:_POINTS]], key=jax.random.fold_in(key, 1))
