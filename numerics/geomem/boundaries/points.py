@@ -31,7 +31,7 @@ def critical_times(
     if isinstance(question.level, Explicit):
         of_level = Question(question.criterion, question.level, question.probe)
         return _of_directions(at, lambda one: explicit.times(of_level, one, log_sizes, window))
-    return group_times(question, at, log_sizes, each_direction(at), window, _TOLERANCE, _WORST)
+    return group_times(question, at, log_sizes, each_direction(at), window, (_TOLERANCE, _WORST))
 
 
 def group_times(
@@ -40,12 +40,13 @@ def group_times(
     log_sizes: Float[Array | np.ndarray, " sizes"],
     members: Bool[np.ndarray, "groups points directions"],
     window: tuple[float | int, float | int] | None,
-    tolerance: float,
-    worst: float,
+    errors: tuple[float, float],
+    step: float | None = None,
 ) -> Transition:
     """Critical times of means over groups of directions seen from points, (groups, sizes).
 
-    Polynomials are refined up to an error of a root in ln t of `tolerance`; beyond `worst` a root is none.
+    Polynomials are refined up to the first of the errors of a root in ln t; beyond the second a root is none. `step`
+    is that of the walk, if another is enough.
     """
     valid, sizes = implicit.walked_sizes(np.asarray(log_sizes, dtype=float))
     count = len(members)
@@ -58,8 +59,8 @@ def group_times(
         values = found.swapaxes(0, 1).reshape(len(log_times), count * len(sizes))
         return values, np.zeros((0, *values.shape))
 
-    roots = walk_to_roots(evaluate, start, limits, tolerance)
-    missed = (roots.status == Status.CONVERGED) & ~(roots.error <= worst)
+    roots = walk_to_roots(evaluate, start, limits, errors[0], step)
+    missed = (roots.status == Status.CONVERGED) & ~(roots.error <= errors[1])
     status = np.where(missed, Status.NOT_CONVERGED, roots.status)
     status = np.where(np.tile(valid, count), status, Status.INVALID).astype(np.int8)
     # What the balance may be off where the polynomial has its root.

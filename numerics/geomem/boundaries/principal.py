@@ -21,9 +21,10 @@ from geomem.laws.views import principal
 from geomem.levels.question import Level, Question
 
 _NULL = 1e-12  # of the largest variance: rounding
-# Error of a critical time in its logarithm up to which polynomials are refined, and beyond which it is none: a mean
-# over so few points is known less well.
-_TOLERANCE, _WORST = 1e-2, 3e-2
+# Errors of a critical time in its logarithm up to which polynomials are refined, and beyond which it is none, and the
+# walk's step in ln t: a mean over so few points is known less well.
+_ERRORS, _STEP = (1e-2, 3e-2), 1.0
+_BELOW = 1e-2  # of the narrowest direction's variance within which so many samples have one neighbour, the walk ends
 
 
 def principal_diagram(
@@ -127,7 +128,12 @@ def _walked(
 ) -> Transition:
     seen = asked.points(law, directions)
     assert seen is not None
-    return group_times(asked, seen.at, log_sizes, members, None, _TOLERANCE, _WORST)
+    variances = np.linalg.eigvalsh(np.asarray(law.covariance()))
+    variances = variances[variances > _NULL * variances[-1]]
+    # Where all samples are far apart nothing changes any more.
+    lowest = _BELOW * variances[0] * np.exp(-2.0 * np.max(log_sizes) / len(variances))
+    window = (float(lowest), float(np.inf))
+    return group_times(asked, seen.at, log_sizes, members, window, _ERRORS, _STEP)
 
 
 def _swept(

@@ -1,12 +1,14 @@
 """Averages over data sets at given points, for many points, noise variances and sizes."""
 
-from functools import partial
+from collections.abc import Callable
+from functools import cache, partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from geomem.core.compilation import quick_options
 from geomem.core.progress import bar
 from geomem.core.status import Status
 from geomem.laws.points import PointSetting
@@ -36,7 +38,7 @@ def averages_at_points(
         def of_lane(lane: tuple[int, int]) -> Quenched:
             point, place = lane
             one = (np.float64(times[place]), sizes, np.float64(log_planted))
-            kernel = partial(_quenched_seen, at, np.int64(point), *one)
+            kernel = partial(_quenched_seen(), at, np.int64(point), *one)
             rows = refined(kernel, lambda found: np.asarray(found.status) == Status.NOT_CONVERGED)
             report(next(done))
             return jax.tree.map(lambda leaf: np.asarray(leaf)[:, : len(log_sizes)], rows)
@@ -46,20 +48,18 @@ def averages_at_points(
     return jax.tree.map(lambda *rows: np.stack(rows).reshape(shape).swapaxes(1, 2), *found)
 
 
-@jax.jit
-def _quenched_seen(
-    at: PointSetting,
-    point: Array,
-    time: Array,
-    log_sizes: Array,
-    log_planted: Array,
-    fineness: Array,
-) -> Quenched:
-    view = at.view(time, point)
-    given = (view, time, log_sizes, log_planted)
-    if isinstance(view, Pool):  # whose rule has no panels
-        return quenched_pool(*given)
-    return quenched_gaussians(*given, fineness)
+@cache
+def _quenched_seen() -> Callable[..., Quenched]:
+    def kernel(
+        at: PointSetting, point: Array, time: Array, log_sizes: Array, log_planted: Array, fineness: Array
+    ) -> Quenched:
+        view = at.view(time, point)
+        given = (view, time, log_sizes, log_planted)
+        if isinstance(view, Pool):  # whose rule has no panels
+            return quenched_pool(*given)
+        return quenched_gaussians(*given, fineness)
+
+    return jax.jit(kernel, compiler_options=quick_options())
 
 
 def balances_at_points(
