@@ -1,6 +1,7 @@
 """Phase diagrams along principal directions of laws that are seen from given points, and the axes of all diagrams."""
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,15 +17,46 @@ from geomem.core.status import InputError, Status
 from geomem.laws.covariance import in_blocks
 from geomem.laws.law import Law, check_law
 from geomem.laws.points import one_by_one
-from geomem.laws.probe import PointProbe
+from geomem.laws.probe import PointProbe, Probe
 from geomem.laws.views import principal
 from geomem.levels.question import Level, Question
 
 _NULL = 1e-12  # of the largest variance: rounding
 # Errors of a critical time in its logarithm up to which polynomials are refined, and beyond which it is none, and the
 # walk's step in ln t: a mean over so few points is known less well.
-_ERRORS, _STEP = (1e-2, 3e-2), 1.0
+_ERRORS, _STEP = (3e-2, 0.1), 1.0
 _BELOW = 1e-2  # of the narrowest direction's variance within which so many samples have one neighbour, the walk ends
+
+
+class PrincipalBlocks(NamedTuple):
+    """Principal directions of a law, in rows, and which blocks they are in; none without a variance is in one."""
+
+    axes: Float[np.ndarray, "directions dims"]
+    variances: Float[np.ndarray, " blocks"]
+    multiplicities: Float[np.ndarray, " blocks"]
+    members: Bool[np.ndarray, "blocks directions"]
+
+    @classmethod
+    def of(cls, law: Law, num_blocks: int | None) -> "PrincipalBlocks":
+        """Every direction a block, or so many groups of them.
+
+        Raises:
+            InputError: for a law without a covariance.
+        """
+        check_law(law)
+        law.require("views", "a phase diagram along directions")
+        spectrum, axes = principal(np.asarray(law.covariance()))
+        spectrum = np.where(spectrum > _NULL * spectrum[0], spectrum, 0.0)
+        variances, counts = spectrum, np.ones(len(spectrum))
+        if num_blocks is not None:
+            variances, counts = in_blocks(spectrum, num_blocks)
+        of_block = np.repeat(np.arange(len(counts)), counts.astype(int))
+        members = np.eye(len(counts), dtype=bool)[:, of_block] & (variances > 0)[:, None]
+        return cls(axes, variances, counts, members)
+
+    def directions(self, block: int | np.integer) -> Float[np.ndarray, "members dims"]:
+        first = int(self.multiplicities[:block].sum())
+        return self.axes[first : first + int(self.multiplicities[block])]
 
 
 def principal_diagram(
@@ -41,18 +73,10 @@ def principal_diagram(
     Raises:
         InputError: for a law without a covariance, an unknown block, or as `Question.points`.
     """
-    check_law(law)
-    law.require("views", "a phase diagram along directions")
-    spectrum, axes = principal(np.asarray(law.covariance()))
-    spectrum = np.where(spectrum > _NULL * spectrum[0], spectrum, 0.0)
-    if num_blocks is None:
-        variances, counts = spectrum, np.ones(len(spectrum))
-    else:
-        variances, counts = in_blocks(spectrum, num_blocks)
-    of_block = np.repeat(np.arange(len(counts)), counts.astype(int))
+    own = PrincipalBlocks.of(law, num_blocks)
+    axes, variances, counts, blocks = own
     if len(swept_values) and not 0 <= block < len(counts):
         raise InputError(f"there is no block {block!r}: the diagram has blocks 0 to {len(counts) - 1}")
-    blocks = np.eye(len(counts), dtype=bool)[:, of_block] & (variances > 0)[:, None]
     solved, error = _times(asked, law, axes, blocks, log_sizes)
     over, text = ("block", "num_samples"), f"critical noise variance by {asked.criterion}, level {asked.level.name}"
     data = {
@@ -63,7 +87,7 @@ def principal_diagram(
     }
     coordinates = diagram_axes(variances, counts, sizes, log_sizes)
     if len(swept_values):
-        data |= _swept(asked, law, axes[of_block == block], float(variances[block]), swept_values, log_sizes, text)
+        data |= _swept(asked, law, own.directions(block), float(variances[block]), swept_values, log_sizes, text)
         coordinates |= swept_axis(swept_values, block)
     inputs = law.record() | {"block": int(block), "num_blocks": num_blocks} | asked.record()
     return xr.Dataset(data, coordinates, diagram_attributes(asked, block, inputs))
@@ -109,14 +133,25 @@ def _solved(
         return found, np.full(found.value.shape, np.nan)
     if asked.criterion == "participation":  # the same along all directions
         directions, blocks = directions[:1], np.ones((len(blocks), 1), dtype=bool)
-    points = len(asked.probe.base) if isinstance(asked.probe, PointProbe) else 1
-    # All points, and all but one.
-    left = np.concatenate([np.ones((1, points), dtype=bool), ~np.eye(points, dtype=bool)][: 1 + (points > 1)])
-    members = (left[:, None, :, None] & blocks[None, :, None, :]).reshape(-1, points, blocks.shape[1])
+    members = with_one_point_less(asked.probe, blocks)
     found = _walked(asked, law, directions, members, log_sizes)
-    logs = np.asarray(found.log_value).reshape(len(left), len(blocks), -1)
-    spread = np.full(logs.shape[1:], np.nan) if points == 1 else logs[1:].std(axis=0) * np.sqrt(points - 1)
-    return jax.tree.map(lambda rows: rows[: len(blocks)], found), np.exp(logs[0]) * spread
+    logs = np.asarray(found.log_value).reshape(-1, len(blocks), len(log_sizes))
+    return jax.tree.map(lambda rows: rows[: len(blocks)], found), np.exp(logs[0]) * jackknife(logs[1:])
+
+
+def with_one_point_less(
+    probe: Probe, blocks: Bool[np.ndarray, "blocks directions"]
+) -> Bool[np.ndarray, "groups points directions"]:
+    """The blocks seen from all points, and from all but one of them, one after the other; alone from a single one."""
+    points = len(probe.base) if isinstance(probe, PointProbe) else 1
+    left = np.concatenate([np.ones((1, points), dtype=bool), ~np.eye(points, dtype=bool)])[: points + (points > 1)]
+    return (left[:, None, :, None] & blocks[None, :, None, :]).reshape(-1, points, blocks.shape[1])
+
+
+def jackknife(others: Float[np.ndarray, "points *lanes"]) -> Float[np.ndarray, "*lanes"]:
+    """Standard error over points, from what is found with one point less; NaN of a single one."""
+    points = len(others)
+    return others.std(axis=0) * np.sqrt(points - 1) if points else np.full(others.shape[1:], np.nan)
 
 
 def _walked(
