@@ -103,10 +103,21 @@ def resolved_dimension(
     if asks_for_points(manifold, 0, probe):
         if direction_variances is not None:
             raise InputError("direction_variances are those of blocks; this law or probe is asked along directions")
-        asked = {"noise_variance": noise_variance, "num_samples": num_samples, "log_num_samples": log_num_samples}
         directions = principal_directions(manifold)
         parts = directions[:, None] if one_by_one(probe) else [directions]
-        words = np.concatenate([phase(manifold, part, **asked, theory=theory, probe=probe) for part in parts])
+        each = [
+            phase(
+                manifold,
+                part,
+                noise_variance=noise_variance,
+                num_samples=num_samples,
+                log_num_samples=log_num_samples,
+                theory=theory,
+                probe=probe,
+            )
+            for part in parts
+        ]
+        words = np.concatenate(each)
         unknown = (words == "unknown").any(axis=0)
         return np.where(unknown, np.nan, np.sum(words == "generalizing", axis=0).astype(float))
     total = 0.0

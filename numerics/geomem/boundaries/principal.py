@@ -37,12 +37,14 @@ class PrincipalBlocks(NamedTuple):
     members: Bool[np.ndarray, "blocks directions"]
 
     @classmethod
-    def of(cls, law: Law, num_blocks: int | None) -> "PrincipalBlocks":
+    def of(cls, level: Level, law: Law, num_blocks: int | None) -> "PrincipalBlocks":
         """Every direction a block, or so many groups of them.
 
         Raises:
-            InputError: for a law without a covariance.
+            InputError: for a law without a covariance, or a level that does not average over directions.
         """
+        if not level.averages_over_directions:
+            raise InputError(f"theory {level.name!r} does not average over directions; use theory 'finite_n'")
         check_law(law)
         law.require("views", "a phase diagram along directions")
         spectrum, axes = principal(np.asarray(law.covariance()))
@@ -73,7 +75,7 @@ def principal_diagram(
     Raises:
         InputError: for a law without a covariance, an unknown block, or as `Question.points`.
     """
-    own = PrincipalBlocks.of(law, num_blocks)
+    own = PrincipalBlocks.of(asked.level, law, num_blocks)
     axes, variances, counts, blocks = own
     if len(swept_values) and not 0 <= block < len(counts):
         raise InputError(f"there is no block {block!r}: the diagram has blocks 0 to {len(counts) - 1}")
@@ -148,7 +150,7 @@ def with_one_point_less(
     return (left[:, None, :, None] & blocks[None, :, None, :]).reshape(-1, points, blocks.shape[1])
 
 
-def jackknife(others: Float[np.ndarray, "points *lanes"]) -> Float[np.ndarray, "*lanes"]:
+def jackknife(others: Float[np.ndarray, "points blocks lanes"]) -> Float[np.ndarray, "blocks lanes"]:
     """Standard error over points, from what is found with one point less; NaN of a single one."""
     points = len(others)
     return others.std(axis=0) * np.sqrt(points - 1) if points else np.full(others.shape[1:], np.nan)
@@ -236,9 +238,7 @@ def swept_axis(values: Float[np.ndarray, " swept"], block: int | np.integer) -> 
     }
 
 
-def diagram_attributes(
-    asked: Question[Level], block: int | np.integer, inputs: dict[str, object]
-) -> dict[str, object]:
+def diagram_attributes(asked: Question[Level], block: int | np.integer, inputs: dict[str, object]) -> dict[str, object]:
     """What a diagram says of itself."""
     return {
         "criterion": asked.criterion,

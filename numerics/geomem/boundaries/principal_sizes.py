@@ -12,6 +12,7 @@ from geomem.laws.law import Law
 from geomem.laws.points import one_by_one
 from geomem.levels.question import Level, Question
 
+_BEYOND = 2.7  # in ln N beyond what a law is to be trusted for
 _SCAN = 96  # sizes, between which the balance is taken to be straight in ln N: to a percent of N
 
 
@@ -34,12 +35,13 @@ def principal_sizes(
     """
     if one_by_one(asked.probe):
         raise InputError(f"the probe {asked.probe.kind!r} is another point for every direction of a block; give points")
-    blocks = PrincipalBlocks.of(law, num_blocks)
+    blocks = PrincipalBlocks.of(asked.level, law, num_blocks)
     varying = blocks.variances > 0
     seen = asked.points(law, blocks.axes)
     assert seen is not None
     members = with_one_point_less(asked.probe, blocks.members[varying])
-    scan = np.linspace(LARGEST_LOG_SIZE, np.log(2.0), _SCAN)
+    highest = min(LARGEST_LOG_SIZE, np.log(law.largest_size) + _BEYOND)
+    scan = np.linspace(max(highest, np.log(4.0)), np.log(2.0), _SCAN)
     values = asked.level.balances_of_groups(asked.criterion, seen.at, noise_variances, scan, members)
     lanes = values.reshape(-1, _SCAN)
     cells, status = map(np.array, zip(*map(first_cell, lanes), strict=True))

@@ -14,10 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import numpy as np
+    from jaxtyping import Array
 
-    from geomem.core.arguments import Numbers
     from geomem.levels.question import Level, Question
     from geomem.schedules.clock import Clock
+
+    Values = np.ndarray | Array
 
 
 def critical_size(
@@ -126,14 +128,14 @@ def _along_directions(
     if block is not None and not 0 <= block < count:
         raise InputError(f"there is no block {block}: the law has blocks 0 to {count - 1}")
     for index in range(count) if block is None else [block]:
-        start = {"block": index, "local_variance": float(found.blocks.variances[index])}
+        start: dict[str, object] = {"block": index, "local_variance": float(found.blocks.variances[index])}
         start |= {"multiplicity": int(found.blocks.multiplicities[index])}
         sizes, error = np.exp(found.log_size[index]), found.log_error[index]
         columns = _columns(sizes, found.log_size[index], found.status[index])
         yield start, columns | {"log_critical_size_error": _numbers(error)}
 
 
-def _columns(values: "Numbers", log_values: "Numbers", status: "Numbers") -> dict[str, list]:
+def _columns(values: "Values", log_values: "Values", status: "Values") -> dict[str, list]:
     return {
         "critical_size": _numbers(values),
         "log_critical_size": _numbers(log_values),
@@ -141,7 +143,7 @@ def _columns(values: "Numbers", log_values: "Numbers", status: "Numbers") -> dic
     }
 
 
-def _numbers(values: "Numbers") -> list[float | None]:
+def _numbers(values: "Values") -> list[float | None]:
     return [or_none(float(one)) for one in values]
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from cyclopts import Parameter
 
-from geomem.cli.options import GivenManifold, QuestionInput, read_probe
+from geomem.cli.options import GivenManifold, QuestionInput
 from geomem.cli.output import Whole
 from geomem.core.status import InputError
 
@@ -55,8 +55,8 @@ class LawInput:
     """The law of data, and where it is probed."""
 
     law: str | None = None
-    """Law of the --data: gaussian, one of their covariance; mixture of several; pool, the samples themselves; or auto,
-    a mixture if it gains by held-out samples [default: auto at finite_n, gaussian if --theory or --probe is another]."""
+    """Law of the --data: gaussian, of their covariance; mixture, of several; pool, the samples themselves; auto, a
+    mixture if held-out samples gain by it, else gaussian [default: auto, or gaussian by other --theory or --probe]."""
 
     num_points: Whole = _DEFAULT_POINTS
     """Points of the data that --probe noised takes."""
@@ -79,7 +79,7 @@ class LawInput:
             if probe == NOISED:
                 raise InputError("--probe noised is a point of --data; of a spectrum it is called typical")
             return Asked(None, posed, False, False)
-        answers = posed.level.name == "finite_n"
+        answers = posed.level.averages_over_directions
         if not answers and (probe == NOISED or law in ("auto", "mixture", "pool")):
             word = f"--law {law}" if law in ("auto", "mixture", "pool") else "--probe noised"
             raise InputError(f"{word} needs theory 'finite_n', which averages over points and directions")
@@ -135,15 +135,13 @@ class LawInput:
         return _said(law, _probed(asked.question, probe), chosen.why, where, attributes)
 
 
-def _said(
-    law: "Law", question: "Question[Level]", why: str, where: str, attributes: dict[str, object]
-) -> GivenLaw:
+def _said(law: "Law", question: "Question[Level]", why: str, where: str, attributes: dict[str, object]) -> GivenLaw:
     gain = attributes.get("nats_gained")
     raw = "" if gain is None else f" ({gain:.3g} without noise)"
     print(f"geomem: the law of the data is {why}{raw}; it is probed {where}", file=sys.stderr)
     if attributes["law"] == "pool":
         print(
-            f"geomem: a pool of {law.size} samples tells of up to {law.largest_size:.0f}; beyond, statuses say so",
+            f"geomem: a pool tells of N up to a fifteenth of its size, {law.largest_size:.0f}; beyond, statuses say so",
             file=sys.stderr,
         )
     return GivenLaw(law, question, f", law {attributes['law']} {where}", attributes)

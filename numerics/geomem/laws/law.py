@@ -109,7 +109,7 @@ class Law(ABC):
 
     @property
     def finest(self) -> float:
-        """The noise variance below which nothing changes any more: samples are far apart; of a density there is none."""
+        """The noise variance below which nothing changes any more, samples being far apart; 0 of a density."""
         return 0.0
 
     @property

@@ -19,13 +19,14 @@ from geomem.levels.lanes import SIZES, TIMES, filled, in_threads, refined
 from geomem.levels.quenched import energies_of, padded, quenched_by_size
 from geomem.levels.question import Implicit, register
 from geomem.levels.rem import REM_LEVEL
-from geomem.levels.seen import balances_at_points, each_direction
+from geomem.levels.seen import balances_at_points, each_direction, own_log_weights
 from geomem.levels.sums import Quenched, log_ratio, quenched_at
 from geomem.levels.typical_points import TypicalAverages, scramble_error, typical_averages
 from geomem.lowering import lower
 
 _participation_balance = lower("participation_balance")
 _excess = jnp.vectorize(lower("excess_entropy"))
+_SAMPLES = 64  # with noise, over which the excess entropy is averaged
 
 
 class FiniteN(Implicit):
@@ -35,6 +36,7 @@ class FiniteN(Implicit):
     criteria = ("participation", "signal_to_noise")
     needs = "energy"
     needs_from_points = "views"
+    averages_over_directions = True
     instead: ClassVar[Mapping[str, str]] = MappingProxyType(
         {
             "condensation": "has no sharp condensation; use criterion 'signal_to_noise' or 'participation', or theory "
@@ -109,7 +111,10 @@ class FiniteN(Implicit):
     def excess_entropy(
         self, law: Law, times: Float[np.ndarray, " times"], log_size: float
     ) -> tuple[Float[np.ndarray, " times"], Float[np.ndarray, " times"]]:
-        law.require("classes", f"theory {self.name!r}")
+        if "classes" not in law.knows:
+            law.require("views", f"the excess entropy of theory {self.name!r}")
+            values = np.asarray(_excess(-own_log_weights(law, times, log_size, _SAMPLES), float(law.dimension)))
+            return values.mean(axis=0), values.std(axis=0, ddof=1) / np.sqrt(_SAMPLES)
         log_own = planted_averages(law, times, log_size).log_partition
         values = np.asarray(_excess(-log_own, float(law.dimension)))
         return values.mean(axis=1), scramble_error(values)

@@ -6,6 +6,8 @@ Single-sample averages serve all directions and all sizes. Equations: `geomem_th
 
 from collections.abc import Callable
 from functools import partial
+from math import factorial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -29,9 +31,14 @@ _pool_average = jnp.vectorize(lower("pool_average"))
 # averages at these tilts.
 _LEFT_OUT, _TILTS = 1e-11, (0.01, 0.03, 0.1, 0.25, 0.5, 0.75, 1.0)
 # Of a pool: the step in xi, nodes and samples worked on at once, and ends of the sum over xi beyond the first and last
-# samples that count, in e-folds. Weights beyond exp(_HEAVY) or below exp(-_LIGHT) add nothing, or only 1, to a mean.
-_STEP, _NODES, _CHUNK, _BEFORE, _AFTER = 0.4, 32, 4096, 24.0, 4.0
-_HEAVY, _LIGHT = 3.8, 45.0
+# samples that count, in e-folds. Weights beyond exp(_HEAVY) add nothing, or only 1, to a mean; of those below
+# exp(-_LIGHT) so many powers are enough for some 1e-11 of it.
+_STEP, _NODES, _CHUNK, _BEFORE, _AFTER = 0.4, 16, 2048, 24.0, 4.0
+_HEAVY, _LIGHT, _POWERS = 3.8, 4.0, 6
+# Series of 1 - exp(-x), x exp(-x) and x^2 exp(-x).
+_SERIES = np.array(
+    [[(-1.0) ** (n - k) / factorial(n - k) if n >= k else 0.0 for n in range(1, _POWERS + 1)] for k in (0, 1, 2)]
+) * np.array([[-1.0], [1.0], [1.0]])
 _GONE = 40.0  # e-folds that phi^N has fallen where a sum over xi ends
 
 
@@ -167,38 +174,33 @@ def quenched_pool(
     offsets = jax.vmap(_planted_offset)(scaled.place, reference)
     # Whole chunks; what is added has no weight.
     missing = -count % _CHUNK
-    energies = jnp.pad(energies, (0, missing), constant_values=jnp.inf)
-    order = jnp.pad(order, (0, missing))
+    own = jnp.pad(energies, (0, missing), constant_values=jnp.inf).reshape(-1, _CHUNK)
+    g = scaled.coordinates[jnp.pad(order, (0, missing))].reshape(len(own), _CHUNK, -1) - reference[None, None, :]
+    light = _power_sums(own, g)
 
     def of_block(number: Array, sums: Float[Array, "..."]) -> Float[Array, "..."]:
         xi = low + _STEP * (number * _NODES + jnp.arange(_NODES)).astype(float)
-        dead = jnp.searchsorted(energies, xi[0] - _HEAVY)
-        last = jnp.minimum(jnp.searchsorted(energies, xi[-1] + _LIGHT), count)
+        begin = jnp.searchsorted(energies, xi[0] - _HEAVY) // _CHUNK
+        end = jnp.maximum(jnp.searchsorted(own[:, 0], xi[-1] + _LIGHT), begin)
 
         def of_chunk(chunk: Array, means: tuple[Array, ...]) -> tuple[Array, ...]:
-            own = jax.lax.dynamic_slice_in_dim(energies, chunk * _CHUNK, _CHUNK)
-            rows = jax.lax.dynamic_slice_in_dim(order, chunk * _CHUNK, _CHUNK)
-            g = scaled.coordinates[rows] - reference[None, :]
-            squares = g**2
-            weights = jnp.minimum(_pool_weight(jnp.minimum(xi[:, None], own[None, :] + 600.0), own[None, :]), 1e3)
-            weights = jnp.where(jnp.isfinite(own)[None, :], weights, 0.0)
+            weights = _pool_weight(jnp.minimum(xi[:, None], own[chunk][None, :] + 600.0), own[chunk][None, :])
+            weights = jnp.where(jnp.isfinite(own[chunk])[None, :], jnp.minimum(weights, 1e3), 0.0)
             left = _pool_average(weights, 0.0)
             first = weights * left
             second = weights * first
+            squares = g[chunk] ** 2
             parts = (
-                jnp.where(jnp.isfinite(own), 1.0 - left, 0.0).sum(axis=1),
+                jnp.where(jnp.isfinite(own[chunk]), 1.0 - left, 0.0).sum(axis=1),
                 first.sum(axis=1),
-                (first @ g).T,
+                (first @ g[chunk]).T,
                 (first @ squares).T,
                 second.sum(axis=1),
                 (second @ squares).T,
             )
             return tuple(mean + part for mean, part in zip(means, parts, strict=True))
 
-        directions = (len(reference), _NODES)
-        start = [jnp.zeros(_NODES), jnp.zeros(_NODES), *[jnp.zeros(directions)] * 2, jnp.zeros(_NODES)]
-        begin, end = dead // _CHUNK, (last + _CHUNK - 1) // _CHUNK
-        found = jax.lax.fori_loop(begin, end, of_chunk, (*start, jnp.zeros(directions)))
+        found = jax.lax.fori_loop(begin, end, of_chunk, _light_sums(xi, own[:, 0], end, light))
         psi, *others = (each / count for each in found)
         psi = psi + (begin * _CHUNK).astype(float) / count
         log_phi = jnp.where(psi < 0.5, jnp.log1p(-jnp.minimum(psi, 0.5)), jnp.log(jnp.maximum(1.0 - psi, 1e-300)))
@@ -210,6 +212,42 @@ def quenched_pool(
     start = jnp.zeros((len(reference), 3, len(sizes), DENSITIES))
     sums = jax.lax.fori_loop(0, nodes, of_block, start)
     return _finished(time, scaled.place, reference, sizes, sums, usable, power=2.0, log_floor=1.0)
+
+
+class _PowerSums(NamedTuple):
+    """Sums over every chunk of powers 1 to _POWERS of the weights over the chunk's first, alone and with g and g^2."""
+
+    one: Float[Array, "chunks powers"]
+    g: Float[Array, "chunks powers directions"]
+    gg: Float[Array, "chunks powers directions"]
+
+
+def _power_sums(energies: Float[Array, "chunks samples"], g: Float[Array, "chunks samples directions"]) -> _PowerSums:
+    powers = jnp.asarray(np.arange(1.0, _POWERS + 1))
+
+    def of_chunk(pair: tuple[Array, Array]) -> _PowerSums:
+        own, rows = pair
+        weights = jnp.exp(-powers[:, None] * (own - own[0])[None, :])
+        return _PowerSums(weights.sum(axis=1), weights @ rows, weights @ rows**2)
+
+    return jax.lax.map(of_chunk, (energies, g))
+
+
+def _light_sums(
+    xi: Float[Array, " nodes"], energies: Float[Array, " chunks"], end: Array, sums: _PowerSums
+) -> tuple[Array, ...]:
+    """What the chunks from `end` on add, whose weights times u are small: by series of the exponential."""
+    from_end = jnp.arange(len(energies)) >= end
+    size = jnp.where(from_end[None, :], xi[:, None] - energies[None, :], -jnp.inf)
+    powers = jnp.asarray(np.arange(1.0, _POWERS + 1))
+    values = jnp.exp(jnp.where(from_end[None, :, None], size[:, :, None] * powers[None, None, :], -jnp.inf))
+    of_psi, of_first, of_second = (values * jnp.asarray(row)[None, None, :] for row in _SERIES)
+    flat = (len(xi), -1)
+    g, gg = (rows.reshape(-1, rows.shape[2]) for rows in (sums.g, sums.gg))
+    first, second = of_first.reshape(flat), of_second.reshape(flat)
+    one = sums.one.ravel()
+    psi = of_psi.reshape(flat) @ one
+    return psi, first @ one, (first @ g).T, (first @ gg).T, second @ one, (second @ gg).T
 
 
 def _nodes(

@@ -42,6 +42,7 @@ class Level(ABC):
     needs_from_points: ClassVar[str | None] = None
     instead: ClassVar[Mapping[str, str]] = MappingProxyType({})
     cheap: ClassVar[bool] = True
+    averages_over_directions: ClassVar[bool] = False  # whether it answers `balances_of_groups`
 
     @abstractmethod
     def balances(
@@ -77,7 +78,7 @@ class Level(ABC):
         members: Bool[np.ndarray, "groups points directions"],
     ) -> Float[np.ndarray, "groups times sizes"]:
         """`balances` of means over the members of every group, directions that are seen from points."""
-        raise InputError(f"theory {self.name!r} does not average over directions; use {_having('balances_of_groups')}")
+        raise NotImplementedError
 
     def record(self) -> dict[str, object]:
         """What the provenance of a result says of the level."""

@@ -1,6 +1,7 @@
 """Averages over data sets at given points, for many points, noise variances and sizes."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache, partial
 
 import jax
@@ -11,7 +12,9 @@ from jaxtyping import Array, Bool, Float
 from geomem.core.compilation import quick_options
 from geomem.core.progress import bar
 from geomem.core.status import Status
-from geomem.laws.points import PointSetting
+from geomem.laws.law import Law
+from geomem.laws.points import PointSetting, point_setting
+from geomem.laws.probe import Probe
 from geomem.laws.views import Pool
 from geomem.levels.lanes import SIZES, filled, in_threads, refined
 from geomem.levels.points import quenched_gaussians, quenched_pool
@@ -83,8 +86,27 @@ def balances_at_points(
         return np.stack([values[group].mean(axis=0) for group in members])
 
     if criterion == "participation":
-        return np.asarray(_participation_balance(over(found.participation)))
-    return np.asarray(_log_ratio(np.sqrt(over(found.score_mean**2)), over(found.score_variance)))
+        return np.asarray(_participation_balance(over(np.asarray(found.participation))))
+    signal, noise = over(np.asarray(found.score_mean) ** 2), over(np.asarray(found.score_variance))
+    return np.asarray(_log_ratio(np.sqrt(signal), noise))
+
+
+def own_log_weights(
+    law: Law, times: Float[np.ndarray, " times"], log_size: float, count: int
+) -> Float[np.ndarray, "samples times"]:
+    """Minus ln of the Gibbs weight of samples at themselves with noise, in data sets of N that they belong to.
+
+    Means over the other samples; as many of the law are drawn, always the same.
+    """
+    probe = Probe.noised(np.asarray(law.sample(jax.random.key(0), count)), key=jax.random.key(1))
+    at, _ = point_setting(law, 0, probe)
+    own = -0.5 * np.sum(np.asarray(probe.offset) ** 2, axis=1)
+    others = np.array([log_size + np.log1p(-np.exp(-log_size))])
+    rows = []
+    for place, log_own in enumerate(own):
+        one = replace(at, base=at.base[[place]], offset=at.offset[[place]])
+        rows.append(averages_at_points(one, times, others, log_own).log_partition[0, 0, :, 0] - log_own)
+    return np.stack(rows)
 
 
 def each_direction(at: PointSetting) -> Bool[np.ndarray, "directions points directions"]:
