@@ -10,6 +10,7 @@ import xarray as xr
 from jaxtyping import Array, Bool, Float
 
 from geomem.boundaries.points import group_times
+from geomem.core.arguments import is_whole
 from geomem.core.progress import bar
 from geomem.core.provenance import provenance
 from geomem.core.results import SQUARED, Transition, described, status_attributes, transition
@@ -77,7 +78,7 @@ def principal_diagram(
     """
     own = PrincipalBlocks.of(asked.level, law, num_blocks)
     axes, variances, counts, blocks = own
-    if len(swept_values) and not 0 <= block < len(counts):
+    if not is_whole(block) or not 0 <= block < len(counts):
         raise InputError(f"there is no block {block!r}: the diagram has blocks 0 to {len(counts) - 1}")
     solved, error = _times(asked, law, axes, blocks, log_sizes)
     over, text = ("block", "num_samples"), f"critical noise variance by {asked.criterion}, level {asked.level.name}"

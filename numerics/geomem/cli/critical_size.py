@@ -4,7 +4,7 @@ import math
 from typing import TYPE_CHECKING, Annotated
 
 from geomem.cli.laws import GivenLaw, LawInput
-from geomem.cli.options import ClockInput, GivenManifold, ManifoldInput, QuestionInput
+from geomem.cli.options import ClockInput, ManifoldInput, QuestionInput
 from geomem.cli.output import OutputOptions, Several, Whole
 from geomem.cli.tables import block_row, json_writer, print_rows, reading, write
 from geomem.core.status import InputError, Status
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from jaxtyping import Array
 
+    from geomem.laws.law import Law
     from geomem.levels.question import Level, Question
     from geomem.schedules.clock import Clock
 
@@ -57,16 +58,18 @@ def critical_size(
     import numpy as np
 
     from geomem.core.provenance import document_of, provenance
+    from geomem.laws.law import law_of
     from geomem.schedules.clock import clock_columns
 
-    inputs = found.record | found.manifold.record() | asked.record
+    source = law_of(asked.of_spectrum, found.manifold)
+    inputs = found.record | source.record() | asked.record
     inputs |= {"block": block, "noise_variance": list(variances), "seed": output.seed, "num_points": law.num_points}
     inputs |= {"schedule": None} if schedule is None else schedule.record
     output.refuse_other_run(["critical_size.json"], inputs)
     given = law.given(asked, found, output.seed)
     readings = {} if schedule is None else clock_columns(schedule, variances)
     if given is None:
-        blocks = _of_blocks(found, asked.question, variances, block)
+        blocks = _of_blocks(source, found.direction_variances, asked.question, variances, block)
     else:
         blocks = _along_directions(given, np.asarray(variances), manifold.num_blocks, block)
     rows = [
@@ -77,7 +80,7 @@ def critical_size(
         for start, columns in blocks
         for place, t in enumerate(variances)
     ]
-    said = {} if given is None else given.attributes | given.law.record()
+    said = {} if given is None else given.attributes | given.law.record() | given.question.record()
     document = {"rows": rows, "provenance": document_of(provenance(inputs | said))}
     write({folder / "critical_size.json": json_writer(document)})
     title = f"{asked.question.title}{'' if given is None else given.title}{clock.title}"
@@ -85,7 +88,11 @@ def critical_size(
 
 
 def _of_blocks(
-    found: GivenManifold, asked: "Question[Level]", variances: tuple[float, ...], block: int | None
+    source: "Law",
+    directions: "np.ndarray | None",
+    asked: "Question[Level]",
+    variances: tuple[float, ...],
+    block: int | None,
 ) -> "Iterator[tuple[dict[str, object], dict[str, list]]]":
     """The beginning of the rows of a block of one Gaussian, and their columns over the noise variances."""
     import numpy as np
@@ -93,7 +100,6 @@ def _of_blocks(
     from geomem.boundaries.critical import critical_size as compute
     from geomem.laws.covariance import asked_variances
 
-    source, directions = found.manifold, found.direction_variances
     of_blocks = asked_variances(source, directions)
     for index in range(source.num_blocks) if block is None else [block]:
         start = block_row(source, index)

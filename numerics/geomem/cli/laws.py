@@ -24,9 +24,10 @@ _A_FACTOR = 1.0  # nats: e in N
 
 
 class Asked(NamedTuple):
-    """The words that the law and the probe stand for, and the question. `family` is None for a spectrum as it is."""
+    """The words that the law and the probe stand for, and the question. `family` is None for the law of a spectrum."""
 
     family: str | None
+    of_spectrum: str
     question: "Question[Level]"
     noised: bool
     chosen: bool  # by default, so that one Gaussian may take the place of what cannot be fitted
@@ -35,9 +36,10 @@ class Asked(NamedTuple):
     def record(self) -> dict[str, object]:
         """What tells a run from others before anything is fitted."""
         if self.family is None:
-            return self.question.record() | {"law": "manifold"}
+            return self.question.record() | {"law": self.of_spectrum}
         probe = {"kind": NOISED} if self.noised else self.question.probe.record()
-        return self.question.record() | {"law": self.family, "probe_asked": probe}
+        others = {name: one for name, one in self.question.record().items() if name != "probe"}
+        return others | {"law": self.family, "probe_asked": probe}
 
 
 class GivenLaw(NamedTuple):
@@ -67,9 +69,12 @@ class LawInput:
         Raises:
             InputError: for words that do not go together, or as `QuestionInput.posed`.
         """
+        from geomem.laws.law import LAWS
+
         law, probe = self.law, question.probe
-        if law not in (None, "manifold", *FAMILIES):
-            raise InputError(f"there is no law {law!r}; choose one of {', '.join(FAMILIES)}")
+        if law not in (None, *LAWS, *FAMILIES):
+            raise InputError(f"there is no law {law!r}; choose one of {', '.join((*FAMILIES, *LAWS))}")
+        of_spectrum = law if law in LAWS else "manifold"
         if self.num_points < 1:
             raise InputError(f"--num-points is {self.num_points}; it must be at least 1")
         posed = question.posed("origin" if probe == NOISED else "along" if probe in (MEAN, None) else probe)
@@ -78,17 +83,19 @@ class LawInput:
                 raise InputError(f"--law {law} is fitted to --data; give it too")
             if probe == NOISED:
                 raise InputError("--probe noised is a point of --data; of a spectrum it is called typical")
-            return Asked(None, posed, False, False)
+            return Asked(None, of_spectrum, posed, False, False)
         answers = posed.level.averages_over_directions
         if not answers and (probe == NOISED or law in ("auto", "mixture", "pool")):
             word = f"--law {law}" if law in ("auto", "mixture", "pool") else "--probe noised"
             raise InputError(f"{word} needs theory 'finite_n', which averages over points and directions")
-        noised = probe == NOISED or (probe is None and answers and law != "manifold")
+        noised = probe == NOISED or (probe is None and answers and law not in LAWS)
         default = "auto" if noised else "gaussian"
         family = default if law is None else law
-        if family in ("manifold", "gaussian") and not noised:
+        if family in LAWS or (family == "gaussian" and not noised):
+            if noised:
+                raise InputError(f"--probe noised is of laws that are fitted: {', '.join(FAMILIES)}; give one as --law")
             family = None
-        return Asked(family, posed, noised, law is None)
+        return Asked(family, of_spectrum, posed, noised, law is None and probe is None)
 
     def given(self, asked: Asked, found: GivenManifold, seed: int) -> GivenLaw | None:
         """The law fitted to the data and its points; None if one Gaussian in blocks, about its mean, is asked.
@@ -115,6 +122,8 @@ class LawInput:
         if why is not None:
             print(f"geomem: the law is one Gaussian about its mean, for {why}", file=sys.stderr)
             return None
+        if asked.noised and self.num_points >= len(rows):
+            raise InputError(f"--num-points is {self.num_points}, and there are {len(rows)} samples; ask for fewer")
         chosen = chosen_law(rows, family=asked.family, key=key).chosen
         law: Law = chosen.law
         attributes: dict[str, object] = {"law": chosen.family, "law_note": chosen.why}
@@ -122,8 +131,6 @@ class LawInput:
             attributes |= {"num_components": chosen.num_components, "nats_gained": chosen.nats_gained}
         if not asked.noised:
             return _said(law, asked.question, chosen.why, "about the mean", attributes)
-        if self.num_points >= len(rows):
-            raise InputError(f"--num-points is {self.num_points}, and there are {len(rows)} samples; ask for fewer")
         of_rows, of_noise = jax.random.split(jax.random.fold_in(key, 1))
         order = np.asarray(jax.random.permutation(of_rows, len(rows)))
         points, others = rows[order[: self.num_points]], rows[np.sort(order[self.num_points :])]

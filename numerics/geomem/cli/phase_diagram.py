@@ -60,22 +60,24 @@ def phase_diagram(
     from geomem.core.provenance import extended
     from geomem.figures.diagram import phase_diagram_figure
     from geomem.figures.style import figure_writers
+    from geomem.laws.law import law_of
     from geomem.schedules.clock import on_schedule
 
-    inputs = found.record | found.manifold.record() | asked.record
+    source = law_of(asked.of_spectrum, found.manifold)
+    inputs = found.record | source.record() | asked.record
     inputs |= {"command": "phase-diagram", "block": block, "sizes": list(sizes), "seed": output.seed}
     inputs |= {"num_variances": num_variances, "num_points": law.num_points}
     inputs |= {"schedule": None} if schedule is None else schedule.record
     output.refuse_other_run(names, inputs)
     given = law.given(asked, found, output.seed)
     posed = asked.question if given is None else given.question
-    spectrum = np.asarray(found.manifold.variances)
+    spectrum = np.asarray(source.variances)
     if num_variances is None:
         num_variances = (60 if posed.level.cheap else 24) if given is None else 0
 
     # Every N is solved along with the diagram's sizes and taken out again; every variance of the map has its price.
     solved = compute(
-        found.manifold if given is None else given.law,
+        source if given is None else given.law,
         log_num_samples=np.append(log_sizes, np.log(highlighted)),
         local_variance=_swept_variances(spectrum, num_variances) if num_variances else None,
         block=block,

@@ -180,8 +180,9 @@ def draw_sensitivity(axes: Axes, diagram: xr.Dataset, name: str = "sensitivity_p
 
 
 def diagram_title(diagram: xr.Dataset) -> str:
-    """Criterion and level, in words."""
-    return f"{diagram.attrs['criterion'].replace('_', ' ')}, {diagram.attrs['theory']}"
+    """Criterion, level and, if it was fitted, law, in words."""
+    law = f", {diagram.attrs['law']}" if "law" in diagram.attrs else ""
+    return f"{diagram.attrs['criterion'].replace('_', ' ')}, {diagram.attrs['theory']}{law}"
 
 
 def _draw_map(

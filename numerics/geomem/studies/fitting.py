@@ -118,7 +118,9 @@ def fit_law(data: Numbers, *, family: str = "auto", key: Array, num_components: 
         return _apart(*(np.asarray(row.signal_to_noise) for row in found))
 
     # Of two halves each has the error of one of them.
-    error = apart(chosen.of_rows(training[::2]), chosen.of_rows(training[1::2]), size) / np.sqrt(2)
+    with _one_thread():
+        halves = chosen.of_rows(training[::2]), chosen.of_rows(training[1::2])
+    error = apart(*halves, size) / np.sqrt(2)
     misfit = np.full(len(times), np.nan) if family == "pool" else apart(chosen.of_training, pool, fifteenth)
     record: dict[str, object] = {
         "data_sha256": digest(rows),

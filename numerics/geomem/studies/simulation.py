@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import cast
 
 import jax
 import jax.numpy as jnp
@@ -76,10 +77,9 @@ def theory_versus_simulation(
         point, direction = seen.base[0] + jnp.sqrt(time) * seen.offset[0], seen.directions[0]
         given, draw = (manifold,), _samples_of_law
     else:
-        assert isinstance(manifold, Manifold)
-        assert isinstance(block, (int, np.integer))
-        point, direction = jnp.asarray(_probe_point(manifold, block, probe, noise_variance)), manifold.direction(block)
-        given, draw = (manifold.axis_deviations(),), _samples_of_blocks
+        one, place = cast("Manifold", manifold), cast("int", block)  # of a law that knows `one_gaussian`
+        point, direction = jnp.asarray(_probe_point(one, place, probe, noise_variance)), one.direction(place)
+        given, draw = (one.axis_deviations(),), _samples_of_blocks
     drawn = _draw(draw, given, point, direction, time, key, round(float(count)), num_datasets)
     log_partition, participation, along = (np.asarray(column) for column in drawn)
     variance = float(along.var(ddof=1))
