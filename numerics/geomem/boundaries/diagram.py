@@ -3,15 +3,17 @@
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
+from jaxtyping import Float
 
 from geomem.boundaries.critical import solver_of
+from geomem.boundaries.principal import diagram_attributes, diagram_axes, principal_diagram, swept_axis
 from geomem.core.arguments import Numbers, listed_sizes
 from geomem.core.kinds import concrete_array
-from geomem.core.provenance import provenance
 from geomem.core.results import SQUARED, described, status_attributes
 from geomem.core.status import InputError
 from geomem.laws.covariance import extremes
 from geomem.laws.law import Law
+from geomem.laws.points import asks_for_points
 from geomem.laws.probe import Probe
 from geomem.levels.question import Level, question
 
@@ -23,23 +25,30 @@ def phase_diagram(
     *,
     num_samples: Numbers | None = None,
     log_num_samples: Numbers | None = None,
-    local_variance: Numbers,
+    local_variance: Numbers | None = None,
     block: int | np.integer = 0,
     criterion: str,
     theory: str | Level,
     probe: Probe = Probe.along(),
     direction_variances: Numbers | None = None,
+    num_blocks: int | None = None,
 ) -> xr.Dataset:
     """Critical times of every block at every size, and of one block as its variance is swept.
+
+    A law that is asked along directions, and any law from given points, has its principal directions as blocks, or
+    `num_blocks` groups of them; level `finite_n` answers. A block is then lost where R is 1 of means over its
+    directions and over the points.
 
     Args:
         manifold: the data's law.
         num_samples: data-set sizes; give these or `log_num_samples` = ln N.
-        local_variance: variances given to `block` in turn, the rest of the spectrum fixed.
+        local_variance: variances given to `block` in turn, the rest of the spectrum fixed; without them there is no
+            map. Along directions the samples of the law are stretched along those of the block, and the points.
         block: the swept block.
         criterion, theory, probe: as for `critical_time`.
         direction_variances: of blocks whose variances are means, those of all directions, (directions,) in the
             blocks' order.
+        num_blocks: of principal directions, grouped by their variances as in `Manifold.from_data`.
 
     Returns:
         A data set over `block`, `num_samples` and `local_variance` with, in squared units of the data,
@@ -60,19 +69,25 @@ def phase_diagram(
         - `lost_first`: its sign; +1 where of two directions the one of higher variance is lost first, 0 where
           there is no order, as by criteria of the weights alone at a probe that is one point.
 
+        Along principal directions there are no sensitivities, and times are within 3 percent; `critical_time_error`
+        (block, num_samples) is their standard error over the points, NaN at a single one. Sizes that are too large
+        for a pool are OUT_OF_VALIDITY.
+
     Raises:
         InputError: as `critical_time`, for sizes or local variances that are not a list
-            of numbers, the latter finite and not negative, and for direction variances that are not those of the
-            manifold's directions.
+            of numbers, the latter finite and not negative, for direction variances that are not those of the
+            manifold's directions, and for what is asked of blocks where directions are asked, or the other way round.
     """
     asked = question(criterion, theory, probe)
-    asked.check(manifold)
     sizes, log_sizes = listed_sizes(num_samples, log_num_samples)
-    swept_values = np.atleast_1d(concrete_array(local_variance, "local_variance"))
-    if swept_values.ndim != 1 or len(swept_values) == 0:
-        raise InputError(f"the local variances have shape {swept_values.shape}; they must be a non-empty list")
-    if not (np.isfinite(swept_values) & (swept_values >= 0)).all():
-        raise InputError("the local variances must be finite and not negative")
+    swept_values = np.zeros(0) if local_variance is None else _checked_variances(local_variance)
+    if asks_for_points(manifold, 0, probe):
+        if direction_variances is not None:
+            raise InputError("direction_variances are those of blocks; this law or probe is asked along directions")
+        return principal_diagram(asked, manifold, sizes, np.asarray(log_sizes), swept_values, block, num_blocks)
+    if num_blocks is not None:
+        raise InputError("num_blocks groups principal directions; this law has its blocks")
+    asked.check(manifold)
     ends = [(holder, one) for holder, row in enumerate(extremes(manifold, direction_variances)) for one in row]
 
     # Lanes of one shape: every block of the manifold, then the swept block at every local variance.
@@ -146,23 +161,19 @@ def phase_diagram(
         over, text = ("block", "num_samples"), "of the directions of a block"
         data["critical_time_lower"] = (over, lower, described(f"least {time_text}, {text}", SQUARED))
         data["critical_time_upper"] = (over, upper, described(f"greatest {time_text}, {text}", SQUARED))
-    coordinates = {
-        "block": ("block", np.arange(manifold.num_blocks), described("block of directions of one variance", "1")),
-        "block_variance": ("block", np.asarray(manifold.variances), described("local variance", SQUARED)),
-        "multiplicity": ("block", np.asarray(manifold.multiplicities), described("number of directions", "1")),
-        "num_samples": ("num_samples", sizes, described("number of training samples", "1")),
-        "log_num_samples": ("num_samples", np.asarray(log_sizes), described("ln N", "1")),
-        "local_variance": (
-            "local_variance",
-            swept_values,
-            described(f"local variance of the swept block {block}", SQUARED),
-        ),
-    }
+    axes = diagram_axes(manifold.variances, manifold.multiplicities, sizes, np.asarray(log_sizes))
+    if len(swept_values):
+        axes |= swept_axis(swept_values, block)
+    else:
+        data = {name: one for name, one in data.items() if "local_variance" not in one[0]}
     inputs = manifold.record() | {"block": int(block)} | asked.record()
-    attributes = {
-        "criterion": criterion,
-        "theory": asked.level.name,
-        "swept_block": int(block),
-        "provenance": provenance(inputs),
-    }
-    return xr.Dataset(data, coordinates, attributes)
+    return xr.Dataset(data, axes, diagram_attributes(asked, block, inputs))
+
+
+def _checked_variances(local_variance: Numbers) -> Float[np.ndarray, " variances"]:
+    values = np.atleast_1d(concrete_array(local_variance, "local_variance"))
+    if values.ndim != 1 or len(values) == 0:
+        raise InputError(f"the local variances have shape {values.shape}; they must be a non-empty list")
+    if not (np.isfinite(values) & (values >= 0)).all():
+        raise InputError("the local variances must be finite and not negative")
+    return values

@@ -2,11 +2,10 @@
 
 import xarray as xr
 
-from geomem.boundaries.trajectories import checked_log_sizes
 from geomem.core.arguments import Numbers, listed_noise_variances
 from geomem.core.kinds import one_size
 from geomem.core.results import data_set_curve, size_of, with_status
-from geomem.laws.law import Law
+from geomem.laws.law import Law, check_law
 from geomem.levels.question import Level, level_of
 
 
@@ -26,8 +25,9 @@ def expected_excess_entropy(
         num_samples: the data-set size N, one number; give this or `log_num_samples` (for a `RandomManifold`
             ln N/d).
         theory: `rem` (also called `asymptotic`), max(0, (ln N - I)/d) with the mutual information I; or
-            `finite_n`, exact but for quasi-random integration over the points, whose standard error is `error`.
-            The latter takes a second per noise variance.
+            `finite_n`, exact but for integration over the points, whose standard error is `error`: quasi-random, or,
+            of classes of several covariances and of a pool, over 64 samples with noise. The latter takes seconds per
+            noise variance.
 
     Returns:
         A data set with `value`, `error` and `status` over `noise_variance`: NaN and NOT_CONVERGED where the
@@ -38,7 +38,8 @@ def expected_excess_entropy(
         InputError: for an unknown level, or one without excess entropy, a random manifold at level `finite_n`, sizes
             that are not one number, or as `trajectory_times`.
     """
-    size = one_size(checked_log_sizes(law, num_samples, log_num_samples), "the excess entropy")
+    check_law(law)
+    size = one_size(law.log_sizes(num_samples, log_num_samples), "the excess entropy")
     times = listed_noise_variances(noise_variance)
     value, error = level_of(theory).excess_entropy(law, times, size)
     about = size_of(size), float(law.dimension), law.record()

@@ -35,7 +35,7 @@ _gaussian_critical_time = lower("gaussian_critical_time")
 _RESIDUAL, _STEPS = 1e-8, 5
 # Error of the interpolant's root in ln t: where steps follow, and where it is the answer.
 _ROUGH, _FINE = 1e-3, 1e-6
-_LARGEST_LOG_SIZE = np.log(1e15)
+LARGEST_LOG_SIZE = np.log(1e15)
 # A scan in ln N, and an interpolant in its cell with the root.
 _SCAN, _NODES = 96, 16
 
@@ -108,10 +108,10 @@ def sizes(
     known = np.where(valid, given, 1.0)
     leading = question.level.leading
     guesses = np.asarray(jax.vmap(partial(leading.log_size, question.criterion, at))(jnp.asarray(known)))
-    highest = np.maximum(_LARGEST_LOG_SIZE, np.where(np.isfinite(guesses), guesses + 3.0, 0.0))
+    highest = np.maximum(LARGEST_LOG_SIZE, np.where(np.isfinite(guesses), guesses + 3.0, 0.0))
     scans = np.linspace(highest, np.log(2.0), _SCAN, axis=1)
     values = _balances(question, at)(known, scans)
-    cells, status = zip(*map(_first_cell, values), strict=True)
+    cells, status = zip(*map(first_cell, values), strict=True)
     rows = np.full((4, len(given)), np.nan)
     iterations, status = np.zeros(len(given), dtype=int), np.array(status)
     crossed = np.flatnonzero(status == Status.CONVERGED)
@@ -279,7 +279,7 @@ def _lane(
     return np.where(known, np.exp(roots.log_time), np.nan), status, slopes, float(opening_time(at.probed_variance))
 
 
-def _first_cell(values: Float[np.ndarray, " scan"]) -> tuple[int, int]:
+def first_cell(values: Float[np.ndarray, " scan"]) -> tuple[int, int]:
     """Place in a scan down in ln N where the balance is no longer positive: CONVERGED; or how the lane ends."""
     if np.isinf(values[0]):
         return 0, int(Status.NO_TRANSITION)

@@ -8,7 +8,7 @@ from geomem.core.progress import bar
 from geomem.core.status import InputError
 from geomem.laws.covariance import of_directions
 from geomem.laws.law import Law
-from geomem.laws.points import asks_for_points, principal_directions
+from geomem.laws.points import asks_for_points, one_by_one, principal_directions
 from geomem.laws.probe import Probe
 from geomem.laws.setting import opening_time
 from geomem.levels.question import Level, question
@@ -105,8 +105,21 @@ def resolved_dimension(
     if asks_for_points(manifold, 0, probe):
         if direction_variances is not None:
             raise InputError("direction_variances are those of blocks; this law or probe is asked along directions")
-        asked = {"noise_variance": noise_variance, "num_samples": num_samples, "log_num_samples": log_num_samples}
-        words = phase(manifold, principal_directions(manifold), **asked, theory=theory, probe=probe)
+        directions = principal_directions(manifold)
+        parts = directions[:, None] if one_by_one(probe) else [directions]
+        each = [
+            phase(
+                manifold,
+                part,
+                noise_variance=noise_variance,
+                num_samples=num_samples,
+                log_num_samples=log_num_samples,
+                theory=theory,
+                probe=probe,
+            )
+            for part in parts
+        ]
+        words = np.concatenate(each)
         unknown = (words == "unknown").any(axis=0)
         return np.where(unknown, np.nan, np.sum(words == "generalizing", axis=0).astype(float))
     total = 0.0

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from geomem.boundaries import explicit, implicit
 from geomem.boundaries.walk import walk_to_roots
@@ -14,6 +14,7 @@ from geomem.core.results import Transition, transition
 from geomem.core.status import InputError, Status
 from geomem.laws.points import PointSetting
 from geomem.levels.question import Explicit, Implicit, Level, Question
+from geomem.levels.seen import each_direction
 
 # Error of a root in ln t up to which polynomials are refined, and beyond which a root is none.
 _TOLERANCE, _WORST = 1e-5, 1e-3
@@ -30,17 +31,36 @@ def critical_times(
     if isinstance(question.level, Explicit):
         of_level = Question(question.criterion, question.level, question.probe)
         return _of_directions(at, lambda one: explicit.times(of_level, one, log_sizes, window))
+    return group_times(question, at, log_sizes, each_direction(at), window, (_TOLERANCE, _WORST))
+
+
+def group_times(
+    question: Question[Level],
+    at: PointSetting,
+    log_sizes: Float[Array | np.ndarray, " sizes"],
+    members: Bool[np.ndarray, "groups points directions"],
+    window: tuple[float | int, float | int] | None,
+    errors: tuple[float, float],
+    step: float | None = None,
+) -> Transition:
+    """Critical times of means over groups of directions seen from points, (groups, sizes).
+
+    Polynomials are refined up to the first of the errors of a root in ln t; beyond the second a root is none. `step`
+    is that of the walk, if another is enough.
+    """
     valid, sizes = implicit.walked_sizes(np.asarray(log_sizes, dtype=float))
-    count = len(at.directions)
+    count = len(members)
     start, limits = implicit.start_of_walk(question, at.along(0), sizes, window)  # ty: ignore[invalid-argument-type]
+    if at.law.finest > 0:
+        limits = (max(limits[0], float(np.log(at.law.finest))), limits[1])
 
     def evaluate(log_times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        found = question.level.balances_along(question.criterion, at, np.exp(log_times), sizes)
+        found = question.level.balances_of_groups(question.criterion, at, np.exp(log_times), sizes, members)
         values = found.swapaxes(0, 1).reshape(len(log_times), count * len(sizes))
         return values, np.zeros((0, *values.shape))
 
-    roots = walk_to_roots(evaluate, start, limits, _TOLERANCE)
-    missed = (roots.status == Status.CONVERGED) & ~(roots.error <= _WORST)
+    roots = walk_to_roots(evaluate, start, limits, errors[0], step)
+    missed = (roots.status == Status.CONVERGED) & ~(roots.error <= errors[1])
     status = np.where(missed, Status.NOT_CONVERGED, roots.status)
     status = np.where(np.tile(valid, count), status, Status.INVALID).astype(np.int8)
     # What the balance may be off where the polynomial has its root.

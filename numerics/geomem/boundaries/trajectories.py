@@ -51,7 +51,8 @@ def trajectory_times(
     Args:
         law: the data's law. For a `RandomManifold` sizes are per dimension: `log_num_samples` is ln N/d. Of a
             `GaussianMixture` the classes' information is averaged exactly, over three classes or more by
-            quasi-random points (to about 1e-4 nats).
+            quasi-random points (to about 1e-4 nats); of one with several covariances all is averaged over 512 samples
+            (to some tenths of a nat).
         num_samples: data-set sizes N of any shape; give this or `log_num_samples`.
 
     Returns:

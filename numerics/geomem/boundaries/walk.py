@@ -68,9 +68,17 @@ class Roots(NamedTuple):
 class _Grid:
     """Points of ln t at whole numbers, downward; each is evaluated once."""
 
-    def __init__(self, evaluate: Evaluate, ends: tuple[float, float], first: tuple[np.ndarray, np.ndarray]) -> None:
+    def __init__(
+        self,
+        evaluate: Evaluate,
+        ends: tuple[float, float],
+        first: tuple[np.ndarray, np.ndarray],
+        step: float | None,
+    ) -> None:
         """A grid between ends, the upper one first, with balances and slopes at the first point."""
         self.use = _BY_SLOPES if len(first[1]) else _BY_VALUES
+        if step is not None:
+            self.use = self.use._replace(step=step)
         top, bottom = ends
         # So many steps that a polynomial finds its points.
         self.count = max(int(np.ceil((top - bottom) / self.use.step)), len(self.use.points)) * _FINEST
@@ -91,11 +99,13 @@ class _Grid:
         return np.array(values), np.array(slopes)
 
 
-def walk_to_roots(evaluate: Evaluate, start: float, limits: tuple[float, float], tolerance: float) -> Roots:
+def walk_to_roots(
+    evaluate: Evaluate, start: float, limits: tuple[float, float], tolerance: float, step: float | None = None
+) -> Roots:
     """Walk down from `start`, or from higher up, to the cell in which each size's balance changes sign.
 
     The grid is halved there until the root's error in ln t, by what the polynomial's outermost points change, is
-    within the tolerance.
+    within the tolerance. `step` is that of the grid at first, by default one that misses no change of sign.
     """
     top = min(start, limits[1]) if start > limits[0] else limits[1]
     values, slopes = first = evaluate(np.array([top]))
@@ -109,13 +119,14 @@ def walk_to_roots(evaluate: Evaluate, start: float, limits: tuple[float, float],
     while top < limits[1] and (first[0] < 0).any():
         top = min(top + _CLIMB, limits[1])
         first = evaluate(np.array([top]))
-    grid = _Grid(evaluate, (top, limits[0]), first)
+    grid = _Grid(evaluate, (top, limits[0]), first, step)
+    width = _WIDTH if step is None else max(_WIDTH, step)
     above, below = _walk(grid)
     # Lost at the top of the window already, or nowhere: no transition.
     status[np.isnan(first[0][0])] = Status.NOT_CONVERGED
     stride, open_ = _FINEST, np.asarray(below > above)
     while open_.any() and stride >= 1:
-        if grid.step * stride <= _WIDTH:
+        if grid.step * stride <= width:
             _solve(grid, above, stride, np.flatnonzero(open_), found)
             open_ &= ~(found.error <= tolerance)
         stride //= 2
@@ -136,7 +147,7 @@ def _walk(grid: _Grid) -> tuple[Int[np.ndarray, " sizes"], Int[np.ndarray, " siz
         if not running.any():
             break
         ahead = numbers[first : first + _AHEAD + 1]
-        if grid.use is _BY_SLOPES:
+        if len(grid.rows(numbers[:1])[1][0]):
             ahead = np.union1d(ahead, ahead[:-1][_may_return(grid, ahead, running)] + half)
         rows, _ = grid.rows(ahead)
         for before, number, row in zip(ahead[:-1], ahead[1:], rows[1:], strict=True):

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from geomem.cli.laws import FAMILIES
 from geomem.cli.options import ClockInput, ManifoldInput, read_probe
 from geomem.cli.output import OutputOptions, Whole
 from geomem.cli.tables import json_text, json_writer, print_table, write
@@ -143,6 +144,11 @@ def _read_law(
         from geomem.laws.mixture import GaussianMixture
 
         return GaussianMixture.two_classes(squared_center, spectrum)
+    if name in FAMILIES:
+        raise InputError(
+            f"--law {name} is not fitted for a curve; phase-diagram and critical-size take it, and compare "
+            "manifold, the one Gaussian of --data"
+        )
     if suffix(file_and_key(name)[0]) not in (*TABLES, *KEYED):
         raise InputError(
             f"there is no law {name!r}; choose {', '.join(LAWS)}, two-classes or the file of an excess entropy"

@@ -205,11 +205,13 @@ class QuestionInput:
     """What counts as the transition: signal_to_noise, participation or (not at finite_n) condensation; of networks in
     training also memorization, from where on training loses signal to noise."""
 
-    probe: str = "along"
-    """Where the score is evaluated: origin, along[:AMPLITUDE], random_direction[:AMPLITUDE], data_point or typical."""
+    probe: str | None = None
+    """Where the score is evaluated: noised, at points of the --data with noise; or, about the mean of one Gaussian,
+    mean (or along[:AMPLITUDE]), origin, random_direction[:AMPLITUDE], data_point or typical [default: noised for data
+    at finite_n, else along]."""
 
-    def posed(self) -> "Question[Level]":
-        """The question that the words stand for.
+    def posed(self, probe: str) -> "Question[Level]":
+        """The question that the words stand for, with this probe.
 
         Raises:
             InputError: as `question`, `level_with` and `read_probe`.
@@ -218,7 +220,7 @@ class QuestionInput:
 
         words = ("width", "ridge", "training_time", "activation")
         settings = {word: getattr(self, word) for word in words if getattr(self, word) is not None}
-        return question(self.criterion, level_with(self.theory, settings), read_probe(self.probe))
+        return question(self.criterion, level_with(self.theory, settings), read_probe(probe))
 
 
 @Parameter(name="*")

@@ -46,7 +46,7 @@ class OutputOptions:
     """Print the table as JSON, alone on stdout."""
 
     seed: Whole = 0
-    """Seed of random draws, recorded with the results (spectrum and train draw, and compare replicates)."""
+    """Seed of random draws, recorded with the results: of laws that are fitted, probed points, samples, replicates."""
 
     def folder(self, *names: str) -> Path:
         """The folder, in which files of these names can be written; it is made when there are results.

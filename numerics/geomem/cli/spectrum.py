@@ -43,7 +43,8 @@ def spectrum(
     Writes spectrum.nc, .png and .pdf, and prints the dimension against the noise variance and the predicted
     critical time of every block; of blocks that group the spectrum of data also from when to when the directions
     in them are lost, each of which counts in the dimension with its own variance. Without --data the samples are
-    drawn; of data, --num-samples are chosen.
+    drawn; of data, --num-samples are chosen. The theory is that of one Gaussian with the spectrum of the data, about
+    its mean; phase-diagram has others.
 
     Parameters
     ----------

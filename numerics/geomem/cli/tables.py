@@ -49,6 +49,15 @@ def block_row(law: "Law", index: int) -> dict[str, object]:
     }
 
 
+def diagram_row(at: "xr.Dataset") -> dict[str, object]:
+    """Which block of a diagram it is, the beginning of its row."""
+    return {
+        "block": int(at.block),
+        "local_variance": float(at.block_variance),
+        "multiplicity": int(at.multiplicity),
+    }
+
+
 def time_row(at: "xr.Dataset") -> dict[str, object]:
     """The diagram's row of one block at one size; lost means: before it opens."""
     opening, time = float(at.opening_time), float(at.critical_time)
@@ -62,8 +71,8 @@ def time_row(at: "xr.Dataset") -> dict[str, object]:
 
 
 def range_row(at: "xr.Dataset") -> dict[str, object]:
-    """Between which critical times the directions of a block are lost, if it groups a spectrum."""
-    names = ("critical_time_lower", "critical_time_upper")
+    """Between which times the directions of a block are lost, if it groups a spectrum, or its time's standard error."""
+    names = ("critical_time_lower", "critical_time_upper", "critical_time_error")
     return {name: or_none(float(at[name])) for name in names if name in at}
 
 

@@ -38,6 +38,7 @@ WORDS = {
     ),
     "critical_time_lower": Word("from", "least critical t of the block's own directions"),
     "critical_time_upper": Word("to", "greatest critical t of the block's own directions"),
+    "critical_time_error": Word("+-", "standard error of the critical t over the data points that are probed"),
     "lost": Word(
         "at N", "kept: with N samples the block opens, and is lost below the critical t; lost: before it could open"
     ),
@@ -51,6 +52,7 @@ WORDS = {
     "step": Word("step", "step of the schedule that is nearest to t"),
     "critical_size": Word("critical N", "number of samples that keeps the block down to t"),
     "log_critical_size": Word("ln N", "its logarithm"),
+    "log_critical_size_error": Word("+-", "standard error of ln N over the data points that are probed"),
     "critical_size_lower": Word("from", "least critical N of the block's own directions"),
     "critical_size_upper": Word("to", "greatest critical N of the block's own directions"),
     "gap": Word("gap", "largest step between neighbours among the sorted values of -tJ, at t and N"),
@@ -117,10 +119,11 @@ _BLOCKS = (
 _FATES = ("loss_time", "loss_error", "seeds_lost", "seeds_kept", "seeds_never_open", "seeds_unlearned")
 # The columns that the tables of a command may have.
 COLUMNS = {
-    "phase_diagram": _BLOCKS,
+    "phase_diagram": (*_BLOCKS, "critical_time_error"),
     "critical_size": (
         "block", "local_variance", "multiplicity", "noise_variance", "time_on_schedule", "step", "critical_size",
         "log_critical_size", "status", "critical_size_lower", "critical_size_upper",
+        "log_critical_size_error",
     ),
     "spectrum": (
         "noise_variance", "time_on_schedule", "step", "gap", "gap_dimension", "participation",

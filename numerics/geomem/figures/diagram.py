@@ -45,7 +45,7 @@ _MARGIN = 0.1  # in decades: a contour nearer to the extremes runs along the fra
 
 
 def phase_diagram_figure(diagram: xr.Dataset, num_samples: float | Sequence[float] | None = None) -> Figure:
-    """`phase_diagram`'s result as a picture, in three panels.
+    """`phase_diagram`'s result as a picture, in three panels, or in the first of them where no variance was swept.
 
     Above, how many directions are kept against N and t, with every block's opening and
     critical time; in the middle, at the size nearest to `num_samples`, where a direction of the
@@ -60,8 +60,10 @@ def phase_diagram_figure(diagram: xr.Dataset, num_samples: float | Sequence[floa
         marked = listed_sizes(num_samples, None)[1]
         places = np.abs(diagram.log_num_samples.values[:, None] - marked).argmin(axis=0).tolist()
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(COLUMN_WIDTH, 7.6), layout="constrained")
-        above, middle, below = figure.subplots(3, 1, height_ratios=[1.15, 1, 1])
+        swept = "local_variance" in diagram.dims
+        figure = Figure(figsize=(COLUMN_WIDTH, 7.6 if swept else 3.2), layout="constrained")
+        panels = figure.subplots(3 if swept else 1, 1, squeeze=False, height_ratios=[1.15, 1, 1][: 3 if swept else 1])
+        above = panels[0, 0]
         _draw_blocks(above, diagram)
         above.set_ylabel(TIME_LABEL)
         if above.get_yscale() == "log":
@@ -71,14 +73,17 @@ def phase_diagram_figure(diagram: xr.Dataset, num_samples: float | Sequence[floa
             draw_size(above, diagram, place)
         if diagram.sizes["block"] <= MOST_LINES:
             label_blocks(above, diagram)
+        draw_clock(above, "right", diagram)
+        figure.suptitle(diagram_title(diagram), fontsize=8)
+        if not swept:
+            return figure
+        middle, below = panels[1:, 0]
         draw_spectrum_plane(middle, diagram, places[0])
-        for axes in (above, middle):
-            draw_clock(axes, "right", diagram)
+        draw_clock(middle, "right", diagram)
         positive = diagram.local_variance.values > 0  # the axis is logarithmic
         draw_critical_time_map(below, diagram.isel(local_variance=positive) if positive.any() else diagram)
         for place in places:
             draw_size(below, diagram, place)
-        figure.suptitle(diagram_title(diagram), fontsize=8)
     return figure
 
 
@@ -175,8 +180,9 @@ def draw_sensitivity(axes: Axes, diagram: xr.Dataset, name: str = "sensitivity_p
 
 
 def diagram_title(diagram: xr.Dataset) -> str:
-    """Criterion and level, in words."""
-    return f"{diagram.attrs['criterion'].replace('_', ' ')}, {diagram.attrs['theory']}"
+    """Criterion, level and, if it was fitted, law, in words."""
+    law = f", {diagram.attrs['law']}" if "law" in diagram.attrs else ""
+    return f"{diagram.attrs['criterion'].replace('_', ' ')}, {diagram.attrs['theory']}{law}"
 
 
 def _draw_map(

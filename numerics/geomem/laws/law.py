@@ -107,6 +107,16 @@ class Law(ABC):
         """The scale of searches in the noise variance."""
         return jnp.max(self.block_variances())
 
+    @property
+    def finest(self) -> float:
+        """The noise variance below which nothing changes any more, samples being far apart; 0 of a density."""
+        return 0.0
+
+    @property
+    def largest_size(self) -> float:
+        """The size of data sets up to which the law is to be trusted, if it is an estimate."""
+        return np.inf
+
     def block_variances(self) -> Float[Array, " blocks"]:
         """Local variances of the data as they are."""
         return self.variances
@@ -155,6 +165,10 @@ class Law(ABC):
     def covariance_at(self, point: Float[Array, " dims"]) -> Float[Array, "dims dims"]:
         """That of the class that a point most likely belongs to."""
         self.refuse("the class of a point")
+
+    def stretched(self, matrix: Float[np.ndarray, "dims dims"]) -> "Law":
+        """The law of the samples times a matrix, about their mean."""
+        self.refuse("a stretched direction")
 
     def sample(self, key: Array, num_samples: int) -> Float[Array, "samples dims"]:
         """Independent samples."""

@@ -96,6 +96,11 @@ def asks_for_points(law: Law, block: int | np.integer | Numbers, probe: Probe) -
     return not is_whole(block) or isinstance(probe, PointProbe) or ("views" in law.knows and not of_blocks)
 
 
+def one_by_one(probe: Probe) -> bool:
+    """Whether the probe is another point for every direction."""
+    return not isinstance(probe, PointProbe) and bool(probe.along_v)
+
+
 def point_setting(
     law: Law, block: int | np.integer | Numbers, probe: Probe, local_variance: Numbers | None = None
 ) -> tuple[PointSetting, bool]:
@@ -135,7 +140,7 @@ def _about_the_mean(law: Law, directions: Array, probe: Probe) -> tuple[Array, A
             f"the probe {probe.kind!r} is no point of {law.called}; use Probe.noised or Probe.point, or one of origin "
             "and along"
         )
-    if probe.along_v and len(directions) > 1:
+    if one_by_one(probe) and len(directions) > 1:
         raise InputError(
             "the probe 'along' is another point for every direction; give one direction at a time, or Probe.point or "
             "Probe.noised"

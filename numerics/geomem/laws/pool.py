@@ -15,6 +15,9 @@ from geomem.core.status import InputError
 from geomem.laws.law import Law, register_law
 from geomem.laws.views import Pool, principal
 
+_ROWS = 15  # for each sample of a data set
+_LOOKED_AT, _APART, _SAME = 100, 40.0, 1e-12  # samples, whose neighbours are looked for
+
 Sampler = Callable[[Array, int], Array]  # of a key and how many
 
 
@@ -77,6 +80,21 @@ class SampledLaw(Law):
         """How many samples there are in the pool."""
         return len(self.samples)
 
+    @property
+    def largest_size(self) -> float:
+        """A fifteenth of its samples: beyond, data sets know them too well."""
+        return self.size / _ROWS
+
+    @property
+    def finest(self) -> float:
+        """Of two neighbours one has all the weight: their squared distance is _APART times the noise variance."""
+        table = np.asarray(self.samples)
+        some = table[:: -(-len(table) // _LOOKED_AT)]
+        squares = np.sum(table**2, axis=1)
+        distances = squares[None, :] - 2.0 * some @ table.T + np.sum(some**2, axis=1)[:, None]
+        distances = np.where(distances > _SAME * squares.max(), distances, np.inf)  # copies, and itself, are none
+        return float(np.median(distances.min(axis=1))) / _APART
+
     def halves(self) -> tuple["SampledLaw", "SampledLaw"]:
         """Two pools of every other sample: what they differ in, over 2, is the standard error of what this one says."""
         table = np.asarray(self.samples)
@@ -88,6 +106,10 @@ class SampledLaw(Law):
     def covariance(self) -> Float[Array, "dims dims"]:
         """The whole covariance."""
         return (self.frame.T * self.variances[None, :]) @ self.frame
+
+    def stretched(self, matrix: Float[np.ndarray, "dims dims"]) -> "SampledLaw":
+        center = np.asarray(self.center)
+        return SampledLaw(center + (np.asarray(self.samples) - center) @ matrix.T)
 
     def view(self, point: Float[Array, " dims"], directions: Float[Array, "directions dims"]) -> Pool:
         squared = jnp.sum((self.samples - point[None, :]) ** 2, axis=1)

@@ -1,6 +1,6 @@
 """Where the score is evaluated, relative to a probed direction: a point known by its squared coordinates."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
 import jax
@@ -174,6 +174,10 @@ class PointProbe(Probe):
     @property
     def kind(self) -> str:
         return "noised" if np.any(self.offset) else "point"
+
+    def stretched(self, center: Float[np.ndarray, " dims"], matrix: Float[np.ndarray, "dims dims"]) -> "PointProbe":
+        """The points times a matrix, about a center, with the same noise."""
+        return replace(self, base=center + (np.asarray(self.base) - center) @ matrix.T)
 
     def record(self) -> dict[str, object]:
         """What the provenance of a result says of the probe."""

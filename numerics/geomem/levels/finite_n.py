@@ -8,7 +8,7 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from geomem.core.compilation import quick_options
 from geomem.core.progress import bar
@@ -19,13 +19,14 @@ from geomem.levels.lanes import SIZES, TIMES, filled, in_threads, refined
 from geomem.levels.quenched import energies_of, padded, quenched_by_size
 from geomem.levels.question import Implicit, register
 from geomem.levels.rem import REM_LEVEL
-from geomem.levels.seen import balances_at_points
+from geomem.levels.seen import balances_at_points, each_direction, own_log_weights
 from geomem.levels.sums import Quenched, log_ratio, quenched_at
 from geomem.levels.typical_points import TypicalAverages, scramble_error, typical_averages
 from geomem.lowering import lower
 
 _participation_balance = lower("participation_balance")
 _excess = jnp.vectorize(lower("excess_entropy"))
+_SAMPLES = 64  # with noise, over which the excess entropy is averaged
 
 
 class FiniteN(Implicit):
@@ -35,6 +36,7 @@ class FiniteN(Implicit):
     criteria = ("participation", "signal_to_noise")
     needs = "energy"
     needs_from_points = "views"
+    averages_over_directions = True
     instead: ClassVar[Mapping[str, str]] = MappingProxyType(
         {
             "condensation": "has no sharp condensation; use criterion 'signal_to_noise' or 'participation', or theory "
@@ -53,7 +55,8 @@ class FiniteN(Implicit):
     ) -> Float[np.ndarray, "times sizes"]:
         rows = np.broadcast_to(log_sizes, (len(times), log_sizes.shape[-1]))
         if isinstance(at, PointSetting):
-            return balances_at_points(criterion, at.along(0), times, rows)[0]
+            one = at.along(0)
+            return balances_at_points(criterion, one, times, rows, each_direction(one))[0]
         pairs = list(zip(energies_of(at, times), rows, strict=True))
         return np.stack(in_threads(lambda pair: _balances(*pair, criterion), pairs))
 
@@ -64,7 +67,18 @@ class FiniteN(Implicit):
         times: Float[np.ndarray, " times"],
         log_sizes: Float[np.ndarray, " sizes"],
     ) -> Float[np.ndarray, "directions times sizes"]:
-        return balances_at_points(criterion, at, times, np.broadcast_to(log_sizes, (len(times), len(log_sizes))))
+        return self.balances_of_groups(criterion, at, times, log_sizes, each_direction(at))
+
+    def balances_of_groups(
+        self,
+        criterion: str,
+        at: PointSetting,
+        times: Float[np.ndarray, " times"],
+        log_sizes: Float[np.ndarray, " sizes"],
+        members: Bool[np.ndarray, "groups points directions"],
+    ) -> Float[np.ndarray, "groups times sizes"]:
+        rows = np.broadcast_to(log_sizes, (len(times), len(log_sizes)))
+        return balances_at_points(criterion, at, times, rows, members)
 
     def balance(
         self, criterion: str, at: Setting, time: Float[Array, ""], log_sizes: Float[Array, " sizes"]
@@ -97,7 +111,10 @@ class FiniteN(Implicit):
     def excess_entropy(
         self, law: Law, times: Float[np.ndarray, " times"], log_size: float
     ) -> tuple[Float[np.ndarray, " times"], Float[np.ndarray, " times"]]:
-        law.require("classes", f"theory {self.name!r}")
+        if "classes" not in law.knows:
+            law.require("views", f"the excess entropy of theory {self.name!r}")
+            values = np.asarray(_excess(-own_log_weights(law, times, log_size, _SAMPLES), float(law.dimension)))
+            return values.mean(axis=0), values.std(axis=0, ddof=1) / np.sqrt(_SAMPLES)
         log_own = planted_averages(law, times, log_size).log_partition
         values = np.asarray(_excess(-log_own, float(law.dimension)))
         return values.mean(axis=1), scramble_error(values)

@@ -42,6 +42,7 @@ class Level(ABC):
     needs_from_points: ClassVar[str | None] = None
     instead: ClassVar[Mapping[str, str]] = MappingProxyType({})
     cheap: ClassVar[bool] = True
+    averages_over_directions: ClassVar[bool] = False  # whether it answers `balances_of_groups`
 
     @abstractmethod
     def balances(
@@ -79,6 +80,17 @@ class Level(ABC):
                 raise InputError(f"there is no criterion {criterion!r}; choose one of {', '.join(criteria_names())}")
             reason = self.instead.get(criterion, f"has no {criterion}; use {' or '.join(self.criteria)}")
             raise InputError(f"theory {self.name!r} {reason}")
+
+    def balances_of_groups(
+        self,
+        criterion: str,
+        at: PointSetting,
+        times: Float[np.ndarray, " times"],
+        log_sizes: Float[np.ndarray, " sizes"],
+        members: Bool[np.ndarray, "groups points directions"],
+    ) -> Float[np.ndarray, "groups times sizes"]:
+        """`balances` of means over the members of every group, directions that are seen from points."""
+        raise NotImplementedError
 
     def record(self) -> dict[str, object]:
         """What the provenance of a result says of the level."""

@@ -158,6 +158,7 @@ class Panels(NamedTuple):
     """Intervals of xi, equal in a coordinate in which the integrands of all sizes vary on the scale of one."""
 
     xi: Float[Array, " places"]
+    folds: Float[Array, " places"]  # ln(-ln phi) there, as the saddle points estimate it
     coordinate: Float[Array, " places"]
     low: Float[Array, ""]
     high: Float[Array, ""]
@@ -179,8 +180,8 @@ def panels_of(
     switch = transforms.switch[:, None]
     grids = (jnp.minimum(transforms.left.xi, switch), jnp.maximum(transforms.right.xi, switch))
     xi = jnp.concatenate(grids, axis=1).ravel()
-    if len(shares) > 1:
-        xi = jnp.sort(xi)
+    if len(shares) > 1:  # as many as one class has
+        xi = jnp.sort(xi)[np.linspace(0, len(xi) - 1, len(xi) // len(shares)).astype(int)]
     log_phi = log_mixture(shares, jax.vmap(_log_phi, in_axes=(0, None))(transforms, xi))
     place = jax.lax.cummax(jnp.log(jnp.maximum(-log_phi, 1e-300)))
     smallest = jnp.log(jnp.maximum(jnp.expm1(log_sizes[0]), 1.0))
@@ -203,7 +204,7 @@ def panels_of(
     coordinate = jnp.cumsum(jnp.max(jnp.diff(scales, axis=1, prepend=scales[:, :1]), axis=0))
     ends = interpolate(jnp.stack([low, high]), xi, coordinate[None])[0]
     count = jnp.maximum(jnp.ceil(fineness * (ends[1] - ends[0]) / _PANEL), 1.0)
-    return Panels(xi, coordinate, ends[0], ends[1], count.astype(int))
+    return Panels(xi, place, coordinate, ends[0], ends[1], count.astype(int))
 
 
 def log_mixture(shares: Float[Array, " classes"], log_phi: Float[Array, "classes points"]) -> Float[Array, " points"]:
@@ -231,6 +232,12 @@ def _without_tail(place: Float[Array, " places"]) -> Float[Array, " places"]:
     """The place, but for the far left, where panels grow in proportion to the distance."""
     beyond = jnp.maximum(-_TAIL_START - place, 0.0)
     return jnp.maximum(place, -_TAIL_START) - _PANEL * jnp.log2(1.0 + beyond / _TAIL_WIDTH)
+
+
+def log_psi(panels: Panels, points: Float[Array, " points"]) -> Float[Array, " points"]:
+    """The saddle-point estimate of ln(1 - phi)."""
+    (folds,) = interpolate(points, panels.xi, panels.folds[None])
+    return jnp.log(-jnp.expm1(-jnp.exp(folds)))
 
 
 def nodes_of(panels: Panels, number: Int[Array, ""]) -> tuple[Float[Array, " nodes"], Float[Array, "rules nodes"]]:

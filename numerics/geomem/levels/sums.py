@@ -112,6 +112,67 @@ def sums_over_nodes(
     return jax.vmap(lambda rule, at: jax.vmap(lambda size: of_size(size, at) @ rule)(sizes))(rules, paths)
 
 
+def sums_of_directions(
+    points: Float[Array, " nodes"],
+    weights: Float[Array, "all_and_half nodes"],
+    sizes: Float[Array, " sizes"],
+    log_planted: Array,
+    offsets: Float[Array, " directions"],
+    rows: Averages,
+) -> Float[Array, "directions rules sizes densities"]:
+    """`sums_over_nodes` along several directions, whose m1g, m1gg and m2gg are (directions, rules, points).
+
+    The densities are polynomials in these and in the offset; their coefficients are the same for all directions.
+    """
+    rules = jnp.stack([weights[0], weights[1], weights[0]])
+    paths = np.array([0, 0, 1])
+    nothing, one = jnp.zeros_like(points), jnp.ones_like(points)
+    zero, unit = jnp.zeros_like(log_planted), jnp.ones_like(log_planted)
+    plain = rows._replace(m1g=jnp.zeros_like(rows.m1), m1gg=jnp.zeros_like(rows.m1), m2gg=jnp.zeros_like(rows.m1))
+    common = sums_over_nodes(points, weights, sizes, log_planted, zero, plain)
+
+    def of_size(log_size: Array, at: Averages) -> Float[Array, "terms nodes"]:
+        def densities(m1g: Array, m1gg: Array, m2gg: Array, offset: Array) -> Array:
+            averages = at._replace(m1g=m1g, m1gg=m1gg, m2gg=m2gg)
+            return _densities(points, log_size, log_planted, offset, averages)[3:6]
+
+        def of_both(m1g: Array) -> Array:
+            return jax.jvp(lambda offset: densities(m1g, nothing, nothing, offset)[2], (zero,), (unit,))[1]
+
+        of_mean = densities(one, nothing, nothing, zero)
+        of_planted = densities(nothing, nothing, nothing, unit)
+        return jnp.stack(
+            [
+                of_mean[0],
+                of_mean[2],
+                densities(nothing, one, nothing, zero)[1],
+                densities(nothing, nothing, one, zero)[2],
+                jax.jvp(of_both, (nothing,), (one,))[1],
+                *of_planted,
+            ]
+        )
+
+    at_paths = jax.tree.map(lambda leaf: leaf[paths], plain)
+    terms = jax.vmap(lambda rule, at: jax.vmap(lambda size: of_size(size, at) * rule[None])(sizes))(rules, at_paths)
+    m1g, m1gg, m2gg = (leaf[:, paths] for leaf in (rows.m1g, rows.m1gg, rows.m2gg))
+
+    def summed(term: int, values: Float[Array, "directions rules nodes"]) -> Float[Array, "directions rules sizes"]:
+        return jnp.einsum("rsn,vrn->vrs", terms[:, :, term], values)
+
+    planted = terms[:, :, 5:].sum(axis=3)
+    offset = offsets[:, None, None]
+    own = jnp.stack(
+        [
+            summed(0, m1g) + offset * planted[None, :, :, 0],
+            summed(2, m1gg) + offset**2 * planted[None, :, :, 1],
+            summed(1, m1g**2) + summed(3, m2gg) + offset * summed(4, m1g) + offset**2 * planted[None, :, :, 2],
+        ],
+        axis=3,
+    )
+    whole = jnp.broadcast_to(common[None], (len(offsets), *common.shape))
+    return whole.at[..., 3:6].set(own)
+
+
 def judged(rows: Quenched, usable: Bool[Array, " sizes"]) -> Quenched:
     """The averages with their status; NaN where they are not known to the tolerance."""
     solved = jnp.where(rows.error <= _TOLERANCE, Status.CONVERGED, Status.NOT_CONVERGED)

@@ -1,6 +1,7 @@
 """A law from data: one Gaussian, several, or the samples themselves, with a record of how far it may be trusted."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
 import jax
@@ -34,8 +35,7 @@ FAMILIES = ("auto", "gaussian", "mixture", "pool")
 _MOST_ROWS = 10_000  # to choose by, and of each half of a mixture
 _HELD_OUT, _MOST_HELD_OUT = 1 / 5, 2000
 _POINTS, _DIRECTIONS = 12, 6  # to compare halves at and along
-_ROWS_OF_A_POOL = 15  # per sample of a data set
-_FEWEST_ROWS = 10
+FEWEST_ROWS = 10
 
 
 class Fitted(NamedTuple):
@@ -64,7 +64,7 @@ class Fitted(NamedTuple):
     note: str
 
 
-class _Choice(NamedTuple):
+class Choice(NamedTuple):
     """What was chosen: its gains with noise over one Gaussian, the law of all rows, and that of any of them."""
 
     family: str
@@ -104,37 +104,9 @@ def fit_law(data: Numbers, *, family: str = "auto", key: Array, num_components: 
         InputError: for data that are no table, fewer than 10 rows or all the same, an unknown family, a mixture of
             more than 512 dimensions or of more components than the rows carry, or one without scikit-learn.
     """
-    rows = check_data(data).astype(float, copy=False)
-    check_key(key)
-    if family not in FAMILIES:
-        raise InputError(f"there is no family {family!r} of laws; choose one of {', '.join(FAMILIES)}")
-    if num_components is not None:
-        whole_number(num_components, "num_components", 2)
-        if family in ("gaussian", "pool"):
-            raise InputError(f"num_components is for a mixture, and the family is {family!r}; leave it out")
-    if len(rows) < _FEWEST_ROWS:
-        raise InputError(f"the data have {len(rows)} rows; a law is fitted to at least {_FEWEST_ROWS}")
-    if family == "mixture" and rows.shape[1] > MOST_DIMS:
-        raise InputError(
-            f"the data have {rows.shape[1]} dimensions, and a mixture is fitted to at most {MOST_DIMS}; choose "
-            "family='gaussian' or 'pool'"
-        )
-    rng = np.random.default_rng(np.asarray(jax.random.key_data(key)).tolist())
-    coordinates = Coordinates.of(rows)
-    held_out, training = np.split(rng.permutation(len(rows)), [min(int(_HELD_OUT * len(rows)), _MOST_HELD_OUT)])
-    split = Split.of(coordinates, training[:_MOST_ROWS], held_out, rng)
-    one = best_of(judged(split, one_gaussian(split.training, ridge), ridge) for ridge in RIDGES)
-    pool = SampledLaw(rows[training])
-    if family == "pool":
-        gain = split.densities_of_pool() - one.densities
-        why = f"a pool of {len(rows)} samples, as asked for"
-        chosen = _Choice(
-            "pool", 0, 0.0, np.nan, gain, SampledLaw(rows), pool, lambda which: SampledLaw(rows[which]), why
-        )
-    else:
-        several, why = best_mixture(split, family, num_components, one, rng)
-        chosen = _choice(coordinates, split, one, several, why, rng)
-    fifteenth = max(2.0, float(len(rows) // _ROWS_OF_A_POOL))
+    found = chosen_law(data, family=family, key=key, num_components=num_components)
+    rows, coordinates, held_out, training, split, pool, chosen = found
+    fifteenth = max(2.0, float(int(SampledLaw(rows).largest_size)))
     size = fifteenth if family == "pool" else float(len(rows))
     times = split.times * coordinates.scale**2
     probe = Probe.noised(rows[held_out[:_POINTS]], key=jax.random.fold_in(key, 1))
@@ -146,7 +118,9 @@ def fit_law(data: Numbers, *, family: str = "auto", key: Array, num_components: 
         return _apart(*(np.asarray(row.signal_to_noise) for row in found))
 
     # Of two halves each has the error of one of them.
-    error = apart(chosen.of_rows(training[::2]), chosen.of_rows(training[1::2]), size) / np.sqrt(2)
+    with _one_thread():
+        halves = chosen.of_rows(training[::2]), chosen.of_rows(training[1::2])
+    error = apart(*halves, size) / np.sqrt(2)
     misfit = np.full(len(times), np.nan) if family == "pool" else apart(chosen.of_training, pool, fifteenth)
     record: dict[str, object] = {
         "data_sha256": digest(rows),
@@ -169,6 +143,71 @@ def fit_law(data: Numbers, *, family: str = "auto", key: Array, num_components: 
     )
 
 
+class Found(NamedTuple):
+    """What a law was chosen by: the rows and their coordinates, which are held out, and the choice."""
+
+    rows: Float[np.ndarray, "rows dims"]
+    coordinates: Coordinates
+    held_out: np.ndarray
+    training: np.ndarray
+    split: Split
+    pool: SampledLaw
+    chosen: "Choice"
+
+
+def chosen_law(data: Numbers, *, family: str, key: Array, num_components: int | None = None) -> Found:
+    """The choice of `fit_law`, without what it says of how far the law may be trusted, which takes longer.
+
+    Raises:
+        InputError: as there.
+    """
+    rows = check_data(data).astype(float, copy=False)
+    check_key(key)
+    if family not in FAMILIES:
+        raise InputError(f"there is no family {family!r} of laws; choose one of {', '.join(FAMILIES)}")
+    if num_components is not None:
+        whole_number(num_components, "num_components", 2)
+        if family in ("gaussian", "pool"):
+            raise InputError(f"num_components is for a mixture, and the family is {family!r}; leave it out")
+    if len(rows) < FEWEST_ROWS:
+        raise InputError(f"the data have {len(rows)} rows; a law is fitted to at least {FEWEST_ROWS}")
+    if family == "mixture" and rows.shape[1] > MOST_DIMS:
+        raise InputError(
+            f"the data have {rows.shape[1]} dimensions, and a mixture is fitted to at most {MOST_DIMS}; choose "
+            "family='gaussian' or 'pool'"
+        )
+    with _one_thread():
+        return _chosen(rows, family, key, num_components)
+
+
+def _one_thread() -> AbstractContextManager:
+    """Products of matrices as small as these wait for each other in threads, and take ten times as long."""
+    try:
+        from threadpoolctl import threadpool_limits  # comes with scikit-learn
+    except ImportError:
+        return nullcontext()
+    return threadpool_limits(1, user_api="blas")
+
+
+def _chosen(rows: Float[np.ndarray, "rows dims"], family: str, key: Array, num_components: int | None) -> Found:
+    rng = np.random.default_rng(np.asarray(jax.random.key_data(key)).tolist())
+    coordinates = Coordinates.of(rows)
+    held_out, training = np.split(rng.permutation(len(rows)), [min(int(_HELD_OUT * len(rows)), _MOST_HELD_OUT)])
+    split = Split.of(coordinates, training[:_MOST_ROWS], held_out, rng)
+    one = best_of(judged(split, one_gaussian(split.training, ridge), ridge) for ridge in RIDGES)
+    pool = SampledLaw(rows[training])
+    if family == "pool":
+        gain = split.densities_of_pool() - one.densities
+        why = f"a pool of {len(rows)} samples, as asked for"
+        chosen = Choice(
+            "pool", 0, 0.0, np.nan, gain, SampledLaw(rows), pool, lambda which: SampledLaw(rows[which]), why
+        )
+    else:
+        several, why = best_mixture(split, family, num_components, one, rng)
+        chosen = _choice(coordinates, split, one, several, why, rng)
+    return Found(rows, coordinates, held_out, training, split, pool, chosen)
+
+
 def _choice(
     coordinates: Coordinates,
     split: Split,
@@ -176,7 +215,7 @@ def _choice(
     several: Candidate | None,
     why: str,
     rng: np.random.Generator,
-) -> _Choice:
+) -> Choice:
     rows = coordinates.rows
     if several is None:
 
@@ -184,7 +223,7 @@ def _choice(
             return coordinates.law(one_gaussian(rows[which], 0.0))
 
         nothing = np.zeros_like(one.densities)
-        return _Choice(
+        return Choice(
             "gaussian", 1, 0.0, 0.0, nothing, gaussian(np.arange(len(rows))), coordinates.law(one.fit), gaussian, why
         )
     count, ridge = several.fit.num_classes, several.ridge
@@ -195,7 +234,7 @@ def _choice(
         return coordinates.law(several_gaussians(rows[which[:_MOST_ROWS]], count, ridge, rng))
 
     gain = several.densities - one.densities
-    return _Choice("mixture", count, ridge, float(raw - of_one), gain, law, coordinates.law(several.fit), mixture, why)
+    return Choice("mixture", count, ridge, float(raw - of_one), gain, law, coordinates.law(several.fit), mixture, why)
 
 
 def _apart(

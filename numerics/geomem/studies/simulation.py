@@ -1,6 +1,8 @@
 """Averages over data sets by drawing data sets: slow, plain, and independent of the theory it tests."""
 
+from collections.abc import Callable
 from functools import partial
+from typing import cast
 
 import jax
 import jax.numpy as jnp
@@ -8,12 +10,13 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array, Float
 
-from geomem.core.arguments import Numbers, as_log_sizes, check_key, whole_number
+from geomem.core.arguments import Numbers, as_log_sizes, check_key, is_whole, whole_number
 from geomem.core.kinds import one_number, one_size, refuse_beyond_memory
-from geomem.core.provenance import key_record, provenance
+from geomem.core.provenance import digest, key_record, provenance
 from geomem.core.status import InputError
-from geomem.laws.law import check_law
+from geomem.laws.law import Law
 from geomem.laws.manifold import Manifold
+from geomem.laws.points import asks_for_points, point_setting
 from geomem.laws.probe import Probe
 from geomem.levels.quenched import quenched
 
@@ -24,8 +27,8 @@ _COUNTS, _SEEN = 0.01, 20  # 1 - Y2 from which on a second sample counts, and da
 
 
 def theory_versus_simulation(
-    manifold: Manifold,
-    block: int | np.integer,
+    manifold: Law,
+    block: int | np.integer | Numbers,
     *,
     noise_variance: float | int,
     num_samples: Numbers | None = None,
@@ -35,6 +38,9 @@ def theory_versus_simulation(
     key: Array,
 ) -> xr.Dataset:
     """Level `finite_n` beside the average over `num_datasets` data sets that are drawn.
+
+    `block` is that of a direction of one Gaussian, or one unit vector, (dims,), of any law that is seen from points;
+    the probe is then one point, or about the mean.
 
     Returns:
         A data set over `observable` (log_partition, participation, score_mean,
@@ -46,11 +52,12 @@ def theory_versus_simulation(
         them would have changed: its sample's own, of what was hardly seen, would be too small.
 
     Raises:
-        InputError: as `quenched`, for a size that is no single whole number, and for
+        InputError: as `quenched`, for a size that is no single whole number, several directions or points, and for
             fewer than 8 data sets.
     """
-    check_law(manifold)
-    manifold.require("one_gaussian", "a simulation")
+    from_points = asks_for_points(manifold, block, probe)
+    if not from_points:
+        manifold.require("one_gaussian", "a simulation")
     check_key(key)
     whole_number(num_datasets, "num_datasets", _FEWEST)  # an error bar of a variance needs as many
     noise_variance = one_number(noise_variance, "noise_variance")
@@ -61,19 +68,19 @@ def theory_versus_simulation(
     numbers = float(manifold.dimension) * (float(count) + float(num_datasets))
     refuse_beyond_memory(numbers, f"a data set of {float(count):g} samples and {num_datasets} scores")
     predicted = quenched(manifold, block, noise_variance=noise_variance, num_samples=float(count), probe=probe)
-    point = _probe_point(manifold, block, probe, noise_variance)
-    log_partition, participation, score = (
-        np.asarray(column)
-        for column in _draw(
-            manifold.axis_deviations(),
-            jnp.asarray(point),
-            jnp.asarray(noise_variance),
-            key,
-            round(float(count)),
-            num_datasets,
-        )
-    )
-    along = score[:, _direction(manifold, block)]
+    time = jnp.asarray(noise_variance)
+    if from_points:
+        seen, several = point_setting(manifold, block, probe)
+        if several or len(seen.base) > 1:
+            raise InputError("a simulation is of one direction, (dims,), at one point; ask for them one by one")
+        point, direction = seen.base[0] + jnp.sqrt(time) * seen.offset[0], seen.directions[0]
+        given, draw = (manifold,), _samples_of_law
+    else:
+        one, place = cast("Manifold", manifold), cast("int", block)  # of a law that knows `one_gaussian`
+        point, direction = jnp.asarray(_probe_point(one, place, probe, noise_variance)), one.direction(place)
+        given, draw = (one.axis_deviations(),), _samples_of_blocks
+    drawn = _draw(draw, given, point, direction, time, key, round(float(count)), num_datasets)
+    log_partition, participation, along = (np.asarray(column) for column in drawn)
     variance = float(along.var(ddof=1))
     means = np.stack([log_partition, participation, along])
     error = means.std(axis=1, ddof=1) / np.sqrt(num_datasets)
@@ -82,9 +89,9 @@ def theory_versus_simulation(
         error[1] = max(error[1], 0.5 / num_datasets)
     relative = _relative_error_of_variance(along)
     value = [*means.mean(axis=1), variance]
-    prediction = [float(getattr(predicted, name)) for name in OBSERVABLES]
+    prediction = [np.asarray(getattr(predicted, name)).item() for name in OBSERVABLES]
     inputs = manifold.record() | {
-        "block": int(block),
+        "block": int(block) if is_whole(block) else digest(np.asarray(block)),
         "noise_variance": noise_variance,
         "num_samples": float(count),
         "probe": probe.record(),
@@ -123,11 +130,6 @@ def _normal_score(
     return np.sign(ratio) * norm.isf(t.sf(np.abs(ratio), degrees_of_freedom))
 
 
-def _direction(manifold: Manifold, block: int | np.integer) -> int:
-    """Coordinate axis of the probed direction: the first of its block."""
-    return int(np.asarray(manifold.multiplicities)[:block].sum())
-
-
 def _probe_point(
     manifold: Manifold, block: int | np.integer, probe: Probe, noise_variance: float | int
 ) -> Float[np.ndarray, " dims"]:
@@ -138,21 +140,35 @@ def _probe_point(
     for b, first in enumerate(np.append(0, np.cumsum(counts)[:-1])):
         # The last direction of a block is not the probed one where there is any length left for it.
         point[first + counts[b] - 1] = np.sqrt(float(energy.rest[b]))
-    point[_direction(manifold, block)] += float(energy.coordinate)
-    return point
+    return point + np.asarray(manifold.direction(block)) * float(energy.coordinate)
 
 
-@partial(jax.jit, static_argnames=("num_samples", "num_datasets"))
+def _samples_of_blocks(deviations: Array, key: Array, num_samples: int) -> Float[Array, "samples dims"]:
+    return deviations[None, :] * jax.random.normal(key, (num_samples, len(deviations)))
+
+
+def _samples_of_law(law: Law, key: Array, num_samples: int) -> Float[Array, "samples dims"]:
+    return law.sample(key, num_samples)
+
+
+@partial(jax.jit, static_argnames=("draw", "num_samples", "num_datasets"))
 def _draw(
-    scale: Array, point: Array, noise_variance: Array, key: Array, num_samples: int, num_datasets: int
+    draw: Callable[..., Array],
+    given: tuple[Law | Array],
+    point: Array,
+    direction: Array,
+    noise_variance: Array,
+    key: Array,
+    num_samples: int,
+    num_datasets: int,
 ) -> tuple[Array, Array, Array]:
-    """ln Z, participation and score of every data set, from the definitions."""
+    """ln Z, participation and score along the direction of every data set, from the definitions."""
 
     def one(key: Array) -> tuple[Array, Array, Array]:
-        data = scale[None, :] * jax.random.normal(key, (num_samples, len(point)))
+        data = draw(*given, key, num_samples)
         exponents = -jnp.sum((data - point[None, :]) ** 2, axis=1) / (2.0 * noise_variance)
         weights = jax.nn.softmax(exponents)
         score = (weights @ data - point) / noise_variance
-        return jax.nn.logsumexp(exponents), jnp.sum(weights**2), score
+        return jax.nn.logsumexp(exponents), jnp.sum(weights**2), score @ direction
 
     return jax.lax.map(one, jax.random.split(key, num_datasets))

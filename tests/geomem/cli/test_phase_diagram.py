@@ -200,7 +200,13 @@ def test_a_schedule_without_steps(capsys, tmp_path):
         (["--sizes", 10, 100, 1], "--sizes 10 100 1"),
         (["--sizes", 10, 100, "inf"], "--sizes 10 100 inf"),
         (["--no-such-flag"], "no-such-flag"),
-        (["--law", "nonsense"], "there is no law 'nonsense'; choose one of manifold"),
+        (["--law", "nonsense"], "there is no law 'nonsense'; choose one of auto"),
+        (["--law", "mixture"], "--law mixture is fitted to --data"),
+        (["--probe", "noised"], "of a spectrum it is called typical"),
+        (["--data", "digits", "--law", "pool", "--theory", "rem"], "--law pool needs theory 'finite_n'"),
+        (["--data", "digits", "--probe", "noised", "--theory", "rem"], "--probe noised needs theory 'finite_n'"),
+        (["--num-points", 0], "--num-points is 0"),
+        (["--num-variances", -1], "--num-variances is -1"),
         (["--schedule", "edm"], "there is no schedule 'edm'; choose one of ve, sigma, ou"),
         (["--schedule", "absent.json"], "there is no schedule file 'absent.json'"),
     ],
@@ -210,6 +216,52 @@ def test_bad_input_exits_with_one_sentence_and_writes_nothing(capsys, tmp_path, 
     assert message in error
     assert not (tmp_path / "new").exists()
     assert error.count(". ") == 0
+
+
+@pytest.fixture
+def two_classes(tmp_path, rng):
+    """A file of two Gaussians, which one is far from."""
+    rows = np.concatenate([rng.normal(size=(200, 2)) * [1, 0.1], rng.normal(size=(200, 2)) * [0.1, 0.5] + [4, 0]])
+    np.save(tmp_path / "classes.npy", rows)
+    return tmp_path / "classes.npy"
+
+
+@pytest.mark.slow  # as many walks as laws
+def test_the_law_of_data_is_fitted_and_probed_at_noised_points(capsys, tmp_path, two_classes):
+    arguments = ["phase-diagram", "--data", two_classes, "--sizes", 10, 1000, 3, "--num-points", 3, "--json", "--out"]
+    out, err = run(capsys, *arguments, tmp_path / "auto")
+    assert re.search(r"the law of the data is a mixture of \d Gaussians, which gains", err)
+    assert "it is probed at 3 data points with noise" in err
+    assert [list(row)[-1] for row in json.loads(out)] == ["critical_time_error"] * 2
+    with xr.open_dataset(tmp_path / "auto" / "phase_diagram.nc", engine="h5netcdf") as found:
+        assert (found.attrs["law"], found.attrs["num_points"]) == ("mixture", 3)
+        assert found.attrs["num_components"] >= 2
+        assert found.attrs["nats_gained"] > 1
+        inputs = inputs_of(found.attrs["provenance"])
+        assert inputs["law"] == "auto"
+        assert inputs["probe"]["kind"] == "noised"
+        assert "local_variance" not in found.dims
+    again = run(capsys, *arguments, tmp_path / "auto")[0]  # of the same inputs
+    assert again == out
+    _, err = run(capsys, *arguments, tmp_path / "pool", "--law", "pool", "--num-variances", 2)
+    assert "a pool tells of N up to a fifteenth of its size, 26" in err
+    with xr.open_dataset(tmp_path / "pool" / "phase_diagram.nc", engine="h5netcdf") as found:
+        assert found.sizes["local_variance"] == 2
+
+
+def test_one_gaussian_about_the_mean_is_what_it_was_and_is_warned_of(capsys, tmp_path, two_classes):
+    """The numbers of the spectrum of the data, and by how much they are off."""
+    arguments = ["phase-diagram", "--theory", "rem", "--sizes", 10, 100, 3, "--num-samples", 300, "--json", "--out"]
+    out, err = run(capsys, *arguments, tmp_path / "data", "--data", two_classes)
+    assert re.search(r"geomem: one Gaussian is off by a factor e\^\d in N: a mixture of \d Gaussians", err)
+    spectrum = np.asarray(Manifold.from_data(np.load(two_classes)).variances)
+    same, _ = run(capsys, *arguments, tmp_path / "spectrum", "--variances", *map(repr, spectrum.tolist()))
+    for one, other in zip(json.loads(out), json.loads(same), strict=True):
+        assert one["critical_time"] == pytest.approx(other["critical_time"], rel=1e-12)
+    by_words, _ = run(
+        capsys, *arguments, tmp_path / "words", "--data", two_classes, "--law", "gaussian", "--probe", "mean"
+    )
+    assert by_words == out
 
 
 def test_a_header_is_said_where_it_cannot_be_seen(capsys, tmp_path):

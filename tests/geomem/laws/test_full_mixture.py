@@ -5,7 +5,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from geomem import GaussianMixture, InputError, Manifold, SampledLaw, principal_directions
+from geomem import (
+    GaussianMixture,
+    InputError,
+    Manifold,
+    SampledLaw,
+    expected_excess_entropy,
+    principal_directions,
+    trajectory_times,
+)
 
 COVARIANCES = np.array([[[2.0, 0.5], [0.5, 1.0]], [[0.3, 0.0], [0.0, 0.1]]])
 LAW = GaussianMixture([0.25, 0.75], [[0.0, 1.0], [2.0, -1.0]], COVARIANCES)
@@ -33,6 +41,22 @@ def test_local_directions_are_those_of_the_point_s_class():
     np.testing.assert_allclose(np.abs(found), np.eye(2), atol=1e-12)
     shared = GaussianMixture([0.5, 0.5], np.eye(2), Manifold([0.1, 1.0], [1, 1]))
     np.testing.assert_allclose(principal_directions(shared, point=[0.0, 0.0]), np.eye(2)[::-1], atol=1e-12)
+
+
+def test_trajectories_of_equal_covariances_are_those_of_the_classes():
+    """Within the error of 512 samples; and what is between classes is exact."""
+    manifold = Manifold([1.0, 0.05], [10, 20])
+    centers = np.zeros((2, 30))
+    centers[:, 0] = [2.0, -2.0]
+    shared = GaussianMixture([0.5, 0.5], centers, manifold)
+    full = GaussianMixture([0.5, 0.5], centers, np.tile(np.asarray(manifold.covariance()), (2, 1, 1)))
+    expected, found = (trajectory_times(law, num_samples=1e4) for law in (shared, full))
+    for name in ("collapse", "onset", "held_out", "generalization"):
+        np.testing.assert_allclose(getattr(found, name).value, getattr(expected, name).value, rtol=0.03, err_msg=name)
+    np.testing.assert_allclose(found.speciation.value, expected.speciation.value, rtol=1e-12)
+    asked = {"noise_variance": [0.1], "num_samples": 1e4, "theory": "rem"}
+    entropies = [expected_excess_entropy(law, **asked).value for law in (full, shared)]
+    np.testing.assert_allclose(*entropies, atol=0.01)
 
 
 def test_low_rank_is_the_full_covariance():
@@ -75,6 +99,7 @@ def test_a_pool_draws_from_itself_and_halves():
         ),
         (lambda: SampledLaw(lambda key, count: np.ones((count, 2))), "num_samples and a key"),
         (lambda: SampledLaw(np.eye(2), num_samples=2), "are given"),
+        (lambda: trajectory_times(SampledLaw(np.eye(2)), num_samples=9), "theory of trajectories does not know a law"),
         (lambda: principal_directions(SampledLaw(np.eye(2)), point=[0, 0]), "class of a point"),
         (lambda: principal_directions(LAW, point=[0, 0, 0]), "2 finite coordinates"),
     ],

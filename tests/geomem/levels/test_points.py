@@ -6,7 +6,16 @@ import jax
 import numpy as np
 import pytest
 
-from geomem import GaussianMixture, InputError, Manifold, Probe, SampledLaw, quenched
+from geomem import (
+    GaussianMixture,
+    InputError,
+    Manifold,
+    Probe,
+    SampledLaw,
+    expected_excess_entropy,
+    quenched,
+    theory_versus_simulation,
+)
 
 # Three components in six dimensions; rows of the lower triangular A with C = A A^T.
 WEIGHTS = np.array([0.6, 0.3, 0.1])
@@ -101,6 +110,28 @@ def test_planted_sample_at_a_point(law):
         assert abs(float(found.score_mean)) < 0.02 / np.sqrt(1e-3)
 
 
+@pytest.mark.slow  # thousands of data sets of every law
+@pytest.mark.parametrize("kind", ["mixture", "pool", "manifold"])
+def test_theory_versus_simulation(law, kind):
+    pool = SampledLaw(np.asarray(law.sample(jax.random.key(4), 400)))
+    one = {"mixture": law, "pool": pool, "manifold": Manifold([1.0, 0.3], [2, 4])}[kind]
+    asked = {"noise_variance": 0.3, "num_samples": 50, "num_datasets": 2000, "key": jax.random.key(5)}
+    found = theory_versus_simulation(one, DIRECTION, probe=Probe.point(np.full(6, 0.1)), **asked)
+    assert (np.abs(found.z) < 4).all(), found.z.values
+
+
+@pytest.mark.slow  # 64 points
+def test_excess_entropy_of_classes_is_that_by_their_shared_covariance():
+    manifold = Manifold([1.0, 0.1], [2, 2])
+    centers = np.eye(4)[:2] * 2.0
+    shared = GaussianMixture([0.5, 0.5], centers, manifold)
+    full = GaussianMixture([0.5, 0.5], centers, np.tile(np.asarray(manifold.covariance()), (2, 1, 1)))
+    asked = {"noise_variance": [0.05], "num_samples": 100, "theory": "finite_n"}
+    found, expected = (expected_excess_entropy(one, **asked) for one in (full, shared))
+    assert abs(float(found.value[0] - expected.value[0])) < 4 * float(np.hypot(found.error[0], expected.error[0]))
+    assert 0 < float(found.error[0]) < 0.2 * float(found.value[0])
+
+
 @pytest.mark.slow  # 4000 data sets at every row
 @pytest.mark.parametrize("time", [0.6, 0.08])
 def test_simulation(law, time):
@@ -128,6 +159,18 @@ def test_simulation(law, time):
         (lambda law: quenched(law, 0, noise_variance=1, num_samples=9, probe=Probe.point([1.0])), "1 coordinates"),
         (lambda law: quenched(law, 0, noise_variance=1, num_samples=9, local_variance=1.0), "leave it out"),
         (lambda law: Probe.point([np.nan]), "finite"),
+        (
+            lambda law: theory_versus_simulation(
+                law,
+                np.eye(6),
+                noise_variance=1.0,
+                num_samples=9,
+                num_datasets=9,
+                key=jax.random.key(0),
+                probe=Probe.point(np.zeros(6)),
+            ),
+            "of one direction",
+        ),
     ],
 )
 def test_bad_input(law, call, message):
