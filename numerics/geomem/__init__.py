@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from geomem.boundaries.diagram import phase_diagram as phase_diagram
     from geomem.boundaries.excess_entropy import expected_excess_entropy as expected_excess_entropy
     from geomem.boundaries.memorization import memorization_time as memorization_time
+    from geomem.boundaries.memorized import critical_times_of as critical_times_of
     from geomem.boundaries.phases import phase as phase
     from geomem.boundaries.phases import resolved_dimension as resolved_dimension
     from geomem.boundaries.trajectories import TrajectoryTimes as TrajectoryTimes
@@ -128,6 +129,7 @@ _MODULE_OF = {
     "comparison_figure": "figures.comparison",
     "critical_size": "boundaries.critical",
     "critical_time": "boundaries.critical",
+    "critical_times_of": "boundaries.memorized",
     "critical_times_of_data": "boundaries.uncertainty",
     "data_warnings": "files.inspection",
     "denoiser": "empirical.gibbs",

@@ -102,6 +102,7 @@ PARAMETERS = {
     "num_samples": (NUMBERS | {"NaN": np.nan, "negative": -1.0, "nothing": []}, 10),
     "num_steps": (COUNTS, None),
     "path": (FILES, None),
+    "planted": (FLAGS, True),
     "point": (TABLES, np.zeros(3)),
     "points": (TABLES, DATA),
     "points_per_level": (COUNTS, 1),
@@ -115,7 +116,7 @@ PARAMETERS = {
     "said": (NOTHING, None),
     "samples": (TABLES, DATA),
     "scale_inputs": (FLAGS, True),
-    "schedule": (NOTHING | {"nothing": None}, geomem.VarianceExploding()),
+    "schedule": (NOTHING, geomem.VarianceExploding()),
     "sigma_max": ({"text": "x", "NaN": np.nan, "negative": -1.0}, 50.0),
     "sigma_min": ({"text": "x", "NaN": np.nan, "negative": -1.0}, 0.01),
     "source": (NOTHING | FILES, None),  # of one function a law or data

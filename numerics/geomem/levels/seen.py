@@ -5,7 +5,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from geomem.core.progress import bar
 from geomem.core.status import Status
@@ -36,8 +36,8 @@ def averages_at_points(
         def of_lane(lane: tuple[int, int]) -> Quenched:
             point, place = lane
             one = (np.float64(times[place]), sizes, np.float64(log_planted))
-            kernel = partial(_quenched_seen, at, np.int64(point), *one)
-            rows = refined(kernel, lambda found: np.asarray(found.status) == Status.NOT_CONVERGED)
+            kernel = partial(quenched_seen, at, np.int64(point), *one)
+            rows = refined(kernel, not_converged)
             report(next(done))
             return jax.tree.map(lambda leaf: np.asarray(leaf)[:, : len(log_sizes)], rows)
 
@@ -46,8 +46,13 @@ def averages_at_points(
     return jax.tree.map(lambda *rows: np.stack(rows).reshape(shape).swapaxes(1, 2), *found)
 
 
+def not_converged(found: Quenched) -> Bool[np.ndarray, "directions sizes"]:
+    """Which averages more panels may find."""
+    return np.asarray(found.status) == Status.NOT_CONVERGED
+
+
 @jax.jit
-def _quenched_seen(
+def quenched_seen(
     at: PointSetting,
     point: Array,
     time: Array,
@@ -55,6 +60,7 @@ def _quenched_seen(
     log_planted: Array,
     fineness: Array,
 ) -> Quenched:
+    """Averages at one point and noise variance, (directions, sizes)."""
     view = at.view(time, point)
     given = (view, time, log_sizes, log_planted)
     if isinstance(view, Pool):  # whose rule has no panels
