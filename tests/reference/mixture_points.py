@@ -6,10 +6,10 @@ size, known by its number: NumPy's legacy generator draws the same numbers in ev
 their eigenvalues and eigenvectors, which nothing here decomposes.
 
 Every row is computed twice by integrals along paths through saddle points, as in `finite_n`, on disjoint points in xi
-and with different paths and steps in z, and written only if the two agree. The integrals over z are in double precision:
-along such a path nothing cancels. Where mpmath, with the paths of `finite_n` themselves and twenty digits, takes
- minutes, it must agree too, and the row says so. The formulas of a component are those of
-`geomem_theory`, chapter `points`, retyped.
+and with different paths and steps in z, and written only if the two agree. The integrals over z are in double
+precision: along such a path nothing cancels. Of the smallest shape mpmath, with the paths of `finite_n` themselves and
+twenty digits, must agree too, and the row says so; for the others it would take hours. The formulas of a component are
+those of `geomem_theory`, chapter `points`, retyped.
 """
 
 import json
