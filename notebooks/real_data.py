@@ -30,17 +30,19 @@ import xarray as xr
 from scipy.stats import spearmanr
 from sklearn.datasets import load_digits
 
-import geomem_theory.points
+import geomem
+import geomem_theory
 from geomem import Discrete, SampledLaw, critical_times_of, load_data
 from geomem.core.crossing import level_crossing
 from geomem.figures.style import COLUMN_WIDTH, STYLE, save_figure
 
-here = Path(__file__).parent if "__file__" in globals() else Path(geomem_theory.__file__).parents[2] / "notebooks"
+here = Path(__file__).parent if "__file__" in globals() else Path()
+results = Path(geomem.__file__).parents[2] / "notebooks" / "data"
 figures = Path(os.environ.get("GEOMEM_FIGURES", here / "figures"))
 figures.mkdir(exist_ok=True)
 plt.rcParams.update(STYLE)
 measured = {
-    name: xr.load_dataset(here / f"data/real_data_{name}.nc", engine="h5netcdf") for name in ("patches", "digits")
+    name: xr.load_dataset(results / f"real_data_{name}.nc", engine="h5netcdf") for name in ("patches", "digits")
 }
 LINES = {"gaussian": ("0.55", "--"), "mixture": ("tab:red", "-"), "pool": ("tab:blue", ":")}
 NAMED = {"gaussian": "one Gaussian", "mixture": "mixture", "pool": "pool"}
@@ -60,9 +62,9 @@ geomem_theory.points.CHAPTER
 # are above one by two standard errors to how many are not below.
 
 # %%
-figure, axes = plt.subplots(2, 2, figsize=(2 * COLUMN_WIDTH, 5.0), layout="constrained")
-shown = {"patches": (1000, 4), "digits": (20, 6)}
-for (left, right), (name, found) in zip(axes, measured.items(), strict=True):
+figure, axes = plt.subplots(2, 3, figsize=(3 * COLUMN_WIDTH, 4.8), layout="constrained")
+shown = {"patches": (1000, 4), "digits": (100, 6)}  # a size, and the place of a noise variance
+for (left, *others), (name, found) in zip(axes, measured.items(), strict=True):
     size, place = shown[name]
     at = found.sel(num_samples=size).isel(noise_variance=place)
     directions = np.arange(found.sizes["direction"]) + 1
@@ -70,22 +72,20 @@ for (left, right), (name, found) in zip(axes, measured.items(), strict=True):
     for law, (color, style) in LINES.items():
         left.plot(directions, at.predicted.sel(law=law), color=color, linestyle=style, linewidth=1, label=NAMED[law])
     left.axhline(1.0, color="0.8", linewidth=0.7, zorder=0)
-    left.set(yscale="log", xlabel="direction, the widest first", ylabel="$R$",
-             title=f"{name}, $N$ = {size}, $t$ = {at.noise_variance.item():.2g}")  # fmt: skip
+    left.set(yscale="log", xlabel="direction, the widest first", ylabel="$R$")
+    left.set_title(f"{name}, $N$ = {size}, $t$ = {at.noise_variance.item():.2g}", fontsize=8)
     opens = found.noise_variance < found.local_variance
-    for size, marker in zip(found.num_samples.values, "os", strict=True):
-        row, fill = found.sel(num_samples=size), "white" if marker == "o" else "k"
+    for panel, size in zip(others, found.num_samples.values, strict=True):
+        row = found.sel(num_samples=size)
         count, least, most = ((opens & (row.ratio + by * row.error > 1)).sum("direction") for by in (0, -2, 2))
-        right.vlines(row.noise_variance, least, most, color="0.75", linewidth=2.5, zorder=0)
-        right.plot(row.noise_variance, count, f"k{marker}", mfc=fill, markersize=4, label=f"measured, $N$ = {size}")
+        panel.vlines(row.noise_variance, least, most, color="0.75", linewidth=2.5, zorder=0)
+        panel.plot(row.noise_variance, count, "k.", markersize=6, label="measured")
         for law, (color, style) in LINES.items():
             dimension = (opens & (row.predicted.sel(law=law) > 1)).sum("direction")
-            label = NAMED[law] if marker == "o" else None
-            right.plot(row.noise_variance, dimension, color=color, linestyle=style, linewidth=1, label=label)
-    right.set(xscale="log", xlabel="noise variance $t$ [data units$^2$]", ylabel="resolved dimension $D$", title=name)
+            panel.plot(row.noise_variance, dimension, color=color, linestyle=style, linewidth=1, label=NAMED[law])
+        panel.set(xscale="log", xlabel="noise variance $t$ [data units$^2$]", ylabel="resolved dimension $D$")
+        panel.set_title(f"{name}, $N$ = {size}", fontsize=8)
 axes[0, 0].legend(fontsize=6)
-axes[0, 1].legend(fontsize=6)
-axes[1, 1].legend(fontsize=6)
 save_figure(figure, figures / "real_data_dimensions")
 plt.show()
 
@@ -106,12 +106,12 @@ for name, found in measured.items():
 # %% [markdown]
 # ## The order of losses
 #
-# As t falls a direction opens and is lost again. One Gaussian has the widest lost first.
+# As t falls a direction opens and is lost again: where R, at all points together, falls below one for the last time.
 
 # %%
-TEXTS = {"measured": "measured"} | NAMED
 losses = {}
-for name, size in (("patches", 1000), ("digits", 100)):
+found_size = {"patches": 1000, "digits": 100}
+for name, size in found_size.items():
     found = measured[name].sel(num_samples=size)
     curves = {"measured": found.ratio} | {law: found.predicted.sel(law=law) for law in LINES}
     log_times = np.log(found.noise_variance.values)
@@ -125,10 +125,11 @@ for name, size in (("patches", 1000), ("digits", 100)):
 figure, axes = plt.subplots(1, 2, figsize=(2 * COLUMN_WIDTH, 2.6), layout="constrained")
 for panel, name in zip(axes, measured, strict=True):
     variances = measured[name].local_variance.values
-    for law, (color, style) in LINES.items():
-        panel.plot(variances, losses[name, law], color=color, linestyle=style, linewidth=1, label=NAMED[law])
-    panel.plot(variances, losses[name, "measured"], "k.", markersize=5, label="measured")
-    panel.set(xscale="log", yscale="log", title=name, xlabel="variance of the direction [data units$^2$]")
+    for (law, (color, _)), marker in zip(LINES.items(), "x+1", strict=True):
+        panel.plot(variances, losses[name, law], marker, color=color, markersize=6, label=NAMED[law])
+    panel.plot(variances, losses[name, "measured"], "k.", markersize=4, label="measured")
+    panel.set(xscale="log", yscale="log", xlabel="variance of the direction [data units$^2$]")
+    panel.set_title(f"{name}, $N$ = {found_size[name]}", fontsize=8)
 axes[0].set_ylabel("noise variance at which it is lost")
 axes[0].legend(fontsize=6)
 save_figure(figure, figures / "real_data_order")
@@ -147,7 +148,7 @@ for name in measured:
 # from there on a trajectory ends at it. The law is of one half of the digits, the data sets are of the other half.
 
 # %%
-memorized = xr.load_dataset(here / "data/real_data_memorized.nc", engine="h5netcdf")
+memorized = xr.load_dataset(results / "real_data_memorized.nc", engine="h5netcdf")
 pixels, images = load_data("digits"), load_digits().images
 rows = memorized.row.values
 order = np.random.default_rng(0).permutation(len(pixels))

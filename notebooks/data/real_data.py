@@ -57,40 +57,41 @@ def predicted(law, directions, times, sizes, probe):
     return np.asarray(found.score_mean).transpose(order) ** 2, np.asarray(found.score_variance).transpose(order)
 
 
-def patches():
-    times, sizes = np.geomspace(3e-4, 8.9, 12), [200, 1000]
-    rows = load_data("patches:531720")  # all there are
-    pool, held_out, rest = np.split(rows, [200_000, 200_028])
-    rest = np.random.default_rng(0).permutation(rest)
-    whole = SampledLaw(pool)
-    directions = principal_directions(whole)[:DIRECTIONS]
-    probe = Probe.noised(held_out, key=KEY)
-    offsets = np.asarray(probe.offset)
-    shape = (len(times), len(sizes))
-    measured = [np.empty((*shape, len(held_out), DIRECTIONS)) for _ in range(2)]
-    ratio, error = np.empty((2, *shape, DIRECTIONS))
-    for row, time in enumerate(times):
-        for column, size in enumerate(sizes):
-            scores = scores_of(rest, size, held_out, offsets, time, directions)
-            for part, values in zip(measured, ratios(scores), strict=True):
-                part[row, column] = values
-            squares, variances, error[row, column] = of_all_points(scores)
-            ratio[row, column] = squares / variances
-    print("measured", flush=True)
-    given = pool[:30_000]  # those of the name `patches`
-    laws = {
-        "gaussian": lambda: fit_law(given, family="gaussian", key=KEY).law,
-        "pool of 30 000": lambda: SampledLaw(given),
-        "mixture": lambda: fit_law(given, family="mixture", num_components=30, key=KEY).law,
-        "pool": lambda: whole,
-    }
-    found, cells = {}, {}
-    for name, law in laws.items():
-        cells[name] = predicted(law(), directions, times, sizes, probe)
-        found[name] = np.divide(*(part.mean(axis=2) for part in cells[name]))
+PATCH_TIMES, PATCH_SIZES = np.geomspace(3e-4, 8.9, 12), [200, 1000]
+OF_PATCHES = {  # of 200 000 patches, of which the first 30 000 are those of the name `patches`
+    "gaussian": lambda pool: fit_law(pool[:30_000], family="gaussian", key=KEY).law,
+    "mixture": lambda pool: fit_law(pool[:30_000], family="mixture", num_components=30, key=KEY).law,
+    "pool of 30 000": lambda pool: SampledLaw(pool[:30_000]),
+    "pool": SampledLaw,
+}
 
+
+def split_patches():
+    """A pool, noised held-out points, patches for data sets, and the leading directions with all variances."""
+    rows = load_data("patches:531720")  # all there are
+    pool, held_out, rest = np.split(rows, [200_000, 200_016])
+    whole = SampledLaw(pool)
+    probe = Probe.noised(held_out, key=KEY)
+    return pool, probe, np.random.default_rng(0).permutation(rest), principal_directions(whole)[:DIRECTIONS], whole
+
+
+def patches():
+    pool, probe, rest, directions, whole = split_patches()
+    shape = (len(PATCH_TIMES), len(PATCH_SIZES))
+    measured = np.empty((2, *shape, len(probe.base), DIRECTIONS))
+    error = np.empty((*shape, DIRECTIONS))
+    for row, column in np.ndindex(shape):
+        place = probe.base, np.asarray(probe.offset), PATCH_TIMES[row], directions
+        scores = scores_of(rest, PATCH_SIZES[column], *place)
+        measured[:, row, column], error[row, column] = ratios(scores), of_all_points(scores)[2]
+    found, cells = {}, {}
+    for name, law in OF_PATCHES.items():
+        cells[name] = predicted(law(pool), directions, PATCH_TIMES, PATCH_SIZES, probe)
+        found[name] = np.divide(*(part.mean(axis=-2) for part in cells[name]))
         print(name, flush=True)
-    write("patches", times, sizes, np.asarray(whole.variances)[:DIRECTIONS], ratio, error, found, measured, cells)
+    variances = np.asarray(whole.variances)[:DIRECTIONS]
+    ratio = np.divide(*measured.mean(axis=-2))
+    write("patches", PATCH_TIMES, PATCH_SIZES, variances, ratio, error, found, measured, cells)
 
 
 def digits():
@@ -114,13 +115,8 @@ def digits():
             # Sets of several orders share samples: the error is that of one order.
             error[place, row, column] = np.sqrt(np.mean([of_all_points(one)[2] ** 2 for one in sets], axis=0))
     print("measured", flush=True)
-    laws = {
-        "gaussian": lambda half: fit_law(half, family="gaussian", key=KEY).law,
-        "mixture": lambda half: fit_law(half, family="mixture", key=KEY).law,
-        "pool": SampledLaw,
-    }
     found, cells = {}, {}
-    for name, law in laws.items():
+    for name, law in OF_DIGITS.items():
         both = np.array([predicted(law(half), directions, times, sizes, probe) for half in halves])
         found[name] = np.divide(*both[0].mean(axis=-2))
         cells[name] = np.concatenate(both, axis=-2)
@@ -155,42 +151,52 @@ def measured_times(points, others, size, noises, times, subsets, rng, planted):
     return np.array(found)
 
 
-def memorized():
-    """Of a third of one half of the digits, by the law of the other half, beside data sets of the half itself."""
-    sizes = [100, 800]
+def split_digits():
+    """One half for a law, the other for training sets, the points among it, and the digits' rows that these are."""
     rows = load_data("digits")
     order = np.random.default_rng(0).permutation(len(rows))
-    half, other = rows[order[:898]], rows[order[898:]]
-    points = other[:80]
+    return rows[order[:898]], rows[order[898:]], rows[order[898:962]], order[898:962]
+
+
+OF_DIGITS = {
+    "gaussian": lambda half: fit_law(half, family="gaussian", key=KEY).law,
+    "mixture": lambda half: fit_law(half, family="mixture", key=KEY).law,
+    "pool": SampledLaw,
+}
+
+
+def predicted_times(name, points, half, planted):
+    found = critical_times_of(
+        points, OF_DIGITS[name](half), num_samples=TRAINING_SETS, planted=planted, num_probes=2, key=KEY
+    )
+    print(name, planted, flush=True)
+    return found.critical_time.values, found.error.values
+
+
+TRAINING_SETS = [100, 800]
+
+
+def memorized():
+    """Critical times of digits of one half by the law of the other, beside training sets from their own half."""
+    half, other, points, rows = split_digits()
     rng = np.random.default_rng(1)
-    noise = rng.normal(size=(16, rows.shape[1]))
+    noise = rng.normal(size=(16, other.shape[1]))
     noises, times = np.concatenate([noise, -noise]), np.geomspace(1.0, 400.0, 61)
-    laws = {
-        "pool": SampledLaw(half),
-        "gaussian": fit_law(half, family="gaussian", key=KEY).law,
-        "mixture": fit_law(half, family="mixture", key=KEY).law,
-    }
-    measured = np.empty((2, len(points), len(sizes)))
-    predicted_times = np.empty((len(laws), *measured.shape))
-    errors = np.empty_like(predicted_times)
+    measured = np.empty((2, len(points), len(TRAINING_SETS)))
     for kind, planted in enumerate((True, False)):
         others = other if planted else other[len(points) :]
-        for column, size in enumerate(sizes):
+        for column, size in enumerate(TRAINING_SETS):
             subsets = 1 if size > len(others) / 2 else 20
             measured[kind, :, column] = measured_times(points, others, size, noises, times, subsets, rng, planted)
-    for place, (name, law) in enumerate(laws.items()):
-        for kind, planted in enumerate((True, False)):
-            found = critical_times_of(points, law, num_samples=sizes, planted=planted, num_probes=2, key=KEY)
-            predicted_times[place, kind], errors[place, kind] = found.critical_time, found.error
-            print(name, planted, flush=True)
+    found = np.array([[predicted_times(name, points, half, kind) for kind in (True, False)] for name in OF_DIGITS])
     over = ("planted", "point", "num_samples")
     xr.Dataset(
         {
             "measured": (over, measured),
-            "predicted": (("law", *over), predicted_times),
-            "error": (("law", *over), errors),
+            "predicted": (("law", *over), found[:, :, 0]),
+            "error": (("law", *over), found[:, :, 1]),
         },
-        {"row": ("point", order[898:1018]), "num_samples": sizes, "planted": [1, 0], "law": list(laws)},
+        {"row": ("point", rows), "num_samples": TRAINING_SETS, "planted": [1, 0], "law": list(OF_DIGITS)},
     ).to_netcdf(FOLDER / "real_data_memorized.nc", engine="h5netcdf")
 
 

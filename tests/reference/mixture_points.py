@@ -299,7 +299,9 @@ def main():
     processes = int(sys.argv[1]) if len(sys.argv) > 1 else 2
     rows = {row["cell"]: row for row in json.loads(OUTPUT.read_text())} if OUTPUT.exists() else {}
     with Pool(processes) as pool:
-        for row, note in pool.imap_unordered(compute, [number for number in range(CELLS) if number not in rows]):
+        left = [number for number in range(CELLS) if number not in rows]
+        left.sort(key=lambda number: number % len(SHAPES) < BY_MPMATH)  # what takes long at the end
+        for row, note in pool.imap_unordered(compute, left):
             print(note, flush=True)
             if row is None:
                 continue
