@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from geomem.boundaries.excess_entropy import expected_excess_entropy as expected_excess_entropy
     from geomem.boundaries.memorization import memorization_time as memorization_time
     from geomem.boundaries.memorization import training_phase as training_phase
+    from geomem.boundaries.memorized import critical_times_of as critical_times_of
     from geomem.boundaries.model_size import model_size_crossover as model_size_crossover
     from geomem.boundaries.phases import phase as phase
     from geomem.boundaries.phases import resolved_dimension as resolved_dimension
@@ -139,6 +140,7 @@ _MODULE_OF = {
     "comparison_figure": "figures.comparison",
     "critical_size": "boundaries.critical",
     "critical_time": "boundaries.critical",
+    "critical_times_of": "boundaries.memorized",
     "critical_times_of_data": "boundaries.uncertainty",
     "critical_width": "boundaries.widths",
     "data_warnings": "files.inspection",

@@ -111,6 +111,7 @@ PARAMETERS = {
     "images": ({"text": "digits", "a table": DATA, "NaN": IMAGES * np.nan, "a number": 3.0, "one": IMAGES[:1]}, IMAGES),
     "patch_size": (COUNTS | {"larger": 9}, 3),
     "path": (FILES, None),
+    "planted": (FLAGS, True),
     "point": (TABLES, np.zeros(3)),
     "points": (TABLES, DATA),
     "points_per_level": (COUNTS, 1),
@@ -127,7 +128,7 @@ PARAMETERS = {
     "samples": (TABLES, DATA),
     "sample_shape": ({"a fraction": (1.5,), "none": (0, 2), "text": ("3",)}, None),
     "scale_inputs": (FLAGS, True),
-    "schedule": (NOTHING | {"nothing": None}, geomem.VarianceExploding()),
+    "schedule": (NOTHING, geomem.VarianceExploding()),
     "sigma_max": ({"text": "x", "NaN": np.nan, "negative": -1.0}, 50.0),
     "sigma_min": ({"text": "x", "NaN": np.nan, "negative": -1.0}, 0.01),
     "source": (NOTHING | FILES, None),  # of one function a law or data

@@ -13,9 +13,13 @@ from geomem_theory.derivation import DERIVED, Chapter, Equation, Step
 from geomem_theory.partition import tilted_mean, tilted_variance
 from geomem_theory.symbols import (
     b,
+    balance_w_1,
     energy,
     k,
     lam,
+    log_a,
+    mean_w_1,
+    omega_squared,
     remaining_spread,
     response,
     response_slope,
@@ -108,11 +112,47 @@ pool_average = Equation(
     ),
 )
 
+noised_sample_weight = Equation(
+    name="noised_sample_weight",
+    left=log_a,
+    right=-omega_squared / 2,
+    arguments=(omega_squared,),
+    meaning="Logarithm of the Boltzmann weight of a sample y at its own noised place $x = y + \\sqrt{t}\\,\\omega$: "
+    "what is planted there. Its squared length cancels against that of the others' distances, and the weights know the "
+    "noise along the differences of samples alone.",
+    source=DERIVED,
+    steps=(Step("$|x - y|^2 = t\\,\\omega^2$; the energy is half of that.", lambda: -(t * omega_squared) / (2 * t)),),
+)
+
+planted_balance = Equation(
+    name="planted_balance",
+    left=balance_w_1,
+    right=-sp.log(2 * mean_w_1),
+    arguments=(mean_w_1,),
+    meaning="Positive where a planted sample has less than half of the weight at its own noised place. Where it is "
+    "zero a reverse trajectory from there ends at the sample with probability one half.",
+    source=DERIVED,
+    steps=(
+        Step(
+            "Logarithm of one half over $\\overline{w_1}$.",
+            lambda: sp.expand_log(sp.log(sp.Rational(1, 2) / mean_w_1)),
+        ),
+    ),
+)
+
 CHAPTER = Chapter(
     name="points",
     title="Any point, any direction, any law",
     introduction="Gaussians of their own covariances seen from a given point along a given direction, and laws that "
     "are known by samples alone. The integrals of chapter `finite_n` are the same; these are the single-sample "
     "averages that enter them.",
-    equations=(tilted_response, tilted_response_slope, tilted_spread, pool_weight, pool_average),
+    equations=(
+        tilted_response,
+        tilted_response_slope,
+        tilted_spread,
+        pool_weight,
+        pool_average,
+        noised_sample_weight,
+        planted_balance,
+    ),
 )

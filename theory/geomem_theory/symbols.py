@@ -295,6 +295,9 @@ density_g = sp.Symbol("D_g", real=True)
 density_gg = sp.Symbol("D_{gg}", real=True)
 density_g_squared = sp.Symbol("D_{g,g}", real=True)
 density_planted = sp.Symbol("D_{w_1}", real=True)
+mean_w_1 = sp.Symbol(r"\overline{w_1}", positive=True)
+balance_w_1 = sp.Symbol(r"-\ln{2\overline{w_1}}", real=True)
+omega_squared = sp.Symbol(r"\omega^2", nonnegative=True)
 
 # The local dimension: averages of e = D/t under the weights, and those at half the noise variance in its own units.
 dimension_t = sp.Symbol("k_t", positive=True)

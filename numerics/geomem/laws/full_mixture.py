@@ -84,9 +84,10 @@ class FullMixture(Law):
     def _set(self, shares: np.ndarray, means: np.ndarray, bases: np.ndarray, eigenvalues: np.ndarray, rest: np.ndarray):  # noqa: ANN202
         center = shares @ means
         spread = means - center
-        within = np.einsum("kdr,kr,ker->kde", bases, eigenvalues - rest[:, None], bases)
-        whole = np.tensordot(shares, within, axes=1) + (shares @ rest) * np.eye(len(center))
-        variances, frame = principal(whole + (spread * shares[:, None]).T @ spread)
+        whole = (spread * shares[:, None]).T @ spread + (shares @ rest) * np.eye(len(center))
+        for share, basis, above in zip(shares, bases, eigenvalues - rest[:, None], strict=True):  # one matrix at a time
+            whole += share * (basis * above) @ basis.T
+        variances, frame = principal(whole)
         fields = (shares, means, bases, eigenvalues, rest, center, frame, variances)
         for name, value in zip(_LEAVES, fields, strict=True):
             object.__setattr__(self, name, jnp.asarray(value))

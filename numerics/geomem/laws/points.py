@@ -28,8 +28,8 @@ class PointSetting(Setting):
     """
 
     law: Law
-    base: Float[Array, "points dims"]
-    offset: Float[Array, "points dims"]
+    base: Float[Array | np.ndarray, "points dims"]
+    offset: Float[Array | np.ndarray, "points dims"]
     directions: Float[Array, "directions dims"]
 
     def view(self, time: Float[Array, ""], point: int | Array = 0) -> View:

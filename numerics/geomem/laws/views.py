@@ -101,7 +101,20 @@ def principal(
 
     Of the two signs of a direction the one is taken in which its largest coordinate is positive.
     """
-    variances, columns = np.linalg.eigh(covariance)
+    return _in_order(*np.linalg.eigh(covariance))
+
+
+def leading(
+    covariance: Float[np.ndarray, "dims dims"], count: int
+) -> tuple[Float[np.ndarray, " count"], Float[np.ndarray, "count dims"]]:
+    """The same of the leading directions alone."""
+    from scipy.linalg import eigh  # slow to import
+
+    dims = len(covariance)
+    return _in_order(*eigh(covariance, subset_by_index=(dims - count, dims - 1)))
+
+
+def _in_order(variances: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     rows = columns.T[::-1]
     largest = rows[np.arange(len(rows)), np.abs(rows).argmax(axis=1)]
     return np.maximum(variances[::-1], 0.0), rows * np.sign(largest)[:, None]

@@ -41,8 +41,8 @@ def averages_at_points(
         def of_lane(lane: tuple[int, int]) -> Quenched:
             point, place = lane
             one = (np.float64(times[place]), sizes, np.float64(log_planted))
-            kernel = partial(_quenched_seen(), at, np.int64(point), *one)
-            rows = refined(kernel, lambda found: np.asarray(found.status) == Status.NOT_CONVERGED)
+            kernel = partial(quenched_seen, at, np.int64(point), *one)
+            rows = refined(kernel, not_converged)
             report(next(done))
             return jax.tree.map(lambda leaf: np.asarray(leaf)[:, : len(log_sizes)], rows)
 
@@ -51,18 +51,31 @@ def averages_at_points(
     return jax.tree.map(lambda *rows: np.stack(rows).reshape(shape).swapaxes(1, 2), *found)
 
 
+def not_converged(found: Quenched) -> Bool[np.ndarray, "directions sizes"]:
+    """Which averages more panels may find."""
+    return np.asarray(found.status) == Status.NOT_CONVERGED
+
+
+def quenched_seen(*given: PointSetting | Array | np.ndarray | np.number) -> Quenched:
+    """Averages at one point and noise variance, (directions, sizes).
+
+    Given are the setting, the point's number, the noise variance, sizes, the planted sample's weight and the fineness.
+    """
+    return _kernel()(*given)
+
+
 @cache
-def _quenched_seen() -> Callable[..., Quenched]:
-    def kernel(
+def _kernel() -> Callable[..., Quenched]:
+    def at_one(
         at: PointSetting, point: Array, time: Array, log_sizes: Array, log_planted: Array, fineness: Array
     ) -> Quenched:
         view = at.view(time, point)
-        given = (view, time, log_sizes, log_planted)
+        seen = (view, time, log_sizes, log_planted)
         if isinstance(view, Pool):  # whose rule has no panels
-            return quenched_pool(*given)
-        return quenched_gaussians(*given, fineness)
+            return quenched_pool(*seen)
+        return quenched_gaussians(*seen, fineness)
 
-    return jax.jit(kernel, compiler_options=quick_options())
+    return jax.jit(at_one, compiler_options=quick_options())
 
 
 def balances_at_points(

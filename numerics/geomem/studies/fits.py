@@ -9,10 +9,12 @@ import numpy as np
 from jaxtyping import Float
 from scipy.special import logsumexp
 
+from geomem.core.arguments import parts
+from geomem.core.precision import column_means
 from geomem.core.status import InputError
 from geomem.empirical.gibbs import gibbs
 from geomem.laws.full_mixture import FullMixture
-from geomem.laws.views import principal
+from geomem.laws.views import leading, principal
 from geomem.lowering import lower
 
 _log_density_of_pool = jnp.vectorize(lower("empirical_log_density"))
@@ -20,7 +22,8 @@ _COMPONENTS = (2, 3, 5, 7, 10, 15, 20, 30)
 RIDGES = (1e-6, 1e-4, 1e-3, 1e-2)  # of the data's mean variance
 _FIRST_RIDGE = 1e-3  # with which the number of components is chosen, on which it hardly depends
 _ROWS_OF_A_COMPONENT = 2  # per dimension, at the least
-MOST_DIMS = 512
+MOST_DIMS = 512  # in which covariances are fitted in full; beyond, along so many leading directions
+_LEADING = 128
 _LEVELS, _QUARTILE, _RANGE = 5, 0.25, 100  # noise variances, and how far down they go
 _SURE = 2.0  # standard errors
 _MOST_STEPS = 60
@@ -28,30 +31,43 @@ _NULL = 1e-12  # of the largest variance: rounding
 
 
 class Coordinates(NamedTuple):
-    """Rows about their mean along the directions in which they vary, in units of one scale."""
+    """Rows about their mean along the directions in which they vary, in units of one scale.
+
+    Of more than 512 dimensions these are the leading directions alone, and all others have one variance, `rest`.
+    """
 
     rows: Float[np.ndarray, "rows varying"]
     variances: Float[np.ndarray, " varying"]
     center: Float[np.ndarray, " dims"]
     axes: Float[np.ndarray, "varying dims"]
     scale: float
+    rest: float
 
     @classmethod
     def of(cls, rows: Float[np.ndarray, "rows dims"]) -> "Coordinates":
-        center = rows.mean(axis=0)
-        away = rows - center
-        variances, axes = principal(away.T @ away / len(rows))
+        """Passes over the rows in parts: they may be mapped, or of float32."""
+        center, dims = column_means(rows), rows.shape[1]
+        products = sum((part - center).T @ (part - center) for part in parts(rows))
+        covariance = np.asarray(products) / len(rows)
+        variances, axes = principal(covariance) if dims <= MOST_DIMS else leading(covariance, _LEADING)
         varying = variances > _NULL * variances[0]
         if not varying.any():
             raise InputError("all samples are the same; there is no law to fit")
-        scale = float(np.sqrt(variances[varying].mean()))
-        return cls(away @ axes[varying].T / scale, variances[varying] / scale**2, center, axes[varying], scale)
+        variances, axes = variances[varying], axes[varying]
+        scale = float(np.sqrt(variances.mean()))
+        others = float(np.trace(covariance) - variances.sum()) / max(dims - len(variances), 1)
+        rest = others if dims > MOST_DIMS and others > _NULL * variances[0] else 0.0
+        table = np.concatenate([(part - center) @ axes.T for part in parts(rows)]) / scale
+        return cls(table, variances / scale**2, center, axes, scale, rest / scale**2)
 
     def law(self, fit: FullMixture) -> FullMixture:
-        """A fit to such rows, in the data's own coordinates."""
-        roots = np.asarray(fit.bases) * np.sqrt(np.asarray(fit.eigenvalues))[:, None, :]
-        roots = self.scale * np.einsum("kvr,vd->kdr", roots, self.axes)
+        """A fit to such rows, in the data's own coordinates; what is narrower than the rest is taken to be as wide."""
+        own = np.sqrt(np.maximum(np.asarray(fit.eigenvalues) - self.rest, 0.0))
+        roots = self.scale * np.einsum("kvr,vd->kdr", np.asarray(fit.bases) * own[:, None, :], self.axes)
         means = self.center + self.scale * np.asarray(fit.means) @ self.axes
+        if len(self.center) > MOST_DIMS:
+            noise = np.full(fit.num_classes, self.rest * self.scale**2)
+            return FullMixture.low_rank(fit.weights, means, roots, noise)
         return FullMixture(fit.weights, means, roots @ roots.swapaxes(1, 2))
 
 
@@ -157,8 +173,6 @@ def best_mixture(
     most = size // (_ROWS_OF_A_COMPONENT * dims)
     if family == "gaussian":
         return None, "one Gaussian, as asked for, not compared with several"
-    if dims > MOST_DIMS:
-        return None, f"one Gaussian, for a mixture is fitted to at most {MOST_DIMS} dimensions"
     if num_components is not None and num_components > most:
         raise InputError(
             f"num_components is {num_components}; {size} rows for a fit in {dims} dimensions carry {most}: "

@@ -48,7 +48,7 @@ class Fitted(NamedTuple):
 
     `by_noise` has, over `noise_variance`: `noised_gain`, the same of samples and laws with noise, with its standard
     error `noised_gain_error`; `expected_error` of ln R by the number of rows, at `largest_size` samples, from halves of
-    the data; `misfit`, what ln R is off by from that of the rows as a pool, at a fifteenth of them, NaN for a pool; and
+    the data; `misfit`, what ln R is off by from that of a pool of rows, at a fifteenth of them, NaN for a pool; and
     `trusted`, whether both are below 1. Both are medians over held-out points with noise and the leading directions.
     `largest_size` is the N up to which the law was looked at: the number of rows, or a fifteenth of it for a pool.
     `note` says in words what was chosen, and why.
@@ -84,6 +84,8 @@ def fit_law(data: Numbers, *, family: str = "auto", key: Array, num_components: 
     A mixture is of Gaussians of full covariances, fitted by scikit-learn from k-means on. How many there are, up to 30,
     and what is added to their variances is chosen by the log-likelihood of held-out samples *with noise*, the mean over
     five noise variances: without noise it depends on what is added, and ranks fits less well by their error in R.
+    Of data in more than 512 dimensions the Gaussians are fitted along the 128 leading directions, and all others have
+    one variance, the same in every Gaussian; what they say of noise below it, or along such directions, is rough.
 
     Args:
         data: samples, (samples, dims), 10 or more.
@@ -101,8 +103,8 @@ def fit_law(data: Numbers, *, family: str = "auto", key: Array, num_components: 
         each of two components, the law is one Gaussian, and `note` says so.
 
     Raises:
-        InputError: for data that are no table, fewer than 10 rows or all the same, an unknown family, a mixture of
-            more than 512 dimensions or of more components than the rows carry, or one without scikit-learn.
+        InputError: for data that are no table, fewer than 10 rows or all the same, an unknown family, more components
+            than the rows carry, or a mixture without scikit-learn.
     """
     found = chosen_law(data, family=family, key=key, num_components=num_components)
     rows, coordinates, held_out, training, split, pool, chosen = found
@@ -121,7 +123,8 @@ def fit_law(data: Numbers, *, family: str = "auto", key: Array, num_components: 
     with _one_thread():
         halves = chosen.of_rows(training[::2]), chosen.of_rows(training[1::2])
     error = apart(*halves, size) / np.sqrt(2)
-    misfit = np.full(len(times), np.nan) if family == "pool" else apart(chosen.of_training, pool, fifteenth)
+    compared = max(2.0, float(int(pool.largest_size)))
+    misfit = np.full(len(times), np.nan) if family == "pool" else apart(chosen.of_training, pool, compared)
     record: dict[str, object] = {
         "data_sha256": digest(rows),
         "family": family,
@@ -161,7 +164,7 @@ def chosen_law(data: Numbers, *, family: str, key: Array, num_components: int | 
     Raises:
         InputError: as there.
     """
-    rows = check_data(data).astype(float, copy=False)
+    rows = check_data(data)
     check_key(key)
     if family not in FAMILIES:
         raise InputError(f"there is no family {family!r} of laws; choose one of {', '.join(FAMILIES)}")
@@ -171,11 +174,6 @@ def chosen_law(data: Numbers, *, family: str, key: Array, num_components: int | 
             raise InputError(f"num_components is for a mixture, and the family is {family!r}; leave it out")
     if len(rows) < FEWEST_ROWS:
         raise InputError(f"the data have {len(rows)} rows; a law is fitted to at least {FEWEST_ROWS}")
-    if family == "mixture" and rows.shape[1] > MOST_DIMS:
-        raise InputError(
-            f"the data have {rows.shape[1]} dimensions, and a mixture is fitted to at most {MOST_DIMS}; choose "
-            "family='gaussian' or 'pool'"
-        )
     with _one_thread():
         return _chosen(rows, family, key, num_components)
 
@@ -195,7 +193,8 @@ def _chosen(rows: Float[np.ndarray, "rows dims"], family: str, key: Array, num_c
     held_out, training = np.split(rng.permutation(len(rows)), [min(int(_HELD_OUT * len(rows)), _MOST_HELD_OUT)])
     split = Split.of(coordinates, training[:_MOST_ROWS], held_out, rng)
     one = best_of(judged(split, one_gaussian(split.training, ridge), ridge) for ridge in RIDGES)
-    pool = SampledLaw(rows[training])
+    # A pool of all of so many dimensions is too much to compare with.
+    pool = SampledLaw(rows[training if rows.shape[1] <= MOST_DIMS else training[:_MOST_ROWS]])
     if family == "pool":
         gain = split.densities_of_pool() - one.densities
         why = f"a pool of {len(rows)} samples, as asked for"

@@ -1,6 +1,9 @@
 """Averages at given points along given directions: published rows, limits that are known otherwise, and simulation."""
 
+import json
+import sys
 from itertools import product
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -30,6 +33,8 @@ ROOTS = np.array([[np.pad(np.array(row.split(), float), (0, 6 - len(row.split())
 COVARIANCES = np.einsum("kij,klj->kil", ROOTS, ROOTS)
 DIRECTION = np.array([1, -2, 0, 2, 1, -1]) / np.sqrt(11)
 NAMES = ("log_partition", "participation", "score_mean", "score_variance", "signal_to_noise")
+TESTS = Path(__file__).parents[2]
+ROWS = json.loads((TESTS / "data" / "mixture_points_reference.json").read_text())
 
 
 @pytest.fixture(scope="module")
@@ -130,6 +135,56 @@ def test_excess_entropy_of_classes_is_that_by_their_shared_covariance():
     found, expected = (expected_excess_entropy(one, **asked) for one in (full, shared))
     assert abs(float(found.value[0] - expected.value[0])) < 4 * float(np.hypot(found.error[0], expected.error[0]))
     assert 0 < float(found.error[0]) < 0.2 * float(found.value[0])
+
+
+@pytest.fixture(scope="module")
+def cell():
+    sys.path.insert(0, str(TESTS / "reference"))
+    from mixture_points import cell
+
+    return cell
+
+
+def averages_at(given):
+    covariances = np.einsum("kdr,kr,ker->kde", given.bases, given.eigenvalues, given.bases)
+    law = GaussianMixture(given.weights, given.means, covariances)
+    asked = {"noise_variance": given.noise_variance, "num_samples": given.num_samples}
+    return law, quenched(law, given.direction, probe=Probe.point(given.point), **asked)
+
+
+@pytest.mark.slow  # five shapes are compiled
+def test_random_cells(cell):
+    """Sixty random mixtures of two to six components in two to twenty dimensions, from liquid to condensed."""
+    assert len(ROWS) == 60
+    for row in ROWS:
+        _, found = averages_at(cell(row["cell"]))
+        for name in NAMES:
+            np.testing.assert_allclose(
+                getattr(found, name), float(row[name]), rtol=1e-8, err_msg=f"{row['cell']}: {name}"
+            )
+
+
+@pytest.mark.slow  # 1000 data sets of every cell
+def test_random_cells_by_simulation(cell):
+    """Those of them that mpmath has no time for, where data sets are small enough to be drawn."""
+    scores, count = [], 1000
+    for row in ROWS:
+        given = cell(row["cell"])
+        if row.get("mpmath") or given.num_samples > 1000:
+            continue
+        law, found = averages_at(given)
+        size = int(given.num_samples)
+        drawn = np.asarray(law.sample(jax.random.key(row["cell"]), size * count))
+        exponents = (-np.sum((drawn - given.point) ** 2, axis=1) / (2 * given.noise_variance)).reshape(count, size)
+        log_z = np.logaddexp.reduce(exponents, axis=1)
+        weights = np.exp(exponents - log_z[:, None])
+        along = ((drawn - given.point) @ given.direction).reshape(count, size) / given.noise_variance
+        values = (log_z, np.sum(weights**2, axis=1), np.sum(weights * along, axis=1))
+        for name, value in zip(NAMES, values, strict=False):
+            scores.append((value.mean() - float(getattr(found, name))) / (value.std() / np.sqrt(count)))
+    assert len(scores) > 30
+    assert np.abs(scores).max() < 4.5
+    assert abs(np.mean(np.square(scores)) - 1) < 4 * np.sqrt(2 / len(scores))
 
 
 @pytest.mark.slow  # 4000 data sets at every row
