@@ -19,6 +19,7 @@ from geomem_theory import (
     schedules,
     score,
     trajectories,
+    unit_normalized,
 )
 from geomem_theory.derivation import Chapter as Chapter
 from geomem_theory.derivation import DerivationError as DerivationError
@@ -39,6 +40,7 @@ CHAPTERS: tuple[Chapter, ...] = (
     trajectories.CHAPTER,
     mixture.CHAPTER,
     points.CHAPTER,
+    unit_normalized.CHAPTER,
     random_manifold.CHAPTER,
     random_features.CHAPTER,
     schedules.CHAPTER,

@@ -23,6 +23,7 @@ from geomem_theory.symbols import (
     s_v,
     sample_weight,
     t,
+    weight_complement,
     weight_function,
     x_v,
     xi,
@@ -108,11 +109,21 @@ pool_average = Equation(
     ),
 )
 
+pool_complement = Equation(
+    name="pool_complement",
+    left=weight_complement,
+    right=1 - sp.exp(-sample_weight),
+    arguments=(sample_weight,),
+    meaning="What a sample takes from $\\varphi$, which is near one where the weights of many count.",
+    source=DERIVED,
+    steps=(Step("One less `pool_average` at k = 0.", lambda: 1 - pool_average.right.subs(k, 0)),),
+)
+
 CHAPTER = Chapter(
     name="points",
     title="Any point, any direction, any law",
     introduction="Gaussians of their own covariances seen from a given point along a given direction, and laws that "
     "are known by samples alone. The integrals of chapter `finite_n` are the same; these are the single-sample "
     "averages that enter them.",
-    equations=(tilted_response, tilted_response_slope, tilted_spread, pool_weight, pool_average),
+    equations=(tilted_response, tilted_response_slope, tilted_spread, pool_weight, pool_average, pool_complement),
 )

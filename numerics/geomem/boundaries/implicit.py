@@ -276,7 +276,7 @@ def _lane(
     status = np.where(missed, Status.NOT_CONVERGED, roots.status).astype(np.int8)
     known = status == Status.CONVERGED
     slopes = np.where(known, -roots.tangents / roots.slope, np.nan)
-    return np.where(known, np.exp(roots.log_time), np.nan), status, slopes, float(opening_time(at.probed_variance))
+    return np.where(known, np.exp(roots.log_time), np.nan), status, slopes, float(opening_time(at.local_variance))
 
 
 def _first_cell(values: Float[np.ndarray, " scan"]) -> tuple[int, int]:

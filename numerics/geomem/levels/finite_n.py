@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from functools import cache, partial
+from operator import itemgetter
 from types import MappingProxyType
 from typing import ClassVar
 
@@ -14,13 +15,14 @@ from geomem.core.compilation import quick_options
 from geomem.core.progress import bar
 from geomem.laws.law import Law
 from geomem.laws.points import PointSetting
-from geomem.laws.setting import Energy, Setting
+from geomem.laws.setting import SampleEnergy, Setting
 from geomem.levels.lanes import SIZES, TIMES, filled, in_threads, refined
+from geomem.levels.pool import averages_at
 from geomem.levels.quenched import energies_of, padded, quenched_by_size
 from geomem.levels.question import Implicit, register
 from geomem.levels.rem import REM_LEVEL
 from geomem.levels.seen import balances_at_points
-from geomem.levels.sums import Quenched, log_ratio, quenched_at
+from geomem.levels.sums import Quenched, log_ratio
 from geomem.levels.typical_points import TypicalAverages, scramble_error, typical_averages
 from geomem.lowering import lower
 
@@ -69,7 +71,7 @@ class FiniteN(Implicit):
     def balance(
         self, criterion: str, at: Setting, time: Float[Array, ""], log_sizes: Float[Array, " sizes"]
     ) -> Float[Array, " sizes"]:
-        return _balance(quenched_at(at.energy(time), log_sizes, jnp.array(-jnp.inf), jnp.array(1.0)), criterion)
+        return _balance(averages_at(at.energy(time), log_sizes, jnp.array(-jnp.inf), jnp.array(1.0)), criterion)
 
     def balances_with_slopes(
         self,
@@ -82,10 +84,10 @@ class FiniteN(Implicit):
         energies = energies_of(at, times)
         shaped = jnp.asarray(filled(np.asarray(times), TIMES))
         along = jax.tree.map(np.asarray, _energy_tangents(padded(at), padded(tangents), shaped))
-        pairs = [(energy, Energy(*(leaf[place] for leaf in along))) for place, energy in enumerate(energies)]
+        pairs = [(energy, jax.tree.map(itemgetter(place), along)) for place, energy in enumerate(energies)]
         count, sizes = len(log_sizes), filled(log_sizes, SIZES)
 
-        def at_energy(pair: tuple[Energy, Energy]) -> tuple[np.ndarray, np.ndarray]:
+        def at_energy(pair: tuple[SampleEnergy, SampleEnergy]) -> tuple[np.ndarray, np.ndarray]:
             # Waits for the values, so that threads share the processor's cores.
             kernel = partial(_balances_with_slopes(criterion), *pair, sizes)
             values, slopes = refined(kernel, lambda found: np.isnan(found[0]))
@@ -116,16 +118,20 @@ def planted_averages(law: Law, times: Float[np.ndarray, " times"], log_size: flo
     return jax.tree.map(lambda *columns: np.stack(columns), *rows)
 
 
-def _balances(energy: Energy, log_sizes: Float[np.ndarray, " sizes"], criterion: str) -> Float[np.ndarray, " sizes"]:
+def _balances(
+    energy: SampleEnergy, log_sizes: Float[np.ndarray, " sizes"], criterion: str
+) -> Float[np.ndarray, " sizes"]:
     """ln R, or -ln(2 Y_2)."""
     return np.asarray(_balance(quenched_by_size(energy, log_sizes), criterion))
 
 
 @cache
-def _balances_with_slopes(criterion: str) -> Callable[[Energy, Energy, np.ndarray, np.float64], tuple[Array, Array]]:
-    def kernel(energy: Energy, tangents: Energy, sizes: Array, fineness: Array) -> tuple[Array, Array]:
-        def balance(energy: Energy) -> Array:
-            return _balance(quenched_at(energy, sizes, jnp.array(-jnp.inf), fineness), criterion)
+def _balances_with_slopes(
+    criterion: str,
+) -> Callable[[SampleEnergy, SampleEnergy, np.ndarray, np.float64], tuple[Array, Array]]:
+    def kernel(energy: SampleEnergy, tangents: SampleEnergy, sizes: Array, fineness: Array) -> tuple[Array, Array]:
+        def balance(energy: SampleEnergy) -> Array:
+            return _balance(averages_at(energy, sizes, jnp.array(-jnp.inf), fineness), criterion)
 
         # The values do not depend on the tangent, and are not computed twice.
         return jax.vmap(lambda tangent: jax.jvp(balance, (energy,), (tangent,)), out_axes=(None, 0))(tangents)
@@ -141,10 +147,10 @@ def _balance(rows: Quenched, criterion: str) -> Array:
 
 
 @jax.jit
-def _energy_tangents(at: Setting, tangents: Setting, times: Float[Array, " times"]) -> Energy:
+def _energy_tangents(at: Setting, tangents: Setting, times: Float[Array, " times"]) -> SampleEnergy:
     """Derivatives of the energies, (times, slopes), in ln t and along tangents to the setting."""
 
-    def at_time(time: Array) -> Energy:
+    def at_time(time: Array) -> SampleEnergy:
         of_time = jax.jvp(at.energy, (time,), (time,))[1]
         of_setting = jax.vmap(lambda tangent: jax.jvp(lambda one: one.energy(time), (at,), (tangent,))[1])(tangents)
         return jax.tree.map(lambda one, others: jnp.concatenate([one[None], others]), of_time, of_setting)

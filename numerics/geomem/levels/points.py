@@ -1,4 +1,4 @@
-"""Averages over data sets at a given point, along several directions: of mixtures of any covariances, and of pools.
+"""Averages over data sets at a given point, along several directions: of mixtures of any covariances.
 
 Single-sample averages serve all directions and all sizes. Equations: `geomem_theory`, chapters `finite_n` and
 `points`.
@@ -8,10 +8,9 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Complex, Float
 
-from geomem.laws.views import Gaussians, Pool
+from geomem.laws.views import Gaussians
 from geomem.levels.contours import Averages, centered_second_moment, first_power, integrals
 from geomem.levels.saddles import interpolate, log_mixture, nodes_of, panels_of, transform_of
 from geomem.levels.sums import DENSITIES, Quenched, averages_of, judged, sums_over_nodes, usable_sizes
@@ -21,13 +20,6 @@ _response = lower("tilted_response")
 _response_slope = lower("tilted_response_slope")
 _spread = lower("tilted_spread")
 _planted_offset = lower("planted_offset")
-_pool_weight = jnp.vectorize(lower("pool_weight"))
-_pool_average = jnp.vectorize(lower("pool_average"))
-# Of a pool: the step in xi, nodes and samples worked on at once, and ends of the sum over xi beyond the first and last
-# samples that count, in e-folds. Weights beyond exp(_HEAVY) or below exp(-_LIGHT) add nothing, or only 1, to a mean.
-_STEP, _NODES, _CHUNK, _BEFORE, _AFTER = 0.4, 32, 4096, 24.0, 4.0
-_HEAVY, _LIGHT = 3.8, 45.0
-_GONE = 40.0  # e-folds that phi^N has fallen where a sum over xi ends
 
 
 @jax.jit
@@ -70,11 +62,11 @@ def quenched_gaussians(
         log_phi, *others = jax.lax.map(of_component, jnp.arange(len(view.weights)))
         mixed = [jnp.tensordot(view.weights, one, axes=1) for one in others]
         log_phi = jax.vmap(partial(log_mixture, view.weights), in_axes=1)(log_phi)
-        return sums + _of_directions(points, weights, sizes, log_planted, offsets, Averages(log_phi, *mixed))
+        return sums + of_directions(points, weights, sizes, log_planted, offsets, Averages(log_phi, *mixed))
 
     start = jnp.zeros((len(reference), 3, len(sizes), DENSITIES))
     sums = jax.lax.fori_loop(0, panels.count, of_panel, start)
-    return _finished(time, scaled.place, reference, sizes, sums, usable)
+    return finished(time, scaled.place, reference, sizes, sums, usable)
 
 
 def _factors(
@@ -104,88 +96,7 @@ def _factors(
     return jnp.concatenate([first[None], first[None] * second[:, 0]]), of_square
 
 
-@jax.jit
-def quenched_pool(
-    view: Pool,
-    time: Float[Array, ""],
-    log_sizes: Float[Array, " sizes"],
-    log_planted: Float[Array, ""],
-) -> Quenched:
-    """The same for data sets drawn from a pool with replacement, by the trapezoidal rule in xi."""
-    usable, sizes = usable_sizes(log_sizes)
-    scaled = view.in_noise_units(time)
-    count = len(view.squared_distances)
-    order = jnp.argsort(view.squared_distances)
-    energies = scaled.squared_distances[order] / 2.0
-    tilted = scaled.components(1.0, jnp.ones_like(time))
-    low, nodes = _nodes(energies, tilted.reference, sizes, log_planted)
-    dominates = log_planted > jnp.max(sizes) + tilted.reference
-    reference = jnp.where(dominates, scaled.place, tilted.means[0])
-    offsets = jax.vmap(_planted_offset)(scaled.place, reference)
-    # Whole chunks; what is added has no weight.
-    missing = -count % _CHUNK
-    energies = jnp.pad(energies, (0, missing), constant_values=jnp.inf)
-    order = jnp.pad(order, (0, missing))
-
-    def of_block(number: Array, sums: Float[Array, "..."]) -> Float[Array, "..."]:
-        xi = low + _STEP * (number * _NODES + jnp.arange(_NODES)).astype(float)
-        dead = jnp.searchsorted(energies, xi[0] - _HEAVY)
-        last = jnp.minimum(jnp.searchsorted(energies, xi[-1] + _LIGHT), count)
-
-        def of_chunk(chunk: Array, means: tuple[Array, ...]) -> tuple[Array, ...]:
-            own = jax.lax.dynamic_slice_in_dim(energies, chunk * _CHUNK, _CHUNK)
-            rows = jax.lax.dynamic_slice_in_dim(order, chunk * _CHUNK, _CHUNK)
-            g = scaled.coordinates[rows] - reference[None, :]
-            squares = g**2
-            weights = jnp.minimum(_pool_weight(jnp.minimum(xi[:, None], own[None, :] + 600.0), own[None, :]), 1e3)
-            weights = jnp.where(jnp.isfinite(own)[None, :], weights, 0.0)
-            left = _pool_average(weights, 0.0)
-            first = weights * left
-            second = weights * first
-            parts = (
-                jnp.where(jnp.isfinite(own), 1.0 - left, 0.0).sum(axis=1),
-                first.sum(axis=1),
-                (first @ g).T,
-                (first @ squares).T,
-                second.sum(axis=1),
-                (second @ squares).T,
-            )
-            return tuple(mean + part for mean, part in zip(means, parts, strict=True))
-
-        directions = (len(reference), _NODES)
-        start = [jnp.zeros(_NODES), jnp.zeros(_NODES), *[jnp.zeros(directions)] * 2, jnp.zeros(_NODES)]
-        begin, end = dead // _CHUNK, (last + _CHUNK - 1) // _CHUNK
-        found = jax.lax.fori_loop(begin, end, of_chunk, (*start, jnp.zeros(directions)))
-        psi, *others = (each / count for each in found)
-        psi = psi + (begin * _CHUNK).astype(float) / count
-        log_phi = jnp.where(psi < 0.5, jnp.log1p(-jnp.minimum(psi, 0.5)), jnp.log(jnp.maximum(1.0 - psi, 1e-300)))
-        rows = jax.tree.map(lambda row: jnp.stack([row] * 2, axis=-2), Averages(log_phi, *others))
-        whole = jnp.full(_NODES, _STEP)
-        half = jnp.asarray(2.0 * _STEP * (np.arange(_NODES) % 2 == 0).astype(float))
-        return sums + _of_directions(xi, jnp.stack([whole, half]), sizes, log_planted, offsets, rows)
-
-    start = jnp.zeros((len(reference), 3, len(sizes), DENSITIES))
-    sums = jax.lax.fori_loop(0, nodes, of_block, start)
-    return _finished(time, scaled.place, reference, sizes, sums, usable, power=2.0, log_floor=1.0)
-
-
-def _nodes(
-    energies: Float[Array, " samples"], log_mean: Array, sizes: Float[Array, " sizes"], log_planted: Array
-) -> tuple[Array, Array]:
-    """The first node, and the number of blocks of nodes; energies are rising, `log_mean` is of their weights."""
-    count = len(energies)
-    low = -jnp.max(sizes) - log_mean - _BEFORE
-    # Where so many samples have a weight above one that the others' factor is gone for the smallest size.
-    share = -jnp.expm1(-_GONE * jnp.exp(-jnp.min(sizes)))
-    place = jnp.minimum(jnp.ceil(1.6 * count * share).astype(int), count - 1)
-    high = energies[place] + _AFTER + jnp.where(place == count - 1, jnp.log(_GONE), 0.0)
-    planted = log_planted > -jnp.inf
-    low = jnp.where(planted, jnp.minimum(low, -log_planted - _BEFORE), low)
-    high = jnp.where(planted, jnp.minimum(high, -log_planted + _AFTER), high)
-    return low, jnp.maximum(jnp.ceil((high - low) / (_STEP * _NODES)), 1.0).astype(int)
-
-
-def _of_directions(
+def of_directions(
     points: Float[Array, " nodes"],
     weights: Float[Array, "all_and_half nodes"],
     sizes: Float[Array, " sizes"],
@@ -202,7 +113,7 @@ def _of_directions(
     return jax.vmap(of_direction)(offsets, rows.m1g, rows.m1gg, rows.m2gg)
 
 
-def _finished(
+def finished(
     time: Array,
     place: Float[Array, " directions"],
     reference: Float[Array, " directions"],
@@ -212,9 +123,13 @@ def _finished(
     *,
     power: float = 1.5,
     log_floor: float = 0.0,
+    least_error: float | Array = 0.0,
 ) -> Quenched:
+    """The averages along every direction, and what their error is at least, beside what halving the rules tells."""
+
     def of_direction(coordinate: Array, own: Array, rows: Float[Array, "rules sizes densities"]) -> Quenched:
         each = partial(averages_of, time, coordinate, own, power=power, log_floor=log_floor)
-        return judged(jax.vmap(each)(sizes, jnp.moveaxis(rows, 0, 1)), usable)
+        found = jax.vmap(each)(sizes, jnp.moveaxis(rows, 0, 1))
+        return judged(found._replace(error=jnp.maximum(found.error, least_error)), usable)
 
     return jax.vmap(of_direction)(place, reference, sums)

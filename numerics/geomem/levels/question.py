@@ -249,6 +249,8 @@ class Question(Generic[_LevelType]):
             others = [f"{name!r}" for name, level in _LEVELS.items() if level.needs in law.knows]
             use = f"use theory {' or '.join(others)}, or " if others else ""
             raise InputError(f"theory {self.level.name!r} does not know {law.called}; {use}{law.advice}")
+        if self.level.needs == "energy":
+            law.check_place(self.probe, f"theory {self.level.name!r}")
 
     def points(self, law: Law, block: int | np.integer | Numbers, local_variance: Numbers | None = None) -> Seen | None:
         """Directions of the law seen from the probe's points; None where they are asked as directions of a block.

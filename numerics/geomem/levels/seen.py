@@ -10,9 +10,11 @@ from jaxtyping import Array, Float
 from geomem.core.progress import bar
 from geomem.core.status import Status
 from geomem.laws.points import PointSetting
+from geomem.laws.sphere import Sphere
 from geomem.laws.views import Pool
 from geomem.levels.lanes import SIZES, filled, in_threads, refined
-from geomem.levels.points import quenched_gaussians, quenched_pool
+from geomem.levels.points import quenched_gaussians
+from geomem.levels.pool import quenched_pool, quenched_sphere
 from geomem.levels.sums import Quenched, log_ratio
 from geomem.lowering import lower
 
@@ -57,8 +59,10 @@ def _quenched_seen(
 ) -> Quenched:
     view = at.view(time, point)
     given = (view, time, log_sizes, log_planted)
-    if isinstance(view, Pool):  # whose rule has no panels
+    if isinstance(view, Pool):  # whose rule has no panels, as that of the next
         return quenched_pool(*given)
+    if isinstance(view, Sphere):
+        return quenched_sphere(*given)
     return quenched_gaussians(*given, fineness)
 
 
