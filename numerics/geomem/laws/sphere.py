@@ -243,11 +243,11 @@ def view_on_axis(
 
     The blocks' directions are in order along the axes; from the origin, the axis is the first one.
     """
-    block = np.repeat(np.arange(len(multiplicities)), np.asarray(multiplicities).astype(int))
-    inside = np.eye(len(multiplicities))[block]
+    block = jnp.searchsorted(jnp.cumsum(multiplicities), jnp.arange(len(point)).astype(float), side="right")
+    inside = jnp.eye(len(multiplicities))[block]
     length = jnp.sqrt(jnp.sum(point**2))
     away = length > 0
-    axis = jnp.where(away, point / jnp.where(away, length, 1.0), np.eye(1, len(block))[0])
+    axis = jnp.where(away, point / jnp.where(away, length, 1.0), jnp.eye(1, len(point))[0])
     indicator = axis**2 @ inside
     along = directions @ axis
     across = (directions - along[:, None] * axis[None, :]) ** 2 @ inside

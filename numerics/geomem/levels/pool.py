@@ -21,7 +21,6 @@ from geomem.lowering import lower
 
 _planted_offset = lower("planted_offset")
 _weight = jnp.vectorize(lower("pool_weight"))
-_average = jnp.vectorize(lower("pool_average"))
 _complement = jnp.vectorize(lower("pool_complement"))
 # Nodes in xi worked on at once, and the end of the sum over xi beyond the last sample that counts, in e-folds. Weights
 # beyond exp(_HEAVY), or N times those below exp(-_LIGHT), add nothing, or only 1, to a mean.
@@ -137,12 +136,13 @@ def _sums(
             squares = g**2 + (law.spreads if one_spread else law.spreads[rows])
             weights = jnp.minimum(_weight(jnp.minimum(xi[:, None], own[None, :] + 600.0), own[None, :]), 1e3)
             weights = jnp.where(jnp.isfinite(own)[None, :], weights, 0.0)
-            first = weights * _average(weights, 0.0)
+            taken = _complement(weights)
+            first = weights * (1.0 - taken)
             parts = []
             for share in cut(shares, 1):
                 one = first * share[None, :]
                 two = weights * one
-                of_powers = (_complement(weights) @ share, one.sum(axis=1), (one @ g).T, (one @ squares).T)
+                of_powers = (taken @ share, one.sum(axis=1), (one @ g).T, (one @ squares).T)
                 parts.append((*of_powers, two.sum(axis=1), (two @ squares).T))
             stacked = [jnp.stack(one, axis=-2) for one in zip(*parts, strict=True)]
             return tuple(mean + part for mean, part in zip(means, stacked, strict=True))

@@ -50,7 +50,7 @@ def theory_versus_simulation(
             fewer than 8 data sets.
     """
     check_law(manifold)
-    manifold.require("one_gaussian", "a simulation")
+    manifold.require("energy", "a simulation")
     check_key(key)
     if not is_whole(num_datasets) or num_datasets < _FEWEST:
         raise InputError(f"num_datasets is {num_datasets!r}; an error bar of a variance needs at least {_FEWEST}")
@@ -72,6 +72,7 @@ def theory_versus_simulation(
             key,
             round(float(count)),
             num_datasets,
+            manifold.normalized,
         )
     )
     along = score[:, _direction(manifold, block)]
@@ -133,24 +134,32 @@ def _probe_point(
     manifold: Manifold, block: int | np.integer, probe: Probe, noise_variance: float | int
 ) -> Float[np.ndarray, " dims"]:
     """A point with the probe's coordinate along the direction and its lengths in the blocks."""
-    energy = manifold.setting(manifold.indicator(block), probe).energy(jnp.asarray(float(noise_variance)))
+    at, time = manifold.setting(manifold.indicator(block), probe), jnp.asarray(float(noise_variance))
+    rest, place = np.asarray(at.rest(time)), float(at.place(time))
     counts = np.asarray(manifold.multiplicities, dtype=int)
     point = np.zeros(counts.sum())
     for b, first in enumerate(np.append(0, np.cumsum(counts)[:-1])):
         # The last direction of a block is not the probed one where there is any length left for it.
-        point[first + counts[b] - 1] = np.sqrt(float(energy.rest[b]))
-    point[_direction(manifold, block)] += float(energy.coordinate)
+        point[first + counts[b] - 1] = np.sqrt(rest[b])
+    point[_direction(manifold, block)] += place
     return point
 
 
-@partial(jax.jit, static_argnames=("num_samples", "num_datasets"))
+@partial(jax.jit, static_argnames=("num_samples", "num_datasets", "normalized"))
 def _draw(
-    scale: Array, point: Array, noise_variance: Array, key: Array, num_samples: int, num_datasets: int
+    scale: Array,
+    point: Array,
+    noise_variance: Array,
+    key: Array,
+    num_samples: int,
+    num_datasets: int,
+    normalized: bool,
 ) -> tuple[Array, Array, Array]:
     """ln Z, participation and score of every data set, from the definitions."""
 
     def one(key: Array) -> tuple[Array, Array, Array]:
         data = scale[None, :] * jax.random.normal(key, (num_samples, len(point)))
+        data = data / jnp.linalg.norm(data, axis=1, keepdims=True) if normalized else data
         exponents = -jnp.sum((data - point[None, :]) ** 2, axis=1) / (2.0 * noise_variance)
         weights = jax.nn.softmax(exponents)
         score = (weights @ data - point) / noise_variance
