@@ -80,7 +80,7 @@ class Sphere(NamedTuple):
         Fewer than needed where the weights span more than some thousand e-folds, which the rule of half of them tells.
         """
         place = jnp.abs(self.axis_place)
-        amplitude, scale, end = jax.lax.stop_gradient(self._extent(time, log_size))
+        amplitude, scale, end = jax.lax.stop_gradient(self.extent(time, log_size))
         # Of the coordinate in rho, at most.
         steepest = jnp.maximum(jnp.sqrt(jax.lax.stop_gradient(self.axis_variance)) / scale, 0.4)
         step = jnp.minimum(_STEP, _WEIGHT_STEP / jnp.maximum(amplitude * steepest, 1.0))
@@ -128,8 +128,10 @@ class Sphere(NamedTuple):
         value = log_mean - tilt * self.energy_floor(time)
         return Components(jnp.ones(1), value, jnp.zeros(1), means[None, :], variances[None, :])
 
-    def _extent(self, time: Array, log_size: Array) -> tuple[Array, Array, Array]:
-        """The range of ln v over the coordinate's, the scale of W, and the end of rho, rounded up."""
+    def extent(
+        self, time: Float[Array, ""], log_size: Float[Array, ""]
+    ) -> tuple[Float[Array, ""], Float[Array, ""], Float[Array, ""]]:
+        """The range of ln v over the coordinate's, the scale of W = sinh(rho)/scale, and the end of rho, rounded up."""
         amplitude = _log_weight(jnp.ones_like(time), jnp.abs(self.axis_place), time)
         scale = jnp.sqrt(jnp.maximum(self.axis_variance, jnp.dot(self.others, self.variances)))
         ratios = np.sinh(_ENDS) / scale

@@ -24,12 +24,12 @@ _weight = jnp.vectorize(lower("pool_weight"))
 _complement = jnp.vectorize(lower("pool_complement"))
 # Nodes in xi worked on at once, and the end of the sum over xi beyond the last sample that counts, in e-folds. Weights
 # beyond exp(_HEAVY), or N times those below exp(-_LIGHT), add nothing, or only 1, to a mean.
-_NODES, _AFTER = 32, 4.0
+AT_ONCE, _AFTER = 32, 4.0
 _HEAVY, _LIGHT = 3.8, 45.0
 _GONE = 40.0  # e-folds that phi^N has fallen where a sum over xi ends
 
 
-class _Rule(NamedTuple):
+class Rule(NamedTuple):
     """The step in xi, e-folds before the first sample that counts, and how many samples are worked on at once."""
 
     step: float
@@ -38,7 +38,9 @@ class _Rule(NamedTuple):
 
 
 # Of samples what is not known is more than what a rule leaves; nodes are as exact as their rule, and fewer.
-_OF_SAMPLES, _OF_NODES = _Rule(0.4, 24.0, 4096), _Rule(0.33, 27.0, 512)
+OF_SAMPLES, OF_NODES = Rule(0.4, 24.0, 4096), Rule(0.33, 27.0, 512)
+# Of two integrals over xi at once; all samples are worked on.
+OF_PAIRS = Rule(0.4, 24.0, 0)
 
 
 class _Weighted(NamedTuple):
@@ -64,7 +66,7 @@ def quenched_pool(
     energies = scaled.squared_distances[order] / 2.0
     shares, nothing = jnp.full((1, count), 1.0 / count), jnp.zeros((1, len(view.place)))
     law = _Weighted(energies, shares, order, scaled.coordinates, nothing, scaled.place)
-    sums, reference = _sums(law, sizes, log_planted, _OF_SAMPLES)
+    sums, reference = _sums(law, sizes, log_planted, OF_SAMPLES)
     return finished(time, law.place, reference, sizes, sums, usable, power=2.0, log_floor=1.0)
 
 
@@ -83,7 +85,7 @@ def quenched_sphere(
     order = jnp.arange(len(nodes.coordinates))
     law = _Weighted(-nodes.log_weights, nodes.shares, order, rows / unit, spreads / time, view.place / unit)
     floor = view.energy_floor(time)
-    sums, reference = _sums(law, sizes, log_planted + floor, _OF_NODES)
+    sums, reference = _sums(law, sizes, log_planted + floor, OF_NODES)
     missing = jnp.abs(jnp.sum(nodes.shares[0]) - 1.0)
     found = finished(time, law.place, reference, sizes, sums, usable, power=2.0, log_floor=1.0, least_error=missing)
     return found._replace(log_partition=found.log_partition - floor)
@@ -103,7 +105,7 @@ def averages_at(
 
 
 def _sums(
-    law: _Weighted, sizes: Float[Array, " sizes"], log_planted: Array, rule: _Rule
+    law: _Weighted, sizes: Float[Array, " sizes"], log_planted: Array, rule: Rule
 ) -> tuple[Float[Array, "directions rules sizes densities"], Float[Array, " directions"]]:
     """The integrals over xi of every size, and what coordinates are measured from: near their Gibbs averages."""
     count, directions = len(law.energies), len(law.place)
@@ -114,7 +116,7 @@ def _sums(
     reference = jnp.where(dominates, law.place, means)
     offsets = jax.vmap(_planted_offset)(law.place, reference)
     lighter = jnp.concatenate([jnp.zeros((len(law.shares), 1)), jnp.cumsum(law.shares, axis=1)], axis=1)
-    low, blocks = _nodes(law.energies, lighter[0], log_mean, sizes, log_planted, rule)
+    low, blocks = nodes_in_xi(law.energies, lighter[0], log_mean, sizes, log_planted, rule)
     # Whole chunks; what is added has no weight.
     missing = -count % rule.chunk
     energies = jnp.pad(law.energies, (0, missing), constant_values=jnp.inf)
@@ -123,7 +125,7 @@ def _sums(
     one_spread = len(law.spreads) == 1
 
     def of_block(number: Array, sums: Float[Array, "..."]) -> Float[Array, "..."]:
-        xi = low + rule.step * (number * _NODES + jnp.arange(_NODES)).astype(float)
+        xi = low + rule.step * (number * AT_ONCE + jnp.arange(AT_ONCE)).astype(float)
         dead = jnp.searchsorted(energies, xi[0] - _HEAVY)
         last = jnp.minimum(jnp.searchsorted(energies, xi[-1] + _LIGHT + jnp.max(sizes)), count)
 
@@ -147,7 +149,7 @@ def _sums(
             stacked = [jnp.stack(one, axis=-2) for one in zip(*parts, strict=True)]
             return tuple(mean + part for mean, part in zip(means, stacked, strict=True))
 
-        rules = (len(law.shares), _NODES)
+        rules = (len(law.shares), AT_ONCE)
         start = [jnp.zeros(rules)] * 2 + [jnp.zeros((directions, *rules))] * 2 + [jnp.zeros(rules)]
         begin, end = dead // rule.chunk, (last + rule.chunk - 1) // rule.chunk
         found = jax.lax.fori_loop(begin, end, of_chunk, (*start, jnp.zeros((directions, *rules))))
@@ -155,22 +157,24 @@ def _sums(
         psi = psi + lighter[:, jnp.minimum(begin * rule.chunk, count)][:, None]
         log_phi = jnp.where(psi < 0.5, jnp.log1p(-jnp.minimum(psi, 0.5)), jnp.log(jnp.maximum(1.0 - psi, 1e-300)))
         # Samples are all there is: of them no fewer say anything about the rule.
-        rows = jax.tree.map(lambda row: jnp.broadcast_to(row, (*row.shape[:-2], 2, _NODES)), Averages(log_phi, *others))
-        whole = jnp.full(_NODES, rule.step)
-        half = jnp.asarray(2.0 * rule.step * (np.arange(_NODES) % 2 == 0).astype(float))
+        rows = jax.tree.map(
+            lambda row: jnp.broadcast_to(row, (*row.shape[:-2], 2, AT_ONCE)), Averages(log_phi, *others)
+        )
+        whole = jnp.full(AT_ONCE, rule.step)
+        half = jnp.asarray(2.0 * rule.step * (np.arange(AT_ONCE) % 2 == 0).astype(float))
         return sums + of_directions(xi, jnp.stack([whole, half]), sizes, log_planted, offsets, rows)
 
     start = jnp.zeros((directions, 3, len(sizes), DENSITIES))
     return jax.lax.fori_loop(0, blocks, of_block, start), reference
 
 
-def _nodes(
+def nodes_in_xi(
     energies: Float[Array, " samples"],
     lighter: Float[Array, " one_more"],
     log_mean: Array,
     sizes: Float[Array, " sizes"],
     log_planted: Array,
-    rule: _Rule,
+    rule: Rule,
 ) -> tuple[Array, Array]:
     """The first node, and the number of blocks of nodes; `lighter` is the share of all samples before each."""
     low = -jnp.max(sizes) - log_mean - rule.before
@@ -182,4 +186,4 @@ def _nodes(
     planted = log_planted > -jnp.inf
     low = jnp.where(planted, jnp.minimum(low, -log_planted - rule.before), low)
     high = jnp.where(planted, jnp.minimum(high, -log_planted + _AFTER), high)
-    return low, jnp.maximum(jnp.ceil((high - low) / (rule.step * _NODES)), 1.0).astype(int)
+    return low, jnp.maximum(jnp.ceil((high - low) / (rule.step * AT_ONCE)), 1.0).astype(int)

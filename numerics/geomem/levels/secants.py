@@ -1,0 +1,325 @@
+"""Central differences of the empirical score at the origin, of data divided by their norm: moments over data sets.
+
+A = -t S has the rows S_k = [score(x_k) - score(-x_k)]/(2 sqrt(t)) with x_k = sqrt(t) e_k, along the principal
+directions. Equations: `geomem_theory`, chapter `unit_normalized`.
+"""
+
+from itertools import product
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int8
+
+from geomem.core.arguments import Numbers, as_log_sizes, as_noise_variances
+from geomem.core.status import InputError, Status
+from geomem.laws.manifold import Manifold
+from geomem.laws.sphere import Nodes, Sphere
+from geomem.levels.lanes import in_threads
+from geomem.levels.pool import AT_ONCE, OF_PAIRS, nodes_in_xi, quenched_sphere
+from geomem.lowering import lower
+
+_weight = jnp.vectorize(lower("pool_weight"))
+_complement = jnp.vectorize(lower("pool_complement"))
+_density = jnp.vectorize(lower("joint_mean_density"))
+_log_weight = jnp.vectorize(lower("sphere_log_weight"))
+_coordinate = jnp.vectorize(lower("sphere_coordinate"))
+_other_coordinate = jnp.vectorize(lower("sphere_other_coordinate"))
+_pair_density = lower("sphere_pair_density")
+_value = lower("secant_value")
+_spread = lower("secant_spread")
+_transposed = lower("secant_transposed")
+_TOLERANCE = 1e-6  # of what is accepted, relative
+_STEP, _WEIGHT_STEP = 0.2, 0.4  # in rho and in the logarithm of a weight, of the nodes of two coordinates
+_FILLED = 128  # numbers of nodes are filled up to multiples of this, so that few shapes are compiled
+
+
+class Secants(NamedTuple):
+    """Moments of A over data sets, of shape noise variances + sizes, and blocks of directions.
+
+    Every direction of a block has the same: `mean` of A_kk, beside which no mean is other than zero, `diagonal` the
+    variance of A_kk, `variance` that of A_ki for a direction k of the first block and another one i of the second, and
+    `transposed` the covariance of A_ki with A_ik. A block of one direction has no other, and two directions that are
+    all there are have nothing to lie on beside: NaN. `error` is the largest relative one of the rest.
+    """
+
+    mean: Float[np.ndarray, "*lanes blocks"]
+    diagonal: Float[np.ndarray, "*lanes blocks"]
+    variance: Float[np.ndarray, "*lanes blocks blocks"]
+    transposed: Float[np.ndarray, "*lanes blocks blocks"]
+    error: Float[np.ndarray, "*lanes"]
+    status: Int8[np.ndarray, "*lanes"]
+
+
+def secants(
+    manifold: Manifold,
+    *,
+    noise_variance: Numbers,
+    num_samples: Numbers | None = None,
+    log_num_samples: Numbers | None = None,
+) -> Secants:
+    """The moments at every size N, exactly; NaN and NOT_CONVERGED where they are not known to 1e-6.
+
+    Every pair of blocks takes about a second for a noise variance and a size.
+
+    Raises:
+        InputError: for what is no normalized manifold, or for noise variances or sizes that are none.
+    """
+    return _of_lanes(manifold, noise_variance, as_log_sizes(num_samples, log_num_samples), exact=True)
+
+
+def leading_secants(manifold: Manifold, *, noise_variance: Numbers) -> Secants:
+    """The same to leading order at many samples: means of the population, and N times variances and covariances.
+
+    Raises:
+        InputError: as `secants`.
+    """
+    return _of_lanes(manifold, noise_variance, np.zeros(()), exact=False)
+
+
+def _of_lanes(manifold: Manifold, noise_variance: Numbers, log_sizes: Array | np.ndarray, *, exact: bool) -> Secants:
+    if not isinstance(manifold, Manifold) or not manifold.normalized:
+        raise InputError("central differences at the origin are known of a Manifold with normalized=True")
+    times = as_noise_variances(noise_variance)
+    lanes = list(product(np.ravel(np.asarray(times, dtype=float)), np.ravel(np.asarray(log_sizes, dtype=float))))
+    rows = in_threads(lambda lane: _moments(manifold, *lane, exact=exact), lanes)
+    shape = np.shape(times) + np.shape(log_sizes)
+    return jax.tree.map(lambda *fields: np.stack(fields).reshape(shape + np.shape(fields[0])), *rows)
+
+
+def _moments(manifold: Manifold, time: float, log_size: float, *, exact: bool) -> Secants:
+    count, directions = manifold.num_blocks, np.asarray(manifold.multiplicities)
+    axes = [_axis(manifold, block, time, log_size) for block in range(count)]
+    row_of = _exact_row if exact else _leading_row
+    rows, errors = (np.array(part) for part in zip(*(row_of(axis, time, log_size) for axis in axes), strict=True))
+    mean, diagonal, variance = rows[:, 0], rows[:, 1], rows[:, 2:]
+    transposed, of_pairs = np.full((2, count, count), np.nan)
+    for k, i in product(range(count), repeat=2):
+        if k <= i and (k != i or directions[k] > 1):
+            pair = _pair(manifold, axes[k], axes[i], time)
+            products = _exact_product(pair, axes[k].xi, axes[i].xi, log_size) if exact else _leading_product(pair)
+            value, changed = (float(_transposed(one, jnp.asarray(time))) for one in products)
+            scale = np.sqrt(variance[k, i] * variance[i, k])
+            missing = abs(float(jnp.sum(pair.shares)) - 1.0)
+            transposed[k, i] = transposed[i, k] = value
+            of_pairs[k, i] = of_pairs[i, k] = max(((changed - value) / scale) ** 2, missing)
+    none = np.diag(directions == 1)
+    error = max(errors.max(), np.where(none, 0.0, of_pairs).max())
+    status = Status.CONVERGED if error <= _TOLERANCE else Status.NOT_CONVERGED
+    known = [
+        np.where(none if field.ndim == 2 else False, np.nan, field) for field in (mean, diagonal, variance, transposed)
+    ]
+    if status != Status.CONVERGED:
+        known = [np.full_like(field, np.nan) for field in known]
+    return Secants(*known, np.float64(error), np.int8(status))
+
+
+class _Axis(NamedTuple):
+    """A direction of a block as the axis, and what averages at x_k = sqrt(t) e_k are sums over."""
+
+    block: int
+    view: Sphere  # along the axis, and then along another direction of every block
+    nodes: Nodes
+    xi: Float[np.ndarray, " xi"]
+
+
+def _axis(manifold: Manifold, block: int, time: float, log_size: float) -> _Axis:
+    count = manifold.num_blocks
+    along, across = jnp.eye(1, count + 1)[0], jnp.concatenate([jnp.zeros((1, count)), jnp.eye(count)])
+    others = manifold.multiplicities - manifold.indicator(block)
+    place = jnp.sqrt(jnp.asarray(time))
+    view = Sphere(manifold.variances, others, manifold.variances[block], place, along, across)
+    whole = jax.tree.map(np.asarray, _nodes(view, np.float64(time), np.float64(log_size)))
+    used = np.isfinite(whole.log_weights)
+    nodes = Nodes(whole.coordinates[used], whole.shares[:, used], whole.squares[used], whole.log_weights[used])
+    energies, lighter = -jnp.asarray(nodes.log_weights), jnp.asarray(np.append(0.0, np.cumsum(nodes.shares[0])))
+    log_mean = jax.nn.logsumexp(-energies, b=nodes.shares[0])
+    sizes, nothing = jnp.asarray([log_size]), jnp.array(-jnp.inf)
+    low, blocks = nodes_in_xi(energies, lighter, log_mean, sizes, nothing, OF_PAIRS)
+    steps = -(-int(blocks) * AT_ONCE // _FILLED) * _FILLED
+    # What is filled up has no weight.
+    missing = -len(nodes.log_weights) % _FILLED
+    filled = [np.pad(leaf, [(0, 0)] * (leaf.ndim - 1) + [(0, missing)]) for leaf in (nodes.coordinates, nodes.shares)]
+    squares = np.pad(nodes.squares, ((0, missing), (0, 0)))
+    log_weights = np.pad(nodes.log_weights, (0, missing))
+    return _Axis(block, view, Nodes(*filled, squares, log_weights), float(low) + OF_PAIRS.step * np.arange(steps))
+
+
+@jax.jit
+def _nodes(view: Sphere, time: Array, log_size: Array) -> Nodes:
+    return view.nodes(time, log_size)
+
+
+def _exact_row(axis: _Axis, time: float, log_size: float) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and variance of A_kk, variances of A_ki for i of every block, and their errors."""
+    found = quenched_sphere(axis.view, np.float64(time), jnp.asarray([log_size]), jnp.array(-jnp.inf))
+    own = np.asarray(found.score_variance)[:, 0] * time**2
+    mean = float(found.score_mean[0, 0]) * time + np.sqrt(time)
+    reference = np.sum(axis.nodes.shares[0] * np.exp(axis.nodes.log_weights - _log_mean(axis)) * axis.nodes.coordinates)
+    mirrored, by_half = np.array(_mirrored(axis.nodes, axis.xi, np.float64(log_size), np.float64(reference)))
+    errors = np.append(0.0, ((by_half - mirrored) / own) ** 2)
+    # Of what is measured from the reference the means at x and -x are opposite.
+    mirrored[0] += (mean - reference) ** 2
+    return _row(time, mean, own, mirrored), np.maximum(errors, float(np.max(found.error)))
+
+
+def _leading_row(axis: _Axis, time: float, log_size: float) -> tuple[np.ndarray, np.ndarray]:
+    """The same of many samples, and times N what is no mean."""
+    nodes = axis.nodes
+    tilted = nodes.shares[0] * np.exp(nodes.log_weights - _log_mean(axis))
+    own = np.exp(nodes.log_weights - _log_mean(axis)) * tilted
+    mirrored = np.exp(-nodes.log_weights - _log_mean(axis)) * tilted
+    mean = np.sum(tilted * nodes.coordinates)
+    values = [own @ (nodes.coordinates - mean) ** 2, *(own @ nodes.squares)]
+    opposite = [mirrored @ (nodes.coordinates**2 - mean**2), *(mirrored @ nodes.squares)]
+    return _row(time, mean, np.array(values), np.array(opposite)), np.zeros(len(values) + 1)
+
+
+def _row(time: float, mean: float, own: np.ndarray, mirrored: np.ndarray) -> np.ndarray:
+    at, means = jnp.asarray(time), np.append(mean, np.zeros(len(own) - 1))
+    spread = [
+        _spread(*map(jnp.asarray, (one + m**2, m, other)), at)
+        for one, m, other in zip(own, means, mirrored, strict=True)
+    ]
+    return np.array([_value(jnp.asarray(mean), at), *spread])
+
+
+def _log_mean(axis: _Axis) -> float:
+    return float(jax.nn.logsumexp(jnp.asarray(axis.nodes.log_weights), b=axis.nodes.shares[0]))
+
+
+@jax.jit
+def _mirrored(
+    nodes: Nodes, xi: Float[Array, " xi"], log_size: Float[Array, ""], reference: Float[Array, ""]
+) -> Float[Array, "all_and_half moments"]:
+    """Means over data sets of products of Gibbs averages at x and at -x, of the axis and of a direction of every block.
+
+    Along the axis they are measured from the posterior means.
+    """
+    there, back = (_powers(xi, sign * nodes.log_weights) for sign in (1.0, -1.0))
+    share = nodes.shares[0][None, :]
+    g, h = (nodes.coordinates - reference)[None, :], (nodes.coordinates + reference)[None, :]
+    psi = _both(there.taken @ share[0], back.taken @ share[0], (there.taken * share) @ back.taken.T)
+    of_g, of_h = (there.first * share * g) @ back.left.T, (there.left * share * h) @ back.first.T
+    nothing = jnp.zeros_like(psi)
+    found = [_summed(log_size, psi, of_g, of_h, (there.first * share * g * h) @ back.first.T)]
+    found += [
+        _summed(log_size, psi, nothing, nothing, (there.first * share * square[None, :]) @ back.first.T)
+        for square in nodes.squares.T
+    ]
+    return jnp.stack(found, axis=1)
+
+
+class _Powers(NamedTuple):
+    """Of w = u v at every xi and node: 1 - exp(-w), exp(-w) and w exp(-w)."""
+
+    taken: Float[Array, "xi nodes"]
+    left: Float[Array, "xi nodes"]
+    first: Float[Array, "xi nodes"]
+
+
+def _powers(xi: Float[Array, " xi"], log_weights: Float[Array, " nodes"]) -> _Powers:
+    weights = jnp.minimum(_weight(jnp.minimum(xi[:, None], 600.0 - log_weights[None, :]), -log_weights[None, :]), 1e3)
+    taken = _complement(weights)
+    return _Powers(taken, 1.0 - taken, weights * (1.0 - taken))
+
+
+def _both(one: Float[Array, " xi"], other: Float[Array, " more_xi"], common: Float[Array, "xi more_xi"]) -> Array:
+    """1 - phi at two probes, from what the weights at each take, and both."""
+    return one[:, None] + other[None, :] - common
+
+
+def _summed(
+    log_size: Array, psi: Float[Array, "xi more_xi"], of_g: Array, of_h: Array, of_both: Array
+) -> Float[Array, " all_and_half"]:
+    """The double integral by all nodes in xi, and by every other one of both."""
+    log_phi = jnp.where(psi < 0.5, jnp.log1p(-jnp.minimum(psi, 0.5)), jnp.log(jnp.maximum(1.0 - psi, 1e-300)))
+    density = _density(log_size, log_phi, of_g, of_h, of_both)
+    cell = OF_PAIRS.step**2
+    return jnp.stack([cell * jnp.sum(density), 4.0 * cell * jnp.sum(density[::2, ::2])])
+
+
+class _Pair(NamedTuple):
+    """Nodes of the coordinates along two axes k and i, and the logarithms of weights at x_k and x_i."""
+
+    first: Float[Array, " nodes"]
+    second: Float[Array, "nodes more_nodes"]
+    shares: Float[Array, "nodes more_nodes"]
+    log_first: Float[Array, " nodes"]
+    log_second: Float[Array, "nodes more_nodes"]
+
+
+def _pair(manifold: Manifold, axis: _Axis, other: _Axis, time: float) -> _Pair:
+    others = axis.view.others - manifold.indicator(other.block)
+    grids = [_grid(view, time) for view in (axis.view, other.view._replace(others=others))]
+    scales = (manifold.variances[axis.block], manifold.variances[other.block])
+    return _pair_of(*grids, *scales, manifold.variances, others, jnp.asarray(time))
+
+
+def _grid(view: Sphere, time: float) -> Float[np.ndarray, "values_and_measures nodes"]:
+    """Values of W and the measure there, of equal steps in rho."""
+    amplitude, scale, end = map(float, _extent(view, np.float64(time)))
+    steepest = max(float(jnp.sqrt(view.axis_variance)) / scale, 0.4)
+    step = min(_STEP, _WEIGHT_STEP / max(amplitude * steepest, 1e-9))
+    last = int(np.ceil(end / step))
+    rho = step * np.arange(-last, last + 1)
+    found = np.stack([np.sinh(rho) / scale, step * np.cosh(rho) / scale])
+    return np.pad(found, ((0, 0), (0, -len(rho) % _FILLED)))
+
+
+@jax.jit
+def _extent(view: Sphere, time: Array) -> tuple[Array, Array, Array]:
+    return view.extent(time, jnp.zeros_like(time))
+
+
+@jax.jit
+def _pair_of(
+    of_first: Float[Array, "values_and_measures nodes"],
+    of_second: Float[Array, "values_and_measures more_nodes"],
+    first_variance: Array,
+    second_variance: Array,
+    variances: Float[Array, " blocks"],
+    others: Float[Array, " blocks"],
+    time: Array,
+) -> _Pair:
+    ratios, more_ratios = of_first[0], of_second[0]
+
+    def density(one: Array) -> Array:
+        return jax.vmap(lambda two: _pair_density(one, two, second_variance, variances, others))(more_ratios)
+
+    shares = jax.lax.map(density, ratios) * of_first[1][:, None] * of_second[1][None, :]
+    first = _coordinate(ratios, first_variance)
+    second = _other_coordinate(first[:, None], more_ratios[None, :], second_variance)
+    place = jnp.sqrt(time)
+    return _Pair(first, second, shares, _log_weight(first, place, time), _log_weight(second, place, time))
+
+
+@jax.jit
+def _leading_product(pair: _Pair) -> Float[Array, " all_and_half"]:
+    """N times the mean over data sets of the Gibbs averages of y_i at x_k and of y_k at x_i, to leading order."""
+    at_first = jax.nn.logsumexp(pair.log_first, b=pair.shares.sum(axis=1))
+    at_second = jax.nn.logsumexp(pair.log_second, b=pair.shares)
+    exponents = pair.log_first[:, None] - at_first + pair.log_second - at_second
+    found = jnp.sum(pair.shares * jnp.exp(exponents) * pair.first[:, None] * pair.second)
+    return jnp.stack([found, found])
+
+
+@jax.jit
+def _exact_product(
+    pair: _Pair, xi: Float[Array, " xi"], more_xi: Float[Array, " more_xi"], log_size: float
+) -> Float[Array, " all_and_half"]:
+    """The same at every N."""
+
+    def over_second(lane: tuple[Array, Array, Array]) -> tuple[Array, ...]:
+        second, share, log_second = lane
+        at = _powers(more_xi, log_second)
+        weighted = share * second
+        return at.taken @ share, at.first @ share, at.left @ weighted, at.first @ weighted
+
+    taken, first, left_y, first_y = jax.lax.map(over_second, (pair.second, pair.shares, pair.log_second))
+    whole = pair.shares.sum(axis=1)
+    at, along = _powers(xi, pair.log_first), pair.first[None, :]
+    psi = _both(at.taken @ whole, taken.sum(axis=0), at.taken @ taken)
+    of_g, of_h = at.first @ left_y, (at.left * along) @ first
+    return _summed(jnp.asarray(log_size), psi, of_g, of_h, (at.first * along) @ first_y)
