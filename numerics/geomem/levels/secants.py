@@ -40,14 +40,15 @@ class Secants(NamedTuple):
 
     Every direction of a block has the same: `mean` of A_kk, beside which no mean is other than zero, `diagonal` the
     variance of A_kk, `variance` that of A_ki for a direction k of the first block and another one i of the second, and
-    `transposed` the covariance of A_ki with A_ik. A block of one direction has no other, and two directions that are
-    all there are have nothing to lie on beside: NaN. `error` is the largest relative one of the rest.
+    `transposed` the covariance of A_ki with A_ik, `between` that of A_kk with A_ii. A block of one direction has no
+    other, and two directions that are all there are have nothing to lie on beside: NaN. `error` is the largest relative one of the rest.
     """
 
     mean: Float[np.ndarray, "*lanes blocks"]
     diagonal: Float[np.ndarray, "*lanes blocks"]
     variance: Float[np.ndarray, "*lanes blocks blocks"]
     transposed: Float[np.ndarray, "*lanes blocks blocks"]
+    between: Float[np.ndarray, "*lanes blocks blocks"]
     error: Float[np.ndarray, "*lanes"]
     status: Int8[np.ndarray, "*lanes"]
 
@@ -91,28 +92,24 @@ def _of_lanes(manifold: Manifold, noise_variance: Numbers, log_sizes: Array | np
 def _moments(manifold: Manifold, time: float, log_size: float, *, exact: bool) -> Secants:
     count, directions = manifold.num_blocks, np.asarray(manifold.multiplicities)
     axes = [_axis(manifold, block, time, log_size) for block in range(count)]
-    row_of = _exact_row if exact else _leading_row
-    rows, errors = (np.array(part) for part in zip(*(row_of(axis, time, log_size) for axis in axes), strict=True))
+    of_axis, of_pair = (_exact_row, _exact_products) if exact else (_leading_row, _leading_products)
+    rows, errors, offsets = map(np.array, zip(*(of_axis(axis, time, log_size) for axis in axes), strict=True))
     mean, diagonal, variance = rows[:, 0], rows[:, 1], rows[:, 2:]
-    transposed, of_pairs = np.full((2, count, count), np.nan)
+    (transposed, between), error = np.full((2, count, count), np.nan), float(errors.max())
     for k, i in product(range(count), repeat=2):
-        if k <= i and (k != i or directions[k] > 1):
-            pair = _pair(manifold, axes[k], axes[i], time)
-            products = _exact_product(pair, axes[k].xi, axes[i].xi, log_size) if exact else _leading_product(pair)
-            value, changed = (float(_transposed(one, jnp.asarray(time))) for one in products)
-            scale = np.sqrt(variance[k, i] * variance[i, k])
-            missing = abs(float(jnp.sum(pair.shares)) - 1.0)
-            transposed[k, i] = transposed[i, k] = value
-            of_pairs[k, i] = of_pairs[i, k] = max(((changed - value) / scale) ** 2, missing)
-    none = np.diag(directions == 1)
-    error = max(errors.max(), np.where(none, 0.0, of_pairs).max())
-    status = Status.CONVERGED if error <= _TOLERANCE else Status.NOT_CONVERGED
-    known = [
-        np.where(none if field.ndim == 2 else False, np.nan, field) for field in (mean, diagonal, variance, transposed)
-    ]
-    if status != Status.CONVERGED:
-        known = [np.full_like(field, np.nan) for field in known]
-    return Secants(*known, np.float64(error), np.int8(status))
+        if k > i or (k == i and directions[k] == 1):
+            continue
+        pair = _pair(manifold, axes[k], axes[i], time)
+        # Averages along the axes are measured from the posterior means.
+        products = of_pair(pair, axes[k], axes[i], log_size) - np.array([0.0, offsets[k] * offsets[i]])
+        value, by_half = np.vectorize(_transposed)(products, time)
+        scales = np.sqrt([variance[k, i] * variance[i, k], diagonal[k] * diagonal[i]])
+        error = max(error, float(np.max(((by_half - value) / scales) ** 2)), abs(float(jnp.sum(pair.shares)) - 1.0))
+        transposed[k, i], between[k, i] = transposed[i, k], between[i, k] = value
+    variance = np.where(np.diag(directions == 1), np.nan, variance)
+    fields, known = (mean, diagonal, variance, transposed, between), error <= _TOLERANCE
+    status = np.int8(Status.CONVERGED if known else Status.NOT_CONVERGED)
+    return Secants(*(np.where(known, field, np.nan) for field in fields), np.float64(error), status)
 
 
 class _Axis(NamedTuple):
@@ -121,6 +118,7 @@ class _Axis(NamedTuple):
     block: int
     view: Sphere  # along the axis, and then along another direction of every block
     nodes: Nodes
+    reference: float  # the posterior mean of y_k
     xi: Float[np.ndarray, " xi"]
 
 
@@ -143,7 +141,9 @@ def _axis(manifold: Manifold, block: int, time: float, log_size: float) -> _Axis
     filled = [np.pad(leaf, [(0, 0)] * (leaf.ndim - 1) + [(0, missing)]) for leaf in (nodes.coordinates, nodes.shares)]
     squares = np.pad(nodes.squares, ((0, missing), (0, 0)))
     log_weights = np.pad(nodes.log_weights, (0, missing))
-    return _Axis(block, view, Nodes(*filled, squares, log_weights), float(low) + OF_PAIRS.step * np.arange(steps))
+    reference = float(np.sum(nodes.shares[0] * np.exp(nodes.log_weights - float(log_mean)) * nodes.coordinates))
+    padded = Nodes(*filled, squares, log_weights)
+    return _Axis(block, view, padded, reference, float(low) + OF_PAIRS.step * np.arange(steps))
 
 
 @jax.jit
@@ -151,29 +151,29 @@ def _nodes(view: Sphere, time: Array, log_size: Array) -> Nodes:
     return view.nodes(time, log_size)
 
 
-def _exact_row(axis: _Axis, time: float, log_size: float) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and variance of A_kk, variances of A_ki for i of every block, and their errors."""
+def _exact_row(axis: _Axis, time: float, log_size: float) -> tuple[np.ndarray, np.ndarray, float]:
+    """Mean and variance of A_kk, variances of A_ki for i of every block; errors; what y_k is from the reference."""
     found = quenched_sphere(axis.view, np.float64(time), jnp.asarray([log_size]), jnp.array(-jnp.inf))
     own = np.asarray(found.score_variance)[:, 0] * time**2
     mean = float(found.score_mean[0, 0]) * time + np.sqrt(time)
-    reference = np.sum(axis.nodes.shares[0] * np.exp(axis.nodes.log_weights - _log_mean(axis)) * axis.nodes.coordinates)
-    mirrored, by_half = np.array(_mirrored(axis.nodes, axis.xi, np.float64(log_size), np.float64(reference)))
+    mirrored, by_half = np.array(_mirrored(axis.nodes, axis.xi, np.float64(log_size), np.float64(axis.reference)))
     errors = np.append(0.0, ((by_half - mirrored) / own) ** 2)
     # Of what is measured from the reference the means at x and -x are opposite.
-    mirrored[0] += (mean - reference) ** 2
-    return _row(time, mean, own, mirrored), np.maximum(errors, float(np.max(found.error)))
+    offset = mean - axis.reference
+    mirrored[0] += offset**2
+    return _row(time, mean, own, mirrored), np.maximum(errors, float(np.max(found.error))), offset
 
 
-def _leading_row(axis: _Axis, time: float, log_size: float) -> tuple[np.ndarray, np.ndarray]:
+def _leading_row(axis: _Axis, time: float, log_size: float) -> tuple[np.ndarray, np.ndarray, float]:
     """The same of many samples, and times N what is no mean."""
     nodes = axis.nodes
     tilted = nodes.shares[0] * np.exp(nodes.log_weights - _log_mean(axis))
     own = np.exp(nodes.log_weights - _log_mean(axis)) * tilted
     mirrored = np.exp(-nodes.log_weights - _log_mean(axis)) * tilted
-    mean = np.sum(tilted * nodes.coordinates)
+    mean = axis.reference
     values = [own @ (nodes.coordinates - mean) ** 2, *(own @ nodes.squares)]
     opposite = [mirrored @ (nodes.coordinates**2 - mean**2), *(mirrored @ nodes.squares)]
-    return _row(time, mean, np.array(values), np.array(opposite)), np.zeros(len(values) + 1)
+    return _row(time, mean, np.array(values), np.array(opposite)), np.zeros(len(values) + 1), 0.0
 
 
 def _row(time: float, mean: float, own: np.ndarray, mirrored: np.ndarray) -> np.ndarray:
@@ -295,31 +295,51 @@ def _pair_of(
     return _Pair(first, second, shares, _log_weight(first, place, time), _log_weight(second, place, time))
 
 
+def _leading_products(pair: _Pair, axis: _Axis, other: _Axis, log_size: float) -> np.ndarray:
+    """The products below to leading order, times N."""
+    found = _leading_means(pair, np.float64(axis.reference), np.float64(other.reference))
+    return np.tile(np.asarray(found), (2, 1))
+
+
 @jax.jit
-def _leading_product(pair: _Pair) -> Float[Array, " all_and_half"]:
-    """N times the mean over data sets of the Gibbs averages of y_i at x_k and of y_k at x_i, to leading order."""
+def _leading_means(pair: _Pair, first: Float[Array, ""], second: Float[Array, ""]) -> Float[Array, " products"]:
     at_first = jax.nn.logsumexp(pair.log_first, b=pair.shares.sum(axis=1))
     at_second = jax.nn.logsumexp(pair.log_second, b=pair.shares)
-    exponents = pair.log_first[:, None] - at_first + pair.log_second - at_second
-    found = jnp.sum(pair.shares * jnp.exp(exponents) * pair.first[:, None] * pair.second)
-    return jnp.stack([found, found])
+    weights = pair.shares * jnp.exp(pair.log_first[:, None] - at_first + pair.log_second - at_second)
+    crossed = jnp.sum(weights * pair.first[:, None] * pair.second)
+    return jnp.stack([crossed, jnp.sum(weights * (pair.first - first)[:, None] * (pair.second - second))])
+
+
+def _exact_products(pair: _Pair, axis: _Axis, other: _Axis, log_size: float) -> np.ndarray:
+    """Means over data sets of products of Gibbs averages at x_k and x_i, by all and by every other node in xi.
+
+    They are of y_i and y_k, and of y_k and y_i measured from their references.
+    """
+    references = (np.float64(axis.reference), np.float64(other.reference))
+    return np.asarray(_exact_means(pair, axis.xi, other.xi, np.float64(log_size), *references))
 
 
 @jax.jit
-def _exact_product(
-    pair: _Pair, xi: Float[Array, " xi"], more_xi: Float[Array, " more_xi"], log_size: float
-) -> Float[Array, " all_and_half"]:
-    """The same at every N."""
-
+def _exact_means(
+    pair: _Pair,
+    xi: Float[Array, " xi"],
+    more_xi: Float[Array, " more_xi"],
+    log_size: Float[Array, ""],
+    of_first: Float[Array, ""],
+    of_second: Float[Array, ""],
+) -> Float[Array, "all_and_half products"]:
     def over_second(lane: tuple[Array, Array, Array]) -> tuple[Array, ...]:
         second, share, log_second = lane
         at = _powers(more_xi, log_second)
-        weighted = share * second
-        return at.taken @ share, at.first @ share, at.left @ weighted, at.first @ weighted
+        rows = jnp.stack([share, share * second, share * (second - of_second)], axis=1)
+        return at.taken @ share, at.first @ rows, at.left @ rows
 
-    taken, first, left_y, first_y = jax.lax.map(over_second, (pair.second, pair.shares, pair.log_second))
-    whole = pair.shares.sum(axis=1)
-    at, along = _powers(xi, pair.log_first), pair.first[None, :]
-    psi = _both(at.taken @ whole, taken.sum(axis=0), at.taken @ taken)
-    of_g, of_h = at.first @ left_y, (at.left * along) @ first
-    return _summed(jnp.asarray(log_size), psi, of_g, of_h, (at.first * along) @ first_y)
+    taken, first, left = jax.lax.map(over_second, (pair.second, pair.shares, pair.log_second))
+    at = _powers(xi, pair.log_first)
+    psi = _both(at.taken @ pair.shares.sum(axis=1), taken.sum(axis=0), at.taken @ taken)
+    along, away = pair.first[None, :], (pair.first - of_first)[None, :]
+    parts = (
+        (at.first @ left[..., 1], (at.left * along) @ first[..., 0], (at.first * along) @ first[..., 1]),
+        ((at.first * away) @ left[..., 0], at.left @ first[..., 2], (at.first * away) @ first[..., 2]),
+    )
+    return jnp.stack([_summed(log_size, psi, *part) for part in parts], axis=1)
