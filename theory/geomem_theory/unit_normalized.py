@@ -118,7 +118,7 @@ sphere_log_transform = Equation(
     left=log_transform,
     right=-sp.Sum(others[b] * sp.log(1 + 2 * theta * s[b]), (b, 1, B)) / 2,
     arguments=(theta, s, others),
-    meaning="$\\ln E\\, e^{-\\zeta Q_\\perp}$.",
+    meaning="$\\ln E\\, e^{-\\vartheta Q_\\perp}$.",
     source=DERIVED,
     steps=(
         Step("One coordinate.", lambda: _gaussian_average(sp.S.One)),
@@ -134,8 +134,8 @@ sphere_length_moment = Equation(
     left=length_moment[b],
     right=s[b] / (1 + 2 * theta * s[b]),
     arguments=(theta, s),
-    meaning="$E\\, y_i^2 e^{-\\zeta Q_\\perp}$ over $E\\, e^{-\\zeta Q_\\perp}$ for a direction i of block b: of "
-    "that direction alone, the others cancel. Their sum is $E\\, Q_\\perp e^{-\\zeta Q_\\perp}$ over the same.",
+    meaning="$E\\, y_i^2 e^{-\\vartheta Q_\\perp}$ over $E\\, e^{-\\vartheta Q_\\perp}$ for a direction i of block b: of "
+    "that direction alone, the others cancel. Their sum is $E\\, Q_\\perp e^{-\\vartheta Q_\\perp}$ over the same.",
     source=DERIVED,
     steps=(
         Step("The numerator of one coordinate.", lambda: _gaussian_average(y_v**2)),
@@ -150,9 +150,9 @@ sphere_root_transform = Equation(
     name="sphere_root_transform",
     left=root_transform,
     right=sp.sqrt(Q_perp) * sp.exp(-theta * Q_perp),
-    meaning="$\\pi^{-1/2} \\int_{-\\infty}^{\\infty} dr\\; Q_\\perp e^{-(\\zeta + r^2) Q_\\perp}$: a root of the "
+    meaning="$\\pi^{-1/2} \\int_{-\\infty}^{\\infty} dr\\; Q_\\perp e^{-(\\vartheta + r^2) Q_\\perp}$: a root of the "
     "length as an integral of what is known. With $\\eta = r^2$ it is the Laplace form, "
-    "$\\pi^{-1/2}\\int d\\eta\\, \\eta^{-1/2} Q_\\perp e^{-(\\zeta + \\eta) Q_\\perp}$.",
+    "$\\pi^{-1/2}\\int d\\eta\\, \\eta^{-1/2} Q_\\perp e^{-(\\vartheta + \\eta) Q_\\perp}$.",
     source=DERIVED,
     steps=(
         Step(
@@ -180,7 +180,7 @@ sphere_block_density = Equation(
     right=_of_nodes(_transform * sphere_length_moment.right) / (sp.sqrt(2) * sp.pi),
     arguments=(W, w_r, s, others),
     meaning="Density in W and r of a direction of block b. Integrated over r, $\\sum_b d^\\perp_b \\rho_b$ is the "
-    "density of W, that of $\\hat{y}_v$ with $\\zeta = \\hat{y}_v^2/(2 s_v (1 - \\hat{y}_v^2))$.",
+    "density of W, that of $\\hat{y}_v$ with $\\vartheta = \\hat{y}_v^2/(2 s_v (1 - \\hat{y}_v^2))$.",
     source=DERIVED,
     steps=(
         Step(
@@ -188,8 +188,8 @@ sphere_block_density = Equation(
             lambda: sp.sqrt(Q_perp) * sp.exp(-Q_perp * W**2 / 2) / sp.sqrt(2 * sp.pi),
         ),
         Step(
-            "Average over the length: `sphere_root_transform` at $\\zeta = W^2/2$, whose mean is "
-            "`sphere_log_transform` and the sum of `sphere_length_moment` at $\\zeta = W^2/2 + r^2$. This is what one "
+            "Average over the length: `sphere_root_transform` at $\\vartheta = W^2/2$, whose mean is "
+            "`sphere_log_transform` and the sum of `sphere_length_moment` at $\\vartheta = W^2/2 + r^2$. This is what one "
             "direction adds.",
             lambda: _of_nodes(_transform * sphere_length_moment.right) / sp.sqrt(sp.pi) / sp.sqrt(2 * sp.pi),
         ),
@@ -260,7 +260,7 @@ sphere_pair_density = Equation(
             ),
         ),
         Step(
-            "It is $Q_\\perp e^{-\\zeta Q_\\perp}$, without a root of the length: average it by "
+            "It is $Q_\\perp e^{-\\vartheta Q_\\perp}$, without a root of the length: average it by "
             "`sphere_log_transform` and `sphere_length_moment`. No integral over r is left."
         ),
     ),
