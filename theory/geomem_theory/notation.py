@@ -219,7 +219,7 @@ NOTATION: tuple[Notation, ...] = (
     Notation(sym.w_r, "variable of the integral that gives a square root of the length", ""),
     Notation(sym.theta, "variable of the Laplace transform of the squared length", ""),
     Notation(sym.energy_floor, "what the energies of all samples of length one have in common, over t", ""),
-    Notation(sym.log_weight, "logarithm of the weight of a sample without it", ""),
+    Notation(sym.log_sphere_weight, "logarithm of the weight of a sample without it", ""),
     Notation(sym.log_transform, "logarithm of the Laplace transform of the squared length", ""),
     Notation(sym.length_moment[sym.b], "mean square of y under it, along a direction of block b", ""),
     Notation(sym.root_transform, "a transform with a square root of the length", ""),

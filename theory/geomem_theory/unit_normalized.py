@@ -30,8 +30,8 @@ from geomem_theory.symbols import (
     length_moment,
     log_N,
     log_phi,
+    log_sphere_weight,
     log_transform,
-    log_weight,
     other_square,
     others,
     root_transform,
@@ -83,7 +83,7 @@ sphere_energy_floor = Equation(
 
 sphere_log_weight = Equation(
     name="sphere_log_weight",
-    left=log_weight,
+    left=log_sphere_weight,
     right=x_v * unit_v / t,
     arguments=(unit_v, x_v, t),
     meaning="The rest, with its sign changed: the logarithm of the weight that tells samples apart. At the origin "
@@ -134,8 +134,8 @@ sphere_length_moment = Equation(
     left=length_moment[b],
     right=s[b] / (1 + 2 * theta * s[b]),
     arguments=(theta, s),
-    meaning="$E\\, y_i^2 e^{-\\vartheta Q_\\perp}$ over $E\\, e^{-\\vartheta Q_\\perp}$ for a direction i of block b: of "
-    "that direction alone, the others cancel. Their sum is $E\\, Q_\\perp e^{-\\vartheta Q_\\perp}$ over the same.",
+    meaning="$E\\, y_i^2 e^{-\\vartheta Q_\\perp}$ over $E\\, e^{-\\vartheta Q_\\perp}$ for a direction i of block b: "
+    "of that direction alone, the others cancel. Their sum is $E\\, Q_\\perp e^{-\\vartheta Q_\\perp}$ over the same.",
     source=DERIVED,
     steps=(
         Step("The numerator of one coordinate.", lambda: _gaussian_average(y_v**2)),
@@ -189,8 +189,8 @@ sphere_block_density = Equation(
         ),
         Step(
             "Average over the length: `sphere_root_transform` at $\\vartheta = W^2/2$, whose mean is "
-            "`sphere_log_transform` and the sum of `sphere_length_moment` at $\\vartheta = W^2/2 + r^2$. This is what one "
-            "direction adds.",
+            "`sphere_log_transform` and the sum of `sphere_length_moment` at $\\vartheta = W^2/2 + r^2$. This is what "
+            "one direction adds.",
             lambda: _of_nodes(_transform * sphere_length_moment.right) / sp.sqrt(sp.pi) / sp.sqrt(2 * sp.pi),
         ),
     ),
