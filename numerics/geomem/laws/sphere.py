@@ -4,6 +4,7 @@ Equations: `geomem_theory`, chapter `unit_normalized`.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -92,11 +93,9 @@ class Sphere(NamedTuple):
             rho = jnp.minimum(rho, end)
             ratios = jnp.sinh(rho) / scale
             densities = jax.vmap(self._densities)(ratios) * (jnp.cosh(rho) / scale)[:, None]
-            rows = (jax.vmap(self._axis_coordinate)(ratios), densities)
-            return tuple(
-                jax.lax.dynamic_update_slice_in_dim(whole, part, number * _CHUNK, 0)
-                for whole, part in zip(table, rows, strict=True)
-            )
+            place = jax.vmap(self._axis_coordinate)(ratios)
+            cut = partial(jax.lax.dynamic_update_slice_in_dim, start_index=number * _CHUNK, axis=0)
+            return cut(table[0], place), cut(table[1], densities)
 
         empty = (jnp.zeros(_HALF), jnp.zeros((_HALF, len(self.variances))))
         count = last.astype(int)
@@ -204,7 +203,7 @@ def sphere_variances(
     """Variances of the data along the directions of every block, after the division."""
     one = np.eye(1, len(variances))[0]
     nothing = jnp.zeros(())
-    view = Sphere(variances, multiplicities - one, variances[0], nothing, jnp.zeros(len(variances)), np.eye(len(one)))
+    view = Sphere(variances, multiplicities - one, variances[0], nothing, jnp.zeros(len(variances)), jnp.eye(len(one)))
     return view.components(0.0, nothing + 1.0).variances[0]
 
 

@@ -91,6 +91,7 @@ def quenched_sphere(
     return found._replace(log_partition=found.log_partition - floor)
 
 
+@jax.jit
 def averages_at(
     energy: SampleEnergy, log_sizes: Float[Array, " sizes"], log_planted: Float[Array, ""], fineness: Float[Array, ""]
 ) -> Quenched:
@@ -101,7 +102,7 @@ def averages_at(
     if isinstance(energy, SphereEnergy):
         rows = quenched_sphere(energy.view, energy.time, log_sizes, log_planted)
         return jax.tree.map(lambda field: field[0], rows)
-    return quenched_at(energy, log_sizes, log_planted, fineness)  # ty: ignore[invalid-argument-type]
+    return quenched_at(energy, log_sizes, log_planted, fineness)
 
 
 def _sums(

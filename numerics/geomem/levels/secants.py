@@ -41,7 +41,8 @@ class Secants(NamedTuple):
     Every direction of a block has the same: `mean` of A_kk, beside which no mean is other than zero, `diagonal` the
     variance of A_kk, `variance` that of A_ki for a direction k of the first block and another one i of the second, and
     `transposed` the covariance of A_ki with A_ik, `between` that of A_kk with A_ii. A block of one direction has no
-    other, and two directions that are all there are have nothing to lie on beside: NaN. `error` is the largest relative one of the rest.
+    other: NaN. Two directions that are all there are have nothing beside them, and no answer. `error` is the largest
+    relative one of what is known.
     """
 
     mean: Float[np.ndarray, "*lanes blocks"]
@@ -109,7 +110,7 @@ def _moments(manifold: Manifold, time: float, log_size: float, *, exact: bool) -
     variance = np.where(np.diag(directions == 1), np.nan, variance)
     fields, known = (mean, diagonal, variance, transposed, between), error <= _TOLERANCE
     status = np.int8(Status.CONVERGED if known else Status.NOT_CONVERGED)
-    return Secants(*(np.where(known, field, np.nan) for field in fields), np.float64(error), status)
+    return Secants(*(np.where(known, field, np.nan) for field in fields), np.asarray(error), np.asarray(status))
 
 
 class _Axis(NamedTuple):
@@ -128,21 +129,23 @@ def _axis(manifold: Manifold, block: int, time: float, log_size: float) -> _Axis
     others = manifold.multiplicities - manifold.indicator(block)
     place = jnp.sqrt(jnp.asarray(time))
     view = Sphere(manifold.variances, others, manifold.variances[block], place, along, across)
-    whole = jax.tree.map(np.asarray, _nodes(view, np.float64(time), np.float64(log_size)))
-    used = np.isfinite(whole.log_weights)
+    whole = _nodes(view, np.float64(time), np.float64(log_size))
+    used = np.flatnonzero(np.isfinite(whole.log_weights))
     nodes = Nodes(whole.coordinates[used], whole.shares[:, used], whole.squares[used], whole.log_weights[used])
-    energies, lighter = -jnp.asarray(nodes.log_weights), jnp.asarray(np.append(0.0, np.cumsum(nodes.shares[0])))
+    energies, lighter = -nodes.log_weights, jnp.append(jnp.zeros(1), jnp.cumsum(nodes.shares[0]))
     log_mean = jax.nn.logsumexp(-energies, b=nodes.shares[0])
     sizes, nothing = jnp.asarray([log_size]), jnp.array(-jnp.inf)
     low, blocks = nodes_in_xi(energies, lighter, log_mean, sizes, nothing, OF_PAIRS)
     steps = -(-int(blocks) * AT_ONCE // _FILLED) * _FILLED
     # What is filled up has no weight.
-    missing = -len(nodes.log_weights) % _FILLED
-    filled = [np.pad(leaf, [(0, 0)] * (leaf.ndim - 1) + [(0, missing)]) for leaf in (nodes.coordinates, nodes.shares)]
-    squares = np.pad(nodes.squares, ((0, missing), (0, 0)))
-    log_weights = np.pad(nodes.log_weights, (0, missing))
-    reference = float(np.sum(nodes.shares[0] * np.exp(nodes.log_weights - float(log_mean)) * nodes.coordinates))
-    padded = Nodes(*filled, squares, log_weights)
+    missing = (0, -len(used) % _FILLED)
+    padded = Nodes(
+        jnp.pad(nodes.coordinates, missing),
+        jnp.pad(nodes.shares, ((0, 0), missing)),
+        jnp.pad(nodes.squares, (missing, (0, 0))),
+        jnp.pad(nodes.log_weights, missing),
+    )
+    reference = float(jnp.sum(nodes.shares[0] * jnp.exp(nodes.log_weights - log_mean) * nodes.coordinates))
     return _Axis(block, view, padded, reference, float(low) + OF_PAIRS.step * np.arange(steps))
 
 
@@ -156,7 +159,9 @@ def _exact_row(axis: _Axis, time: float, log_size: float) -> tuple[np.ndarray, n
     found = quenched_sphere(axis.view, np.float64(time), jnp.asarray([log_size]), jnp.array(-jnp.inf))
     own = np.asarray(found.score_variance)[:, 0] * time**2
     mean = float(found.score_mean[0, 0]) * time + np.sqrt(time)
-    mirrored, by_half = np.array(_mirrored(axis.nodes, axis.xi, np.float64(log_size), np.float64(axis.reference)))
+    mirrored, by_half = np.array(
+        _mirrored(axis.nodes, jnp.asarray(axis.xi), np.float64(log_size), np.float64(axis.reference))
+    )
     errors = np.append(0.0, ((by_half - mirrored) / own) ** 2)
     # Of what is measured from the reference the means at x and -x are opposite.
     offset = mean - axis.reference
@@ -167,9 +172,9 @@ def _exact_row(axis: _Axis, time: float, log_size: float) -> tuple[np.ndarray, n
 def _leading_row(axis: _Axis, time: float, log_size: float) -> tuple[np.ndarray, np.ndarray, float]:
     """The same of many samples, and times N what is no mean."""
     nodes = axis.nodes
-    tilted = nodes.shares[0] * np.exp(nodes.log_weights - _log_mean(axis))
-    own = np.exp(nodes.log_weights - _log_mean(axis)) * tilted
-    mirrored = np.exp(-nodes.log_weights - _log_mean(axis)) * tilted
+    tilted = nodes.shares[0] * jnp.exp(nodes.log_weights - _log_mean(axis))
+    own = jnp.exp(nodes.log_weights - _log_mean(axis)) * tilted
+    mirrored = jnp.exp(-nodes.log_weights - _log_mean(axis)) * tilted
     mean = axis.reference
     values = [own @ (nodes.coordinates - mean) ** 2, *(own @ nodes.squares)]
     opposite = [mirrored @ (nodes.coordinates**2 - mean**2), *(mirrored @ nodes.squares)]
@@ -186,7 +191,7 @@ def _row(time: float, mean: float, own: np.ndarray, mirrored: np.ndarray) -> np.
 
 
 def _log_mean(axis: _Axis) -> float:
-    return float(jax.nn.logsumexp(jnp.asarray(axis.nodes.log_weights), b=axis.nodes.shares[0]))
+    return float(jax.nn.logsumexp(axis.nodes.log_weights, b=axis.nodes.shares[0]))
 
 
 @jax.jit

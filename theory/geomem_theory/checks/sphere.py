@@ -43,7 +43,7 @@ def sphere_identities() -> Iterable[tuple[str, sp.Expr, sp.Expr]]:
         others[1] * moments[0] + others[2] * moments[1],
         -sp.diff(transform, theta),
     )
-    reduced = unit_normalized.sphere_pair_density.right.subs({W_i: 0, s_i: s_v}, simultaneous=True)
+    reduced = unit_normalized.sphere_pair_density.right.subs(W_i, 0).subs(s_i, s_v)
     yield (
         "density of two coordinates at W_i = 0 = that without a root, of the others",
         unroll(reduced, 2),
