@@ -2,9 +2,10 @@
 
 Run from the repository root with `python tests/reference/unit_normalized.py`; it writes
 `tests/data/unit_normalized_reference.json` row by row, and keeps the rows that are there. The route is another one
-than that of `geomem_theory`, chapter `unit_normalized`: the coordinate is c = tanh(pi/2 sinh q), and the root of the
-length comes from sqrt(Q) = int d eta eta^(-3/2) (1 - e^(-eta Q)) / (2 sqrt(pi)). Every row is computed twice, on
-disjoint nodes of different steps, and written if both agree and the weights sum to one.
+than that of `geomem_theory`, chapter `unit_normalized`: c over the length in the other directions is proportional to
+sinh(pi/2 sinh q), and the root of that length comes from sqrt(Q) = int d eta eta^(-3/2) (1 - e^(-eta Q))/(2 sqrt(pi)).
+Every row is computed twice, on disjoint nodes of different steps, and written if both agree and the weights sum to
+one.
 """
 
 import json
@@ -49,16 +50,18 @@ def law(spectrum, block, amplitude, step):
     # Powers of the first and of the last nodes go on as geometric series.
     rest = 1 / (1 - mp.exp(-ETA_STEP / 2))
     width = step * min(mpf("0.4"), 2 / (mp.pi * amplitude) if amplitude else mpf(1))
+    scale = mp.sqrt(min(mpf(1), own / max(variances)))
     nodes = []
     number = 0
     while True:
         q = width * (number + mpf("0.5"))
         number += 1
         g = mp.pi / 2 * mp.sinh(q)
-        ratio, cosh = mp.sinh(g), mp.cosh(g)
+        ratio = scale * mp.sinh(g)
+        length = mp.sqrt(1 + ratio**2)
         theta = ratio**2 / (2 * own)
         transform = 1 / mp.sqrt(mp.fprod((1 + 2 * theta * s) ** n for n, s in zip(others, variances, strict=True)))
-        measure = width * mp.pi / 2 * mp.cosh(q) * cosh / mp.sqrt(2 * mp.pi * own)
+        measure = width * mp.pi / 2 * mp.cosh(q) * scale * mp.cosh(g) / mp.sqrt(2 * mp.pi * own)
         if transform * measure < mpf(10) ** -32:
             return nodes
         slopes = [2 * s / (1 + 2 * theta * s) for s in variances]
@@ -78,8 +81,8 @@ def law(spectrum, block, amplitude, step):
                 sum_ + up * fallen * slope / 2 / (1 + one * slope) for sum_, slope in zip(squares, slopes, strict=True)
             ]
         root *= ETA_STEP * transform / (2 * mp.sqrt(mp.pi))
-        squares = [one * ETA_STEP * transform / mp.sqrt(mp.pi) * measure / cosh**2 for one in squares]
-        nodes += [(sign * mp.tanh(g), root * measure, squares) for sign in (1, -1)]
+        squares = [one * ETA_STEP * transform / mp.sqrt(mp.pi) * measure / length**2 for one in squares]
+        nodes += [(sign * ratio / length, root * measure, squares) for sign in (1, -1)]
 
 
 def averages(spectrum, block, amplitude, t, size, steps):

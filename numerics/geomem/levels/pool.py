@@ -182,7 +182,7 @@ def nodes_in_xi(
     # Where so much of the law has a weight above one that the others' factor is gone for the smallest size.
     share = -1.6 * jnp.expm1(-_GONE * jnp.exp(-jnp.min(sizes)))
     last = jnp.sum(jnp.isfinite(energies).astype(int)) - 1
-    place = jnp.minimum(jnp.searchsorted(lighter[1:], share), last)
+    place = jnp.minimum(jnp.searchsorted(lighter[1:], share).astype(int), last)
     high = energies[place] + _AFTER + jnp.where(place == last, jnp.log(_GONE), 0.0)
     planted = log_planted > -jnp.inf
     low = jnp.where(planted, jnp.minimum(low, -log_planted - rule.before), low)
