@@ -226,6 +226,7 @@ NOTATION: tuple[Notation, ...] = (
     Notation(sym.block_density[sym.b], "part of a direction of block b in the density of W", ""),
     Notation(sym.other_square[sym.b], "mean square along a direction of block b, given the coordinate along v", ""),
     Notation(sym.sphere_score, "score of the noised population of samples of length one, along v", ""),
+    Notation(sym.balance_signal, "balance that is zero where the inward score equals its standard deviation", ""),
     Notation(sym.density_pair, "density of W and W_i", ""),
     Notation(sym.M_g, "average over one sample of g, its weight w_1 and exp(-w_1 - w_2) at two probes", ""),
     Notation(sym.M_h, "the same of h and w_2", ""),

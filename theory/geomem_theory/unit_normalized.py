@@ -22,6 +22,7 @@ from geomem_theory.symbols import (
     avg_g_mirrored,
     avg_g_squared,
     b,
+    balance_signal,
     block_density,
     c,
     density_joint,
@@ -34,6 +35,8 @@ from geomem_theory.symbols import (
     log_transform,
     other_square,
     others,
+    quenched_score,
+    quenched_variance,
     root_transform,
     s,
     s_i,
@@ -45,6 +48,7 @@ from geomem_theory.symbols import (
     t,
     theta,
     tilt_mean,
+    u,
     unit_i,
     unit_v,
     w_r,
@@ -235,6 +239,22 @@ sphere_population_score = Equation(
     ),
 )
 
+sphere_signal_balance = Equation(
+    name="sphere_signal_balance",
+    left=balance_signal,
+    right=-2 * quenched_score / sp.sqrt(quenched_variance) - 2,
+    arguments=(quenched_score, quenched_variance),
+    meaning="Zero where the score points inward and R = 1, with the slope of $\\ln R$ there; smooth where the mean "
+    "score changes its sign. About there R is small at every size, in a window that is narrow where samples are many.",
+    source=DERIVED,
+    steps=(
+        Step(
+            "To first order about R = 1, $\\ln R$ is twice the ratio less two; the inward score is negative.",
+            lambda: sp.series(sp.log(u**2), u, 1, 2).removeO().subs(u, -quenched_score / sp.sqrt(quenched_variance)),
+        ),
+    ),
+)
+
 _theta_of_pair = (W_i**2 + W**2 * (1 + s_i * W_i**2)) / 2
 
 sphere_pair_density = Equation(
@@ -369,6 +389,7 @@ CHAPTER = Chapter(
         sphere_block_density,
         sphere_other_square,
         sphere_population_score,
+        sphere_signal_balance,
         sphere_pair_density,
         sphere_other_coordinate,
         joint_mean_density,

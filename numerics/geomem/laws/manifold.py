@@ -47,8 +47,8 @@ class Manifold(Law):
     `normalized=True` is the law of rows divided by their norm, `variances` being those
     before the division. Levels `gaussian_rem`, by the published approximation of many directions, and `finite_n`,
     exactly, know it, and `sample`; `finite_n` at `origin` and `along`, and from points on a principal axis. From the
-    axis the score points outward at small t, so that its signal may stay above its noise where few samples are left:
-    look at the participation too.
+    axis the mean score changes its sign near t = E y_v^2, where the signal vanishes at every size, and points outward
+    below: it may stay above its noise where few samples are left. Look at the participation.
 
     A pytree with float64 leaves; validation lets tracers pass, so values can be
     differentiated with respect to the variances.

@@ -16,6 +16,7 @@ from geomem.core.progress import bar
 from geomem.laws.law import Law
 from geomem.laws.points import PointSetting
 from geomem.laws.setting import SampleEnergy, Setting
+from geomem.laws.sphere import SphereSetting
 from geomem.levels.lanes import SIZES, TIMES, filled, in_threads, refined
 from geomem.levels.pool import averages_at
 from geomem.levels.quenched import energies_of, padded, quenched_by_size
@@ -27,6 +28,9 @@ from geomem.levels.typical_points import TypicalAverages, scramble_error, typica
 from geomem.lowering import lower
 
 _participation_balance = lower("participation_balance")
+_signal_balance = jnp.vectorize(lower("sphere_signal_balance"))
+# Of data divided by their norm R vanishes where the mean score changes its sign: so it is followed by its root.
+_INWARD = "inward"
 _excess = jnp.vectorize(lower("excess_entropy"))
 
 
@@ -58,6 +62,9 @@ class FiniteN(Implicit):
             return balances_at_points(criterion, at.along(0), times, rows)[0]
         pairs = list(zip(energies_of(at, times), rows, strict=True))
         return np.stack(in_threads(lambda pair: _balances(*pair, criterion), pairs))
+
+    def followed(self, criterion: str, at: Setting) -> str:
+        return _INWARD if criterion == "signal_to_noise" and isinstance(at, SphereSetting) else criterion
 
     def balances_along(
         self,
@@ -143,6 +150,9 @@ def _balances_with_slopes(
 def _balance(rows: Quenched, criterion: str) -> Array:
     if criterion == "participation":
         return jax.vmap(_participation_balance)(rows.participation)
+    if criterion == _INWARD:
+        quiet = rows.score_variance == 0
+        return jnp.where(quiet, jnp.inf, _signal_balance(rows.score_mean, jnp.where(quiet, 1.0, rows.score_variance)))
     return jax.vmap(log_ratio)(rows.score_mean, rows.score_variance)
 
 

@@ -57,6 +57,10 @@ class Level(ABC):
         same at all noise variances, or a row for each.
         """
 
+    def followed(self, criterion: str, at: Setting) -> str:
+        """What is followed down in t to the criterion's transition: a balance with this root, that hides no others."""
+        return criterion
+
     def balances_along(
         self,
         criterion: str,

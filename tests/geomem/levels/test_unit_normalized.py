@@ -173,24 +173,31 @@ def test_derivatives_are_those_of_finite_differences():
 
 @pytest.mark.slow  # both solvers are compiled
 def test_critical_times_and_sizes_are_each_other_s_inverse(manifold):
-    for criterion, block, sizes in (("participation", 1, [50, 1000]), ("signal_to_noise", 2, [1000, 1e5])):
-        asked = {"criterion": criterion, "theory": "finite_n"}
-        times = critical_time(manifold, block, num_samples=sizes, **asked)
-        assert (times.status == Status.CONVERGED).all()
-        back = critical_size(manifold, block, noise_variance=times.value, **asked)
-        np.testing.assert_allclose(back.value, sizes, rtol=1e-6)
-        found = quenched(manifold, block, noise_variance=times.value[0], num_samples=sizes[0])
-        balance = 2 * found.participation if criterion == "participation" else found.signal_to_noise
-        assert abs(float(balance) - 1) < 1e-7
+    asked = {"criterion": "participation", "theory": "finite_n"}
+    times = critical_time(manifold, 1, num_samples=[50, 1000], **asked)
+    assert (times.status == Status.CONVERGED).all()
+    back = critical_size(manifold, 1, noise_variance=times.value, **asked)
+    np.testing.assert_allclose(back.value, [50, 1000], rtol=1e-6)
+    found = quenched(manifold, 1, noise_variance=times.value[0], num_samples=50)
+    assert abs(float(found.participation) - 0.5) < 1e-7
 
 
-def test_wide_directions_keep_their_signal(manifold):
-    """The score points outward, to where the sphere is: R stays above one while few samples are left."""
-    found = critical_time(manifold, 0, num_samples=1000, criterion="signal_to_noise", theory="finite_n")
-    assert found.status == Status.NO_TRANSITION
-    deep = quenched(manifold, 0, noise_variance=1e-6, num_samples=1000)
-    assert deep.participation > 0.5
-    assert deep.signal_to_noise > 1e4
+def test_a_signal_is_lost_first_where_the_mean_score_changes_its_sign(manifold):
+    """In a window that is narrow for many samples, and is not passed over; below, the score points outward."""
+    sizes = [1000, 1e6, 1e9]
+    found = critical_time(manifold, 0, num_samples=sizes, criterion="signal_to_noise", theory="finite_n")
+    assert (found.status == Status.CONVERGED).all()
+    for time, size in zip(found.value, sizes, strict=True):
+        ratios = quenched(
+            manifold, 0, noise_variance=time * np.array([1.0, *np.geomspace(1.001, 30, 30)]), num_samples=size
+        )
+        assert abs(float(ratios.signal_to_noise[0]) - 1) < 1e-6
+        assert (ratios.signal_to_noise[1:] > 1).all()
+        assert (ratios.score_mean < 0).all()
+    deep = quenched(manifold, 0, noise_variance=[0.2, 1e-6], num_samples=1000)
+    assert (deep.score_mean > 0).all()
+    assert (deep.signal_to_noise > 100).all()
+    assert deep.participation[1] > 0.5
 
 
 @pytest.mark.slow  # derivatives of the walk are compiled
