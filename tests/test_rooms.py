@@ -24,14 +24,16 @@ ROOMS = (
 )
 MOST_LINES = 320
 # Chapters that are one argument each: their lines are equations with their proofs, read from the first to the last;
-# and the table of symbols.
+# and the tables of symbols.
 LONGER = {
     "geomem_theory.condensation",
     "geomem_theory.finite_n",
     "geomem_theory.notation",
     "geomem_theory.random_features",
     "geomem_theory.random_manifold",
+    "geomem_theory.symbols",
     "geomem_theory.trajectories",
+    "geomem_theory.unit_normalized",
 }
 
 

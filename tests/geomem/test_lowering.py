@@ -132,7 +132,8 @@ def points(draw) -> dict:
     values[symbols.reference_weight] = draw(st.floats(0.1, 1.0))
     values[symbols.mixture_mean] = draw(st.floats(4, 6))  # never the probe's coordinate
     values[symbols.tilt_variance], values[symbols.tilt_mean] = draw(st.floats(0.01, 10.0)), draw(st.floats(-3, 3))
-    values[symbols.energy], values[symbols.sample_weight] = draw(st.floats(0, 30)), draw(st.floats(0.01, 30))
+    # Where exp(x) is small beside one, the derivative of exp(x) - 1 in JAX is the value plus one.
+    values[symbols.energy], values[symbols.sample_weight] = draw(st.floats(0, 30)), draw(st.floats(0.01, 5))
     for symbol in (symbols.dimension_t, symbols.second_reduced, symbols.displacement, symbols.half_weight_sum):
         values[symbol] = draw(st.floats(0.1, 30))
     for symbol in symbols.moments_of_half:
@@ -159,7 +160,7 @@ def points(draw) -> dict:
         symbols.alphabar_last: (1e-4, 0.009),
     }.items():
         values[symbol] = draw(st.floats(*ends))
-    values |= draw(network_points())
+    values |= draw(network_points()) | draw(sphere_points())
     values[symbols.mean_variance] *= time
     return values
 
@@ -181,9 +182,23 @@ def network_points(draw) -> dict:
         values[symbol] = draw(positive)
     for symbol in (symbols.sample_factor, symbols.factor_1, symbols.factor_2):
         values[symbol] = 1.0 + draw(positive)
-    # Where it is small beside one, the derivative of exp(x) - 1 in JAX is the value plus one.
+    # The same.
     values[symbols.training_time] = draw(st.floats(0.05, 1.0))
     values[symbols.network_response] = -draw(positive)
+    return values
+
+
+@st.composite
+def sphere_points(draw) -> dict:
+    """Values of what only data divided by their norm have."""
+    positive, signed = st.floats(0.05, 5.0), st.floats(-3.0, 3.0)
+    values: dict = {symbols.others: [float(draw(st.integers(1, 30))) for _ in range(BLOCKS)]}
+    values[symbols.block_density] = [draw(positive) for _ in range(BLOCKS)]
+    values[symbols.unit_v] = draw(st.floats(-0.9, 0.9))
+    for symbol in (symbols.W, symbols.W_i, symbols.w_r, symbols.M_g, symbols.M_h, symbols.M_gh):
+        values[symbol] = draw(signed)
+    for symbol in (symbols.theta, symbols.s_i, symbols.avg_g_mirrored):
+        values[symbol] = draw(positive)
     return values
 
 

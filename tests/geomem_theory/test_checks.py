@@ -10,11 +10,12 @@ from geomem_theory.symbols import Q, d, lam, log_N, s, t
 
 DIGITS = 30
 DIGITS_OF_LINES = 20
+DIGITS_AT_TWO_PROBES = 12
 
 
 def test_identities():
     identities = checks.identities()
-    assert len(identities) == 29
+    assert len(identities) == 32
     for identity in identities:
         assert identity.holds, identity.name
     assert not identities[0]._replace(right=2 * identities[0].right).holds
@@ -37,6 +38,14 @@ def test_densities_of_two_valued_samples():
 
 def test_mellin_barnes_integrals_of_one_sample():
     _assert_equal(checks.single_sample(DIGITS_OF_LINES), 37, DIGITS_OF_LINES)
+
+
+def test_densities_on_the_sphere():
+    _assert_equal(checks.on_sphere(DIGITS_OF_LINES), 9, DIGITS_OF_LINES)
+
+
+def test_averages_at_two_probes():
+    _assert_equal(checks.two_probes(DIGITS_AT_TWO_PROBES), 2, DIGITS_AT_TWO_PROBES)
 
 
 def test_critical_points():

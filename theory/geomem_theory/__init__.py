@@ -21,6 +21,7 @@ from geomem_theory import (
     schedules,
     score,
     trajectories,
+    unit_normalized,
 )
 from geomem_theory.derivation import Chapter as Chapter
 from geomem_theory.derivation import DerivationError as DerivationError
@@ -41,6 +42,7 @@ CHAPTERS: tuple[Chapter, ...] = (
     trajectories.CHAPTER,
     mixture.CHAPTER,
     points.CHAPTER,
+    unit_normalized.CHAPTER,
     random_manifold.CHAPTER,
     random_features.CHAPTER,
     model_size.CHAPTER,

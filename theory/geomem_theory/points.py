@@ -27,6 +27,7 @@ from geomem_theory.symbols import (
     s_v,
     sample_weight,
     t,
+    weight_complement,
     weight_function,
     x_v,
     xi,
@@ -140,6 +141,16 @@ planted_balance = Equation(
     ),
 )
 
+pool_complement = Equation(
+    name="pool_complement",
+    left=weight_complement,
+    right=1 - sp.exp(-sample_weight),
+    arguments=(sample_weight,),
+    meaning="What a sample takes from $\\varphi$, which is near one where the weights of many count.",
+    source=DERIVED,
+    steps=(Step("One less `pool_average` at k = 0.", lambda: 1 - pool_average.right.subs(k, 0)),),
+)
+
 CHAPTER = Chapter(
     name="points",
     title="Any point, any direction, any law",
@@ -152,6 +163,7 @@ CHAPTER = Chapter(
         tilted_spread,
         pool_weight,
         pool_average,
+        pool_complement,
         noised_sample_weight,
         planted_balance,
     ),

@@ -213,12 +213,12 @@ def _balances(question: Question[Implicit], at: Setting) -> Callable[[np.ndarray
 
 def _evaluator(question: Question[Implicit], at: Setting, tangents: Setting | None, log_sizes: np.ndarray) -> Evaluate:
     """What a walk evaluates for these sizes; with slopes if there are tangents."""
+    level, followed = question.level, question.level.followed(question.criterion, at)
 
     def evaluate(log_times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        asked = (np.exp(log_times), log_sizes)
         if tangents is not None:
-            return question.level.balances_with_slopes(question.criterion, at, tangents, *asked)
-        values = _balances(question, at)(*asked)
+            return level.balances_with_slopes(followed, at, tangents, np.exp(log_times), log_sizes)
+        values = level.balances(followed, at, np.exp(log_times), log_sizes)
         return values, np.zeros((0, *values.shape))
 
     return evaluate
@@ -276,7 +276,7 @@ def _lane(
     status = np.where(missed, Status.NOT_CONVERGED, roots.status).astype(np.int8)
     known = status == Status.CONVERGED
     slopes = np.where(known, -roots.tangents / roots.slope, np.nan)
-    return np.where(known, np.exp(roots.log_time), np.nan), status, slopes, float(opening_time(at.probed_variance))
+    return np.where(known, np.exp(roots.log_time), np.nan), status, slopes, float(opening_time(at.local_variance))
 
 
 def first_cell(values: Float[np.ndarray, " scan"]) -> tuple[int, int]:

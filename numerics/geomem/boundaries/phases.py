@@ -52,7 +52,7 @@ def phase(
             balance[:, needed] = asked.level.balances_along(asked.criterion, seen.at, flat[needed], sizes)
         return _words(balance, open_, flat).reshape(seen.axes + times.shape + log_sizes.shape)
     at = asked.setting(manifold, block, local_variance)  # ty: ignore[invalid-argument-type]
-    open_ = flat < float(opening_time(at.probed_variance))
+    open_ = flat < float(opening_time(at.local_variance))
     balance = np.full((len(flat), len(sizes)), np.nan)
     if open_.any():  # elsewhere it does not matter
         balance[open_] = asked.level.balances(asked.criterion, at, flat[open_], sizes)

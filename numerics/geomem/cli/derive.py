@@ -23,7 +23,8 @@ def derive(
     ----------
     chapter
         One chapter only: notation, partition, condensation, score, probe, finite_n, empirical, dimension, published,
-        trajectories, mixture, points, random_manifold, random_features, model_size, schedules or predictions.
+        trajectories, mixture, points, unit_normalized, random_manifold, random_features, model_size, schedules or
+        predictions.
     format
         Markdown with LaTeX formulas, or a LaTeX fragment.
     out

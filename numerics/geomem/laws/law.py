@@ -216,6 +216,22 @@ class Law(ABC):
         if answer not in self.knows:
             self.refuse(asker)
 
+    def check_place(self, probe: Probe, asker: str) -> None:
+        """Refuse a probe at which the energy of a sample is not known.
+
+        Raises:
+            InputError: for such a probe.
+        """
+        return
+
+    def check_points(self, base: Float[Array, "points dims"], offset: Float[Array, "points dims"]) -> None:
+        """Refuse points base + sqrt(t) offset from which the law is not known.
+
+        Raises:
+            InputError: for such points.
+        """
+        return
+
     def refuse(self, asker: str) -> NoReturn:
         raise InputError(f"{asker} does not know {self.called}; {self.advice}")
 

@@ -13,90 +13,27 @@ from geomem.core.arguments import Numbers, check_key, float_array, whole_number
 from geomem.core.kinds import refuse_beyond_memory
 from geomem.core.status import InputError
 from geomem.laws.covariance import covariance_spectrum
+from geomem.laws.gaussian import ManifoldSetting
 from geomem.laws.law import LAWS, Classes, Law, Score, TypicalSizes, view_of_blocks
 from geomem.laws.population import population_score
 from geomem.laws.probe import Probe
-from geomem.laws.setting import Energy, Setting
-from geomem.laws.views import Gaussians
+from geomem.laws.setting import Setting
+from geomem.laws.sphere import (
+    SphereSetting,
+    refuse_off_axis,
+    refuse_points_off_axis,
+    sphere_variances,
+    view_on_axis,
+)
+from geomem.laws.views import View
 from geomem.lowering import lower
 
 _sphere_variance = lower("sphere_variance")
-_generating_function = lower("generating_function_probed")
-_tilted_mean = lower("tilted_mean")
-_tilted_variance = lower("tilted_variance")
-_second_cumulant = lower("second_cumulant_probed")
-_sphere_second_cumulant = lower("sphere_second_cumulant_probed")
-_critical_log_size = lower("critical_log_size_probed")
-_entropy = lower("entropy_probed")
-_signal_to_noise_log_size = lower("signal_to_noise_log_size_probed")
-_log_signal_to_noise = lower("log_signal_to_noise_probed")
 _collapse = lower("collapse_log_size")
 _onset = lower("onset_log_size")
 _held_out = lower("held_out_log_size")
 _half_signal = lower("onset_half_signal")
 _ratio = lower("generalization_ratio")
-
-
-@jax.tree_util.register_dataclass
-@dataclass(frozen=True)
-class ManifoldSetting(Setting):
-    """A direction of a Gaussian, whose answers are closed forms."""
-
-    def generating_function(self, tilt: Float[Array, ""], time: Float[Array, ""]) -> Float[Array, ""]:
-        return _generating_function(tilt, *self.energy(time))
-
-    def tilted_moments(
-        self, tilt: Float[Array, ""], time: Float[Array, ""]
-    ) -> tuple[Float[Array, ""], Float[Array, ""]]:
-        energy = self.energy(time)
-        mean = _tilted_mean(tilt, time, self.probed_variance, energy.coordinate)
-        return mean, _tilted_variance(tilt, time, self.probed_variance)
-
-    def second_cumulant(self, time: Float[Array, ""]) -> Float[Array, ""]:
-        return _second_cumulant(*self.energy(time)[1:])
-
-    def energy(self, time: Float[Array, ""]) -> Energy:
-        rest, coordinate = self.rest(time), self.coordinate(time)
-        return Energy(time, self.variances, self.multiplicities, rest, self.probed_variance, coordinate)
-
-    def critical_log_size(self, tilt: float, time: Float[Array, ""]) -> Float[Array, ""]:
-        return _critical_log_size(tilt, *self.energy(time))
-
-    def entropy(self, log_size: Float[Array, ""], tilt: float, time: Float[Array, ""]) -> Float[Array, ""]:
-        return _entropy(log_size, tilt, *self.energy(time))
-
-    def signal_to_noise_log_size(self, time: Float[Array, ""]) -> Float[Array, ""]:
-        energy, silent, quiet = self._safe_energy(time)
-        return jnp.where(silent, jnp.inf, jnp.where(quiet, -jnp.inf, _signal_to_noise_log_size(*energy)))
-
-    def log_signal_to_noise(self, log_size: Float[Array, ""], time: Float[Array, ""]) -> Float[Array, ""]:
-        energy, silent, quiet = self._safe_energy(time)
-        ratio = _log_signal_to_noise(log_size, *energy)
-        return jnp.where(silent, -jnp.inf, jnp.where(quiet, jnp.inf, ratio))
-
-    def _safe_energy(self, time: Float[Array, ""]) -> tuple[Energy, Array, Array]:
-        """The energy without zeros under a logarithm, and where the zeros were.
-
-        A probe with no coordinate along the direction has no signal there, and a
-        direction without variance no noise; replacing the zeros before the equation
-        keeps derivatives finite.
-        """
-        energy = self.energy(time)
-        quiet, silent = energy.probed_variance == 0, energy.squared_coordinate == 0
-        safe = energy._replace(
-            probed_variance=jnp.where(quiet, 1.0, energy.probed_variance),
-            squared_coordinate=jnp.where(silent, 1.0, energy.squared_coordinate),
-        )
-        return safe, silent & ~quiet, quiet
-
-
-@jax.tree_util.register_dataclass
-@dataclass(frozen=True)
-class SphereSetting(Setting):
-    """A direction of data divided by their norm: of their energy two cumulants are known."""
-
-    def second_cumulant(self, time: Float[Array, ""]) -> Float[Array, ""]:
-        return _sphere_second_cumulant(self.variances, self.rest(time), self.probed_variance, self.coordinate(time))
 
 
 @dataclass(frozen=True, init=False, eq=False)
@@ -108,7 +45,10 @@ class Manifold(Law):
     orthogonal to the manifold are one more block with s = 0 or a small s.
 
     `normalized=True` is the law of rows divided by their norm, `variances` being those
-    before the division. Only level `gaussian_rem` and `sample` know it.
+    before the division. Levels `gaussian_rem`, by the published approximation of many directions, and `finite_n`,
+    exactly, know it, and `sample`; `finite_n` at `origin` and `along`, and from points on a principal axis. From the
+    axis the mean score changes its sign near t = E y_v^2, where the signal vanishes at every size, and points outward
+    below: it may stay above its noise where few samples are left. Look at the participation.
 
     A pytree with float64 leaves; validation lets tracers pass, so values can be
     differentiated with respect to the variances.
@@ -138,7 +78,7 @@ class Manifold(Law):
     @property
     def knows(self) -> frozenset[str]:
         if self.normalized:
-            return frozenset({"second_cumulant"})
+            return frozenset({"second_cumulant", "energy", "views"})
         return frozenset(
             {
                 "generating_function",
@@ -237,7 +177,9 @@ class Manifold(Law):
         """A direction of the block that `indicator` marks, seen from a probe."""
         return _setting(self, indicator, probe)
 
-    def view(self, point: Float[Array, " dims"], directions: Float[Array, "directions dims"]) -> Gaussians:
+    def view(self, point: Float[Array, " dims"], directions: Float[Array, "directions dims"]) -> View:
+        if self.normalized:
+            return view_on_axis(self.variances, self.multiplicities, point, directions)
         one_class = Classes(jnp.ones(1), jnp.zeros_like(point)[None], self.variances, self.multiplicities)
         return view_of_blocks(one_class, point, directions)
 
@@ -249,7 +191,16 @@ class Manifold(Law):
     def covariance(self) -> Float[Array, "dims dims"]:
         """Diagonal: the blocks' directions are in order along the coordinate axes."""
         refuse_beyond_memory(float(self.num_coordinates) ** 2, "the covariances of the coordinates")
-        return jnp.diag(self.axis_deviations() ** 2)
+        blocks = sphere_variances(self.variances, self.multiplicities) if self.normalized else self.variances
+        return jnp.diag(jnp.repeat(blocks, np.asarray(self.multiplicities).astype(int)))
+
+    def check_place(self, probe: Probe, asker: str) -> None:
+        if self.normalized:
+            refuse_off_axis(probe, asker)
+
+    def check_points(self, base: Float[Array, "points dims"], offset: Float[Array, "points dims"]) -> None:
+        if self.normalized:
+            refuse_points_off_axis(base, offset, np.asarray(self.multiplicities))
 
     def covariance_at(self, point: Float[Array, " dims"]) -> Float[Array, "dims dims"]:
         """The same everywhere."""

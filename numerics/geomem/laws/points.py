@@ -124,6 +124,7 @@ def point_setting(
             raise InputError(f"the points have {base.shape[1]} coordinates; the law's data have {dims}")
     else:
         base, offset = _about_the_mean(law, directions, probe)
+    law.check_points(base, offset)
     variances = jnp.asarray(law.block_variances())
     probed = _variances_along(law, directions)
     return (

@@ -1,7 +1,7 @@
 """A direction of a law, seen from a probe: what a level of the theory is asked about."""
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -29,6 +29,14 @@ class Components(NamedTuple):
     excess: Float[Array, " components"]  # K of the components less it
     means: Float[Array, " components *directions"]  # of y_v
     variances: Float[Array, " components *directions"]  # of y_v
+
+
+@runtime_checkable
+class SampleEnergy(Protocol):
+    """The energy of one sample of some law, at one noise variance and probe: a pytree that a level averages over."""
+
+    @property
+    def time(self) -> Float[Array, ""]: ...
 
 
 class Energy(NamedTuple):
@@ -145,8 +153,13 @@ class Setting:
         """Variance of the energy."""
         raise NotImplementedError
 
-    def energy(self, time: Float[Array, ""]) -> Energy:
-        """The Gaussian energy of a sample."""
+    @property
+    def local_variance(self) -> Float[Array, ""]:
+        """The data's own variance along the direction, below which noise leaves it open."""
+        return self.probed_variance
+
+    def energy(self, time: Float[Array, ""]) -> SampleEnergy:
+        """The energy of a sample."""
         raise NotImplementedError
 
     def components(self, tilt: float, time: Float[Array, ""]) -> Components:

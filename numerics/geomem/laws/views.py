@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from geomem.laws.setting import Components, Energy
+from geomem.laws.sphere import Sphere
 from geomem.lowering import lower
 
 _generating_function = lower("generating_function_probed")
@@ -91,7 +92,7 @@ class Pool(NamedTuple):
         return self.components(1.0, time).means[0]
 
 
-View = Gaussians | Pool
+View = Gaussians | Pool | Sphere
 
 
 def principal(

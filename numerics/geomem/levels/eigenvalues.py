@@ -65,6 +65,6 @@ def _published(
 
 PREDICTIONS = {
     "population": Prediction(_population, of_size=False, needs="one_gaussian"),
-    "finite_n": Prediction(_finite_n, of_size=True, needs="energy"),
+    "finite_n": Prediction(_finite_n, of_size=True, needs="one_gaussian"),
     "published": Prediction(_published, of_size=True, needs="second_cumulant"),
 }

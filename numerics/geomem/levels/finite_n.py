@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from functools import cache, partial
+from operator import itemgetter
 from types import MappingProxyType
 from typing import ClassVar
 
@@ -14,17 +15,22 @@ from geomem.core.compilation import quick_options
 from geomem.core.progress import bar
 from geomem.laws.law import Law
 from geomem.laws.points import PointSetting
-from geomem.laws.setting import Energy, Setting
+from geomem.laws.setting import SampleEnergy, Setting
+from geomem.laws.sphere import SphereSetting
 from geomem.levels.lanes import SIZES, TIMES, filled, in_threads, refined
+from geomem.levels.pool import averages_at
 from geomem.levels.quenched import energies_of, padded, quenched_by_size
 from geomem.levels.question import Implicit, register
 from geomem.levels.rem import REM_LEVEL
 from geomem.levels.seen import balances_at_points, each_direction, own_log_weights
-from geomem.levels.sums import Quenched, log_ratio, quenched_at
+from geomem.levels.sums import Quenched, log_ratio
 from geomem.levels.typical_points import TypicalAverages, scramble_error, typical_averages
 from geomem.lowering import lower
 
 _participation_balance = lower("participation_balance")
+_signal_balance = jnp.vectorize(lower("sphere_signal_balance"))
+# Of data divided by their norm R vanishes where the mean score changes its sign: so it is followed by its root.
+_INWARD = "inward"
 _excess = jnp.vectorize(lower("excess_entropy"))
 _SAMPLES = 64  # with noise, over which the excess entropy is averaged
 
@@ -60,6 +66,9 @@ class FiniteN(Implicit):
         pairs = list(zip(energies_of(at, times), rows, strict=True))
         return np.stack(in_threads(lambda pair: _balances(*pair, criterion), pairs))
 
+    def followed(self, criterion: str, at: Setting) -> str:
+        return _INWARD if criterion == "signal_to_noise" and isinstance(at, SphereSetting) else criterion
+
     def balances_along(
         self,
         criterion: str,
@@ -83,7 +92,7 @@ class FiniteN(Implicit):
     def balance(
         self, criterion: str, at: Setting, time: Float[Array, ""], log_sizes: Float[Array, " sizes"]
     ) -> Float[Array, " sizes"]:
-        return _balance(quenched_at(at.energy(time), log_sizes, jnp.array(-jnp.inf), jnp.array(1.0)), criterion)
+        return _balance(averages_at(at.energy(time), log_sizes, jnp.array(-jnp.inf), jnp.array(1.0)), criterion)
 
     def balances_with_slopes(
         self,
@@ -96,10 +105,10 @@ class FiniteN(Implicit):
         energies = energies_of(at, times)
         shaped = jnp.asarray(filled(np.asarray(times), TIMES))
         along = jax.tree.map(np.asarray, _energy_tangents(padded(at), padded(tangents), shaped))
-        pairs = [(energy, Energy(*(leaf[place] for leaf in along))) for place, energy in enumerate(energies)]
+        pairs = [(energy, jax.tree.map(itemgetter(place), along)) for place, energy in enumerate(energies)]
         count, sizes = len(log_sizes), filled(log_sizes, SIZES)
 
-        def at_energy(pair: tuple[Energy, Energy]) -> tuple[np.ndarray, np.ndarray]:
+        def at_energy(pair: tuple[SampleEnergy, SampleEnergy]) -> tuple[np.ndarray, np.ndarray]:
             # Waits for the values, so that threads share the processor's cores.
             kernel = partial(_balances_with_slopes(criterion), *pair, sizes)
             values, slopes = refined(kernel, lambda found: np.isnan(found[0]))
@@ -133,16 +142,20 @@ def planted_averages(law: Law, times: Float[np.ndarray, " times"], log_size: flo
     return jax.tree.map(lambda *columns: np.stack(columns), *rows)
 
 
-def _balances(energy: Energy, log_sizes: Float[np.ndarray, " sizes"], criterion: str) -> Float[np.ndarray, " sizes"]:
+def _balances(
+    energy: SampleEnergy, log_sizes: Float[np.ndarray, " sizes"], criterion: str
+) -> Float[np.ndarray, " sizes"]:
     """ln R, or -ln(2 Y_2)."""
     return np.asarray(_balance(quenched_by_size(energy, log_sizes), criterion))
 
 
 @cache
-def _balances_with_slopes(criterion: str) -> Callable[[Energy, Energy, np.ndarray, np.float64], tuple[Array, Array]]:
-    def kernel(energy: Energy, tangents: Energy, sizes: Array, fineness: Array) -> tuple[Array, Array]:
-        def balance(energy: Energy) -> Array:
-            return _balance(quenched_at(energy, sizes, jnp.array(-jnp.inf), fineness), criterion)
+def _balances_with_slopes(
+    criterion: str,
+) -> Callable[[SampleEnergy, SampleEnergy, np.ndarray, np.float64], tuple[Array, Array]]:
+    def kernel(energy: SampleEnergy, tangents: SampleEnergy, sizes: Array, fineness: Array) -> tuple[Array, Array]:
+        def balance(energy: SampleEnergy) -> Array:
+            return _balance(averages_at(energy, sizes, jnp.array(-jnp.inf), fineness), criterion)
 
         # The values do not depend on the tangent, and are not computed twice.
         return jax.vmap(lambda tangent: jax.jvp(balance, (energy,), (tangent,)), out_axes=(None, 0))(tangents)
@@ -154,14 +167,17 @@ def _balances_with_slopes(criterion: str) -> Callable[[Energy, Energy, np.ndarra
 def _balance(rows: Quenched, criterion: str) -> Array:
     if criterion == "participation":
         return jax.vmap(_participation_balance)(rows.participation)
+    if criterion == _INWARD:
+        quiet = rows.score_variance == 0
+        return jnp.where(quiet, jnp.inf, _signal_balance(rows.score_mean, jnp.where(quiet, 1.0, rows.score_variance)))
     return jax.vmap(log_ratio)(rows.score_mean, rows.score_variance)
 
 
 @jax.jit
-def _energy_tangents(at: Setting, tangents: Setting, times: Float[Array, " times"]) -> Energy:
+def _energy_tangents(at: Setting, tangents: Setting, times: Float[Array, " times"]) -> SampleEnergy:
     """Derivatives of the energies, (times, slopes), in ln t and along tangents to the setting."""
 
-    def at_time(time: Array) -> Energy:
+    def at_time(time: Array) -> SampleEnergy:
         of_time = jax.jvp(at.energy, (time,), (time,))[1]
         of_setting = jax.vmap(lambda tangent: jax.jvp(lambda one: one.energy(time), (at,), (tangent,))[1])(tangents)
         return jax.tree.map(lambda one, others: jnp.concatenate([one[None], others]), of_time, of_setting)

@@ -1,21 +1,19 @@
-"""Averages over data sets at a given point, along several directions: of mixtures of any covariances, and of pools.
+"""Averages over data sets at a given point, along several directions: of mixtures of any covariances.
 
 Single-sample averages serve all directions and all sizes. Equations: `geomem_theory`, chapters `finite_n` and
 `points`.
 """
 
+import math
 from collections.abc import Callable
 from functools import partial
-from math import factorial
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Complex, Float
 
 from geomem.laws.setting import Components
-from geomem.laws.views import Gaussians, Pool
+from geomem.laws.views import Gaussians
 from geomem.levels.contours import Averages, centered_second_moment, first_power, integrals
 from geomem.levels.saddles import interpolate, log_mixture, log_psi, nodes_of, panels_of, transform_of
 from geomem.levels.sums import DENSITIES, Quenched, averages_of, judged, sums_of_directions, usable_sizes
@@ -25,21 +23,9 @@ _response = lower("tilted_response")
 _response_slope = lower("tilted_response_slope")
 _spread = lower("tilted_spread")
 _planted_offset = lower("planted_offset")
-_pool_weight = jnp.vectorize(lower("pool_weight"))
-_pool_average = jnp.vectorize(lower("pool_average"))
 # A component is left out of the nodes of a panel where what it adds is below this share of the whole, by bounds of
 # averages at these tilts.
-_LEFT_OUT, _TILTS = 1e-11, (0.01, 0.03, 0.1, 0.25, 0.5, 0.75, 1.0)
-# Of a pool: the step in xi, nodes and samples worked on at once, and ends of the sum over xi beyond the first and last
-# samples that count, in e-folds. Weights beyond exp(_HEAVY) add nothing, or only 1, to a mean; of those below
-# exp(-_LIGHT) so many powers are enough for some 1e-11 of it.
-_STEP, _NODES, _CHUNK, _BEFORE, _AFTER = 0.4, 16, 2048, 24.0, 4.0
-_HEAVY, _LIGHT, _POWERS = 3.8, 4.0, 6
-# Series of 1 - exp(-x), x exp(-x) and x^2 exp(-x).
-_SERIES = np.array(
-    [[(-1.0) ** (n - k) / factorial(n - k) if n >= k else 0.0 for n in range(1, _POWERS + 1)] for k in (0, 1, 2)]
-) * np.array([[-1.0], [1.0], [1.0]])
-_GONE = 40.0  # e-folds that phi^N has fallen where a sum over xi ends
+_LOG_LEFT_OUT, _TILTS = math.log(1e-11), (0.01, 0.03, 0.1, 0.25, 0.5, 0.75, 1.0)
 
 
 @jax.jit
@@ -80,7 +66,7 @@ def quenched_gaussians(
             m1g = (means[place] - reference)[:, None, None] * m1[None] - of_square[1 + count :]
             return log_phi, m1, m1g, of_phi[1:], m2, of_square[1 : 1 + count]
 
-        weightless = bounds(points) < np.log(_LEFT_OUT) + log_psi(panels, points)[None, :]
+        weightless = bounds(points) < _LOG_LEFT_OUT + log_psi(panels, points)[None, :]
         alive = ~jnp.all(weightless, axis=1)
         nothing = jax.tree.map(lambda one: jnp.zeros(one.shape), jax.eval_shape(of_component, jnp.array(0)))
 
@@ -94,7 +80,7 @@ def quenched_gaussians(
 
     start = jnp.zeros((len(reference), 3, len(sizes), DENSITIES))
     sums = jax.lax.fori_loop(0, panels.count, of_panel, start)
-    return _finished(time, scaled.place, reference, sizes, sums, usable)
+    return finished(time, scaled.place, reference, sizes, sums, usable)
 
 
 def _bounds(
@@ -154,119 +140,7 @@ def _factors(
     return jnp.concatenate([first[None], first[None] * second[:, 0]]), of_square
 
 
-@jax.jit
-def quenched_pool(
-    view: Pool,
-    time: Float[Array, ""],
-    log_sizes: Float[Array, " sizes"],
-    log_planted: Float[Array, ""],
-) -> Quenched:
-    """The same for data sets drawn from a pool with replacement, by the trapezoidal rule in xi."""
-    usable, sizes = usable_sizes(log_sizes)
-    scaled = view.in_noise_units(time)
-    count = len(view.squared_distances)
-    order = jnp.argsort(view.squared_distances)
-    energies = scaled.squared_distances[order] / 2.0
-    tilted = scaled.components(1.0, jnp.ones_like(time))
-    low, nodes = _nodes(energies, tilted.reference, sizes, log_planted)
-    dominates = log_planted > jnp.max(sizes) + tilted.reference
-    reference = jnp.where(dominates, scaled.place, tilted.means[0])
-    offsets = jax.vmap(_planted_offset)(scaled.place, reference)
-    # Whole chunks; what is added has no weight.
-    missing = -count % _CHUNK
-    own = jnp.pad(energies, (0, missing), constant_values=jnp.inf).reshape(-1, _CHUNK)
-    g = scaled.coordinates[jnp.pad(order, (0, missing))].reshape(len(own), _CHUNK, -1) - reference[None, None, :]
-    light = _power_sums(own, g)
-
-    def of_block(number: Array, sums: Float[Array, "..."]) -> Float[Array, "..."]:
-        xi = low + _STEP * (number * _NODES + jnp.arange(_NODES)).astype(float)
-        begin = jnp.searchsorted(energies, xi[0] - _HEAVY) // _CHUNK
-        end = jnp.maximum(jnp.searchsorted(own[:, 0], xi[-1] + _LIGHT), begin)
-
-        def of_chunk(chunk: Array, means: tuple[Array, ...]) -> tuple[Array, ...]:
-            weights = _pool_weight(jnp.minimum(xi[:, None], own[chunk][None, :] + 600.0), own[chunk][None, :])
-            weights = jnp.where(jnp.isfinite(own[chunk])[None, :], jnp.minimum(weights, 1e3), 0.0)
-            left = _pool_average(weights, 0.0)
-            first = weights * left
-            second = weights * first
-            squares = g[chunk] ** 2
-            parts = (
-                jnp.where(jnp.isfinite(own[chunk]), 1.0 - left, 0.0).sum(axis=1),
-                first.sum(axis=1),
-                (first @ g[chunk]).T,
-                (first @ squares).T,
-                second.sum(axis=1),
-                (second @ squares).T,
-            )
-            return tuple(mean + part for mean, part in zip(means, parts, strict=True))
-
-        found = jax.lax.fori_loop(begin, end, of_chunk, _light_sums(xi, own[:, 0], end, light))
-        psi, *others = (each / count for each in found)
-        psi = psi + (begin * _CHUNK).astype(float) / count
-        log_phi = jnp.where(psi < 0.5, jnp.log1p(-jnp.minimum(psi, 0.5)), jnp.log(jnp.maximum(1.0 - psi, 1e-300)))
-        rows = jax.tree.map(lambda row: jnp.stack([row] * 2, axis=-2), Averages(log_phi, *others))
-        whole = jnp.full(_NODES, _STEP)
-        half = jnp.asarray(2.0 * _STEP * (np.arange(_NODES) % 2 == 0).astype(float))
-        return sums + sums_of_directions(xi, jnp.stack([whole, half]), sizes, log_planted, offsets, rows)
-
-    start = jnp.zeros((len(reference), 3, len(sizes), DENSITIES))
-    sums = jax.lax.fori_loop(0, nodes, of_block, start)
-    return _finished(time, scaled.place, reference, sizes, sums, usable, power=2.0, log_floor=1.0)
-
-
-class _PowerSums(NamedTuple):
-    """Sums over every chunk of powers 1 to _POWERS of the weights over the chunk's first, alone and with g and g^2."""
-
-    one: Float[Array, "chunks powers"]
-    g: Float[Array, "chunks powers directions"]
-    gg: Float[Array, "chunks powers directions"]
-
-
-def _power_sums(energies: Float[Array, "chunks samples"], g: Float[Array, "chunks samples directions"]) -> _PowerSums:
-    powers = jnp.asarray(np.arange(1.0, _POWERS + 1))
-
-    def of_chunk(pair: tuple[Array, Array]) -> _PowerSums:
-        own, rows = pair
-        weights = jnp.exp(-powers[:, None] * (own - own[0])[None, :])
-        return _PowerSums(weights.sum(axis=1), weights @ rows, weights @ rows**2)
-
-    return jax.lax.map(of_chunk, (energies, g))
-
-
-def _light_sums(
-    xi: Float[Array, " nodes"], energies: Float[Array, " chunks"], end: Array, sums: _PowerSums
-) -> tuple[Array, ...]:
-    """What the chunks from `end` on add, whose weights times u are small: by series of the exponential."""
-    from_end = jnp.arange(len(energies)) >= end
-    size = jnp.where(from_end[None, :], xi[:, None] - energies[None, :], -jnp.inf)
-    powers = jnp.asarray(np.arange(1.0, _POWERS + 1))
-    values = jnp.exp(jnp.where(from_end[None, :, None], size[:, :, None] * powers[None, None, :], -jnp.inf))
-    of_psi, of_first, of_second = (values * jnp.asarray(row)[None, None, :] for row in _SERIES)
-    flat = (len(xi), -1)
-    g, gg = (rows.reshape(-1, rows.shape[2]) for rows in (sums.g, sums.gg))
-    first, second = of_first.reshape(flat), of_second.reshape(flat)
-    one = sums.one.ravel()
-    psi = of_psi.reshape(flat) @ one
-    return psi, first @ one, (first @ g).T, (first @ gg).T, second @ one, (second @ gg).T
-
-
-def _nodes(
-    energies: Float[Array, " samples"], log_mean: Array, sizes: Float[Array, " sizes"], log_planted: Array
-) -> tuple[Array, Array]:
-    """The first node, and the number of blocks of nodes; energies are rising, `log_mean` is of their weights."""
-    count = len(energies)
-    low = -jnp.max(sizes) - log_mean - _BEFORE
-    # Where so many samples have a weight above one that the others' factor is gone for the smallest size.
-    share = -jnp.expm1(-_GONE * jnp.exp(-jnp.min(sizes)))
-    place = jnp.minimum(jnp.ceil(1.6 * count * share).astype(int), count - 1)
-    high = energies[place] + _AFTER + jnp.where(place == count - 1, jnp.log(_GONE), 0.0)
-    planted = log_planted > -jnp.inf
-    low = jnp.where(planted, jnp.minimum(low, -log_planted - _BEFORE), low)
-    high = jnp.where(planted, jnp.minimum(high, -log_planted + _AFTER), high)
-    return low, jnp.maximum(jnp.ceil((high - low) / (_STEP * _NODES)), 1.0).astype(int)
-
-
-def _finished(
+def finished(
     time: Array,
     place: Float[Array, " directions"],
     reference: Float[Array, " directions"],
@@ -276,9 +150,13 @@ def _finished(
     *,
     power: float = 1.5,
     log_floor: float = 0.0,
+    least_error: float | Array = 0.0,
 ) -> Quenched:
+    """The averages along every direction, and what their error is at least, beside what halving the rules tells."""
+
     def of_direction(coordinate: Array, own: Array, rows: Float[Array, "rules sizes densities"]) -> Quenched:
         each = partial(averages_of, time, coordinate, own, power=power, log_floor=log_floor)
-        return judged(jax.vmap(each)(sizes, jnp.moveaxis(rows, 0, 1)), usable)
+        found = jax.vmap(each)(sizes, jnp.moveaxis(rows, 0, 1))
+        return judged(found._replace(error=jnp.maximum(found.error, least_error)), usable)
 
     return jax.vmap(of_direction)(place, reference, sums)

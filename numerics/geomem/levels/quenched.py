@@ -5,6 +5,7 @@ Equations: `geomem_theory`, chapter `finite_n`.
 
 from dataclasses import replace
 from functools import cache, partial
+from operator import itemgetter
 
 import jax
 import jax.numpy as jnp
@@ -19,10 +20,11 @@ from geomem.core.status import InputError, Status
 from geomem.laws.law import Law
 from geomem.laws.points import PointSetting, asks_for_points, point_setting
 from geomem.laws.probe import PointProbe, Probe
-from geomem.laws.setting import Energy, Setting
+from geomem.laws.setting import SampleEnergy, Setting
 from geomem.levels.lanes import SIZES, TIMES, filled, in_threads, refined
+from geomem.levels.pool import averages_at
 from geomem.levels.seen import averages_at_points
-from geomem.levels.sums import Quenched, quenched_at
+from geomem.levels.sums import Quenched
 
 _BLOCKS = 4  # blocks are padded to a multiple of so many
 
@@ -73,6 +75,7 @@ def quenched(
         seen, several = point_setting(manifold, block, probe, local_variance)
         return _at_points(seen, several, times, log_sizes, planted)
     manifold.require("energy", "theory 'finite_n'")
+    manifold.check_place(probe, "theory 'finite_n'")
     indicator = manifold.indicator(block)  # ty: ignore[invalid-argument-type]
     at = manifold.setting(indicator, probe).of_variance(local_variance)
     if is_traced((at, times, log_sizes)):
@@ -123,19 +126,19 @@ def _traced(
 
 @cache
 def _differentiable(log_planted: float) -> Values:
-    """`quenched_at` with derivatives in both modes."""
+    """`averages_at` with derivatives in both modes."""
     return with_slopes(partial(_floats, log_planted), partial(_slopes, log_planted))
 
 
-def _floats(log_planted: float, energy: Energy, log_sizes: Float[Array, " sizes"]) -> Quenched:
+def _floats(log_planted: float, energy: SampleEnergy, log_sizes: Float[Array, " sizes"]) -> Quenched:
     """All averages, the status among them as a float, which has a derivative."""
-    rows = quenched_at(energy, log_sizes, jnp.asarray(log_planted), jnp.array(1.0))
+    rows = averages_at(energy, log_sizes, jnp.asarray(log_planted), jnp.array(1.0))
     return rows._replace(status=rows.status.astype(float))
 
 
 @partial(jax.jit, static_argnums=0)
 def _slopes(
-    log_planted: float, energy: Energy, log_sizes: Float[Array, " sizes"], found: Quenched
+    log_planted: float, energy: SampleEnergy, log_sizes: Float[Array, " sizes"], found: Quenched
 ) -> tuple[Quenched, Quenched]:
     """Derivatives in all that an energy is given by, and in ln N, of which every size has its own."""
     flat, back = ravel_pytree(energy)
@@ -145,15 +148,15 @@ def _slopes(
     return by_energy, by_size
 
 
-def energies_of(at: Setting, times: Float[Array | np.ndarray, " times"]) -> list[Energy]:
+def energies_of(at: Setting, times: Float[Array | np.ndarray, " times"]) -> list[SampleEnergy]:
     """The energy at every noise variance."""
     shaped = filled(np.asarray(times), TIMES)
     energies = jax.tree.map(np.asarray, _energies(padded(at), jnp.asarray(shaped)))
-    return [Energy(*(leaf[index] for leaf in energies)) for index in range(len(times))]
+    return [jax.tree.map(itemgetter(index), energies) for index in range(len(times))]
 
 
 @jax.jit
-def _energies(at: Setting, times: Float[Array, " times"]) -> Energy:
+def _energies(at: Setting, times: Float[Array, " times"]) -> SampleEnergy:
     return jax.vmap(at.energy)(times)
 
 
@@ -164,8 +167,10 @@ def padded(at: Setting) -> Setting:
     return replace(at, **rows)
 
 
-def quenched_by_size(energy: Energy, log_sizes: Float[np.ndarray, " sizes"], log_planted: float = -np.inf) -> Quenched:
+def quenched_by_size(
+    energy: SampleEnergy, log_sizes: Float[np.ndarray, " sizes"], log_planted: float = -np.inf
+) -> Quenched:
     """`quenched` for one energy and many sizes, as NumPy arrays."""
-    at = partial(quenched_at, energy, filled(log_sizes, SIZES), np.float64(log_planted))
+    at = partial(averages_at, energy, filled(log_sizes, SIZES), np.float64(log_planted))
     rows = refined(at, lambda rows: np.asarray(rows.status) == Status.NOT_CONVERGED)
     return jax.tree.map(lambda field: np.asarray(field)[: len(log_sizes)], rows)

@@ -58,6 +58,10 @@ class Level(ABC):
         same at all noise variances, or a row for each.
         """
 
+    def followed(self, criterion: str, at: Setting) -> str:
+        """What is followed down in t to the criterion's transition: a balance with this root, that hides no others."""
+        return criterion
+
     def balances_along(
         self,
         criterion: str,
@@ -274,6 +278,8 @@ class Question(Generic[_LevelType]):
             others = [f"{name!r}" for name, level in _LEVELS.items() if level.needs in law.knows]
             use = f"use theory {' or '.join(others)}, or " if others else ""
             raise InputError(f"theory {self.level.name!r} does not know {law.called}; {use}{law.advice}")
+        if self.level.needs == "energy":
+            law.check_place(self.probe, f"theory {self.level.name!r}")
 
     def points(self, law: Law, block: int | np.integer | Numbers, local_variance: Numbers | None = None) -> Seen | None:
         """Directions of the law seen from the probe's points; None where they are asked as directions of a block.

@@ -15,9 +15,11 @@ from geomem.core.status import Status
 from geomem.laws.law import Law
 from geomem.laws.points import PointSetting, point_setting
 from geomem.laws.probe import Probe
+from geomem.laws.sphere import Sphere
 from geomem.laws.views import Pool
 from geomem.levels.lanes import SIZES, filled, in_threads, refined
-from geomem.levels.points import quenched_gaussians, quenched_pool
+from geomem.levels.points import quenched_gaussians
+from geomem.levels.pool import quenched_pool, quenched_sphere
 from geomem.levels.sums import Quenched, log_ratio
 from geomem.lowering import lower
 
@@ -71,8 +73,10 @@ def _kernel() -> Callable[..., Quenched]:
     ) -> Quenched:
         view = at.view(time, point)
         seen = (view, time, log_sizes, log_planted)
-        if isinstance(view, Pool):  # whose rule has no panels
+        if isinstance(view, Pool):  # whose rule has no panels, as that of the next
             return quenched_pool(*seen)
+        if isinstance(view, Sphere):
+            return quenched_sphere(*seen)
         return quenched_gaussians(*seen, fineness)
 
     return jax.jit(at_one, compiler_options=quick_options())

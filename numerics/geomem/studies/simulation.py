@@ -57,7 +57,7 @@ def theory_versus_simulation(
     """
     from_points = asks_for_points(manifold, block, probe)
     if not from_points:
-        manifold.require("one_gaussian", "a simulation")
+        manifold.require("energy", "a simulation")
     check_key(key)
     whole_number(num_datasets, "num_datasets", _FEWEST)  # an error bar of a variance needs as many
     noise_variance = one_number(noise_variance, "noise_variance")
@@ -76,9 +76,9 @@ def theory_versus_simulation(
         point, direction = seen.base[0] + jnp.sqrt(time) * seen.offset[0], seen.directions[0]
         given, draw = (manifold,), _samples_of_law
     else:
-        one, place = cast("Manifold", manifold), cast("int", block)  # of a law that knows `one_gaussian`
+        one, place = cast("Manifold", manifold), cast("int", block)  # of a law that knows `energy`
         point, direction = jnp.asarray(_probe_point(one, place, probe, noise_variance)), one.direction(place)
-        given, draw = (one.axis_deviations(),), _samples_of_blocks
+        given, draw = (one.axis_deviations(),), _rows_of_length_one if one.normalized else _samples_of_blocks
     drawn = _draw(draw, given, point, direction, time, key, round(float(count)), num_datasets)
     log_partition, participation, along = (np.asarray(column) for column in drawn)
     variance = float(along.var(ddof=1))
@@ -134,17 +134,23 @@ def _probe_point(
     manifold: Manifold, block: int | np.integer, probe: Probe, noise_variance: float | int
 ) -> Float[np.ndarray, " dims"]:
     """A point with the probe's coordinate along the direction and its lengths in the blocks."""
-    energy = manifold.setting(manifold.indicator(block), probe).energy(jnp.asarray(noise_variance))
+    at, time = manifold.setting(manifold.indicator(block), probe), jnp.asarray(noise_variance)
+    rest, place = np.asarray(at.rest(time)), float(at.place(time))
     counts = np.asarray(manifold.multiplicities, dtype=int)
     point = np.zeros(counts.sum())
     for b, first in enumerate(np.append(0, np.cumsum(counts)[:-1])):
         # The last direction of a block is not the probed one where there is any length left for it.
-        point[first + counts[b] - 1] = np.sqrt(float(energy.rest[b]))
-    return point + np.asarray(manifold.direction(block)) * float(energy.coordinate)
+        point[first + counts[b] - 1] = np.sqrt(rest[b])
+    return point + np.asarray(manifold.direction(block)) * place
 
 
 def _samples_of_blocks(deviations: Array, key: Array, num_samples: int) -> Float[Array, "samples dims"]:
     return deviations[None, :] * jax.random.normal(key, (num_samples, len(deviations)))
+
+
+def _rows_of_length_one(deviations: Array, key: Array, num_samples: int) -> Float[Array, "samples dims"]:
+    rows = _samples_of_blocks(deviations, key, num_samples)
+    return rows / jnp.linalg.norm(rows, axis=1, keepdims=True)
 
 
 def _samples_of_law(law: Law, key: Array, num_samples: int) -> Float[Array, "samples dims"]:

@@ -316,7 +316,7 @@ def test_bad_noise_variance(default_manifold):
             critical_size(default_manifold, 0, noise_variance=value, criterion="condensation", theory="rem")
 
 
-def test_normalized_data_are_for_gaussian_rem_only():
+def test_normalized_data_are_not_for_rem():
     manifold = Manifold([1.0, 0.1], [2, 3], normalized=True)
     with pytest.raises(InputError, match="does not know normalized data"):
         critical_time(manifold, 0, num_samples=100, criterion="condensation", theory="rem")

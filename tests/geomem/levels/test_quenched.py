@@ -203,11 +203,6 @@ def test_bad_input_is_one_sentence(default_manifold, arguments, message):
         quenched(default_manifold, arguments.pop("block"), **arguments)
 
 
-def test_normalized_data_are_refused():
-    with pytest.raises(InputError, match="does not know normalized data"):
-        quenched(Manifold([1.0], [3], normalized=True), 0, noise_variance=0.1, num_samples=10)
-
-
 def test_simulation_of_one_cell_agrees(default_manifold):
     table = theory_versus_simulation(
         default_manifold, 1, noise_variance=0.1, num_samples=50, num_datasets=2000, key=jax.random.key(5)
