@@ -237,7 +237,7 @@ def _light_sums(
     xi: Float[Array, " nodes"], energies: Float[Array, " chunks"], end: Array, sums: _PowerSums
 ) -> tuple[Array, ...]:
     """What the chunks from `end` on add, whose weights times u are small: by series of the exponential."""
-    from_end = jnp.arange(len(energies)) >= end
+    from_end = jnp.arange(len(energies)) >= end.astype(int)
     size = jnp.where(from_end[None, :], xi[:, None] - energies[None, :], -jnp.inf)
     powers = jnp.asarray(np.arange(1.0, _POWERS + 1))
     values = jnp.exp(jnp.where(from_end[None, :, None], size[:, :, None] * powers[None, None, :], -jnp.inf))
