@@ -106,6 +106,15 @@ def test_a_pool_is_exact_for_data_sets_drawn_from_it(time):
             np.testing.assert_allclose(getattr(found, name)[column], value, rtol=1e-6, err_msg=name)
 
 
+def test_a_pool_whose_samples_are_repeated_is_the_same_law():
+    """Near samples one by one and far ones by power sums, in other parts: 3000 rows take two, 1500 one."""
+    rows = np.random.default_rng(3).normal(size=(1500, 3)) * [1.0, 0.5, 0.2]
+    asked = {"noise_variance": [3.0, 0.02], "num_samples": [5, 90], "probe": Probe.point([0.5, 0.1, 0.0])}
+    once, twice = (quenched(SampledLaw(one), np.eye(3), **asked) for one in (rows, np.repeat(rows, 2, axis=0)))
+    for name in NAMES:
+        np.testing.assert_allclose(getattr(twice, name), getattr(once, name), rtol=1e-9, err_msg=name)
+
+
 def test_planted_sample_at_a_point(law):
     """With a weight of 1 and few others the planted sample holds all of it, and the score points nowhere along v."""
     asked = {"noise_variance": 1e-3, "num_samples": 10, "probe": Probe.point(MEANS[0] + 0.1)}
