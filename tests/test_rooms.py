@@ -24,13 +24,15 @@ ROOMS = (
 )
 MOST_LINES = 320
 # Chapters that are one argument each: their lines are equations with their proofs, read from the first to the last;
-# and the table of symbols.
+# and the symbols and their table.
 LONGER = {
     "geomem_theory.condensation",
     "geomem_theory.finite_n",
     "geomem_theory.notation",
     "geomem_theory.random_features",
     "geomem_theory.random_manifold",
+    "geomem_theory.spectrum_law",
+    "geomem_theory.symbols",
     "geomem_theory.trajectories",
 }
 

@@ -14,7 +14,7 @@ DIGITS_OF_LINES = 20
 
 def test_identities():
     identities = checks.identities()
-    assert len(identities) == 29
+    assert len(identities) == 38
     for identity in identities:
         assert identity.holds, identity.name
     assert not identities[0]._replace(right=2 * identities[0].right).holds

@@ -18,6 +18,7 @@ from geomem_theory import (
     random_manifold,
     schedules,
     score,
+    spectrum_law,
     trajectories,
 )
 from geomem_theory.derivation import Chapter as Chapter
@@ -34,6 +35,7 @@ CHAPTERS: tuple[Chapter, ...] = (
     probe.CHAPTER,
     finite_n.CHAPTER,
     empirical.CHAPTER,
+    spectrum_law.CHAPTER,
     dimension.CHAPTER,
     published.CHAPTER,
     trajectories.CHAPTER,

@@ -22,8 +22,8 @@ def derive(
     Parameters
     ----------
     chapter
-        One chapter only: notation, partition, condensation, score, probe, finite_n, empirical, dimension, published,
-        trajectories, mixture, points, random_manifold, random_features or schedules.
+        One chapter only: notation, partition, condensation, score, probe, finite_n, empirical, spectrum_law, dimension,
+        published, trajectories, mixture, points, random_manifold, random_features or schedules.
     format
         Markdown with LaTeX formulas, or a LaTeX fragment.
     out

@@ -7,6 +7,7 @@ import sympy as sp
 
 from geomem_theory import condensation, partition, probe, score
 from geomem_theory.checks.networks import network_identities
+from geomem_theory.checks.spectrum import spectrum_identities
 from geomem_theory.derivation import equal
 from geomem_theory.evaluation import unroll
 from geomem_theory.symbols import N, Q, Q_rest, a, b, delta, gap, h, k_1, k_2, lam, log_N, q_v, s, s_v, t, x_v, y_v
@@ -91,6 +92,7 @@ def identities() -> tuple[Identity, ...]:
         ),
         *_singled_out(),
         *(Identity(*row) for row in network_identities()),
+        *(Identity(*row) for row in spectrum_identities()),
     )
 
 
