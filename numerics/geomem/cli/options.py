@@ -202,7 +202,8 @@ class QuestionInput:
     """Its activation: tanh, erf, relu, gelu or silu [default: tanh]."""
 
     criterion: str = "signal_to_noise"
-    """What counts as the transition: signal_to_noise, participation or (not at finite_n) condensation."""
+    """What counts as the transition: signal_to_noise, participation or (not at finite_n) condensation; at level rem
+    also gap, to the next narrower block."""
 
     probe: str = "along"
     """Where the score is evaluated: origin, along[:AMPLITUDE], random_direction[:AMPLITUDE], data_point or typical."""

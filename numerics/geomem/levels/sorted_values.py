@@ -16,8 +16,8 @@ from geomem.levels.vector_equation import expected_spectrum
 
 MOST_DIRECTIONS = 300  # that matrices are drawn of
 FEWEST_ACTIVE = 20.0  # active samples, below which the law is not held against data
-_DRAWS, _FEWER, _WIDE = 800, 400, 64  # matrices, and of more directions than that
-_EQUAL = 10.0  # equal samples per direction, from which on samples need not be drawn
+_DRAWS, _FEWER, _WIDE = 1200, 400, 64  # matrices, and of more directions than that
+_EQUAL, _LEAST_EQUAL = 10.0, 200.0  # equal samples per direction and in all, from which on none need be drawn
 _SEED = 0
 _BAND = (0.05, 0.95)
 _NORMAL_END = 1.6448536269514722  # of a normal variable's band
@@ -61,7 +61,7 @@ def sorted_values(
 
 
 def _draws(manifold: Manifold, one: Activity, protocol: str, num_draws: int) -> Float[np.ndarray, "draws index"]:
-    if one.skew_samples < _EQUAL * one.counts.sum():
+    if one.skew_samples < max(_EQUAL * one.counts.sum(), _LEAST_EQUAL):
         return sampled_spectra(one, protocol, num_draws=num_draws, seed=_SEED)
     frames = kernel(manifold, one.time) if protocol == "orthogonal_frame" else None
     symmetric = protocol == "jacobian"

@@ -43,38 +43,40 @@ class ActiveSamples:
 
     def jacobian(self) -> Float[np.ndarray, "dims dims"]:
         """The exact Jacobian at the mean of the data."""
-        samples, weights, unit = self._draw()
+        samples, logs = self._draw()
+        weights, unit = _in_units(logs[:, None])
         unseen = sum(part * variances for (_, part), variances in zip(self._parts, self._variances, strict=True))
         drawn = weights.sum()
-        total = max(drawn + unit * sum(part for _, part in self._parts), _LEAST * drawn)
-        mean = weights @ samples / total
-        second = (samples.T * weights) @ samples + unit * np.diag(unseen)
+        total = max(float(drawn + unit[0] * sum(part for _, part in self._parts)), float(_LEAST * drawn))
+        mean = weights[:, 0] @ samples / total
+        second = (samples.T * weights[:, 0]) @ samples + unit[0] * np.diag(unseen)
         return np.eye(len(mean)) - second / total + np.outer(mean, mean)
 
     def rows(self, frame: Float[np.ndarray, "dims dims"], *, central: bool) -> Float[np.ndarray, "dims dims"]:
         """Rows of scores at the points of a frame; of central differences, half those of opposite points."""
-        samples, weights, unit = self._draw()
+        samples, logs = self._draw()
         along = samples @ frame.T
-        forward = frame - self._averages(samples, weights, unit, along, frame)
+        forward = frame - self._averages(samples, logs[:, None] + along, frame)
         if not central:
             return forward
-        return 0.5 * (forward + frame + self._averages(samples, weights, unit, -along, -frame))
+        return 0.5 * (forward + frame + self._averages(samples, logs[:, None] - along, -frame))
 
-    def _draw(self) -> tuple[np.ndarray, np.ndarray, float]:
-        """Samples; their Boltzmann factors at the mean of the data over N times the mean factor, in a unit; and it."""
+    def _draw(self) -> tuple[np.ndarray, np.ndarray]:
+        """Samples, and logarithms of their Boltzmann factors at the mean of the data over N times the mean factor."""
         # Those of a data set that are near the probes are no fixed number.
         count = int(self._rng.poisson(self._count)) if self._tilt else self._count
         samples = self._rng.standard_normal((max(count, 1), len(self._ratios))) * self._deviations
         energies = 0.5 * np.sum(samples**2, axis=1)
-        logs = self._log_scale + (0.5 * self._tilt - 1.0) * energies
-        log_unit = min(0.0, -float(logs.max()))
-        return samples, np.exp(logs + log_unit), float(np.exp(log_unit))
+        return samples, self._log_scale + (0.5 * self._tilt - 1.0) * energies
 
     def _averages(
-        self, samples: np.ndarray, weights: np.ndarray, unit: float, along: np.ndarray, frame: np.ndarray
+        self,
+        samples: Float[np.ndarray, "samples dims"],
+        logs: Float[np.ndarray, "samples dims"],
+        frame: Float[np.ndarray, "dims dims"],
     ) -> Float[np.ndarray, "dims dims"]:
         """Gibbs averages of the samples at the points of the frame's rows."""
-        factors = weights[:, None] * np.exp(along)
+        factors, unit = _in_units(logs)
         sums, drawn = factors.T @ samples, factors.sum(axis=0)
         totals = drawn
         for (_, part), response in zip(self._parts, self._responses, strict=True):
@@ -82,6 +84,14 @@ class ActiveSamples:
             mass = unit * part * np.exp(0.5 * np.sum(frame * means, axis=1))
             sums, totals = sums + mass[:, None] * means, totals + mass
         return sums / np.maximum(totals, _LEAST * drawn)[:, None]
+
+
+def _in_units(
+    logs: Float[np.ndarray, "samples points"],
+) -> tuple[Float[np.ndarray, "samples points"], Float[np.ndarray, " points"]]:
+    """Exponentials in units in which none is above one, and what one is in them."""
+    log_unit = -np.maximum(logs.max(axis=0), 0.0)
+    return np.exp(logs + log_unit), np.exp(log_unit)
 
 
 def sampled_spectra(activity: Activity, protocol: str, *, num_draws: int, seed: int) -> Float[np.ndarray, "draws dims"]:

@@ -14,9 +14,10 @@ from geomem.levels.activity import Activity
 from geomem.levels.spectrum_profile import Profile
 
 _POINTS, _REACH = 601, 1.5  # about a block, and how many radii of its bulk they go
-_BLUR, _TAIL = 0.002, 0.02  # of the density, in radii; and its tails, in units of its largest value
+_BLUR, _TAIL = 0.002, 0.02  # of the density, in radii; and its tails, in units of its mean over a bulk
 _STEPS, _TOLERANCE = 3000, 1e-8
 _BINS = 24  # that weights are taken together in
+_EQUAL = 1000.0  # equal samples, from which on weights need not be drawn
 
 
 class Expected(NamedTuple):
@@ -36,7 +37,9 @@ def expected_spectrum(profile: Profile, activity: Activity, rng: np.random.Gener
     participation = float(numbers @ weights**2)
     values = profile.values + participation * profile.shifts
     rows = participation * profile.symmetric @ counts
-    radii = 2.0 * np.sqrt(rows) + 2.0 * weights.max() * np.sqrt(np.diag(profile.symmetric)) * counts
+    own = np.diag(profile.symmetric)
+    # A covariance's bulk reaches farther to one side; a block has of that what its own variances have.
+    radii = 2.0 * np.sqrt(rows) + weights.max() * float(counts @ own) * own / max(float(own.max()), 1e-300)
     noisy = rows > (1e-14 * np.maximum(values, 1e-14)) ** 2
     means, deviations = [np.repeat(values[~noisy], counts[~noisy].astype(int))], []
     deviations.append(np.zeros(len(means[0])))
@@ -47,7 +50,7 @@ def expected_spectrum(profile: Profile, activity: Activity, rng: np.random.Gener
         points = (grid + 1j * _BLUR * np.repeat(radii[noisy], _POINTS))[order]
         resolvents = _resolvents(points, values, counts, profile, weights, numbers)
         densities = counts * resolvents.imag / np.pi * noisy
-        densities = np.where(densities < _TAIL * densities.max(axis=0), 0.0, densities)
+        densities = np.where(densities < _TAIL * counts / np.maximum(radii, 1e-300), 0.0, densities)
         quantile = _quantiles(points.real, densities.sum(axis=1), int(counts[noisy].sum()))
         at_quantile = np.stack([np.interp(quantile, points.real, column) for column in densities.T], axis=1)
         total = np.maximum(at_quantile.sum(axis=1), 1e-300)
@@ -65,7 +68,7 @@ def expected_spectrum(profile: Profile, activity: Activity, rng: np.random.Gener
 def _weights(activity: Activity, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Weights and how many samples have them: of a drawn data set in bins, or equal ones, as many as are as skew."""
     equal = activity.skew_samples
-    if equal >= activity.counts.sum():
+    if equal >= _EQUAL:
         return np.array([np.exp(0.5 * (activity.log_participation - np.log(equal)))]), np.array([equal])
     drawn = activity.drawn_weights(rng)
     edges = np.geomspace(drawn.min(), drawn.max() * (1 + 1e-12), _BINS + 1)
@@ -91,14 +94,16 @@ def _resolvents(
     own = counts * shares * np.sqrt(np.diag(profile.symmetric))
     squares = numbers * weights**2 / (numbers @ weights**2)
     found = 1.0 / (values - points[:, None])
+    open_ = np.arange(len(points))
     for _ in range(_STEPS):
-        skew = (squares / (1.0 - weights * (found @ own)[:, None])).sum(axis=1) - 1.0
-        noise = found @ variances.T + skew[:, None] * (found @ skewed.T)
-        then = 1.0 / (values - points[:, None] - noise)
+        now = found[open_]
+        skew = (squares / (1.0 - weights * (now @ own)[:, None])).sum(axis=1) - 1.0
+        noise = now @ variances.T + skew[:, None] * (now @ skewed.T)
+        then = 1.0 / (values - points[open_, None] - noise)
         then = then.real + 1j * np.abs(then.imag)
-        change = np.abs(then - found).max(axis=1) / np.abs(found).max(axis=1)
-        found = 0.5 * (found + then)
-        if change.max() < _TOLERANCE:
+        found[open_] = 0.5 * (now + then)
+        open_ = open_[np.abs(then - now).max(axis=1) > _TOLERANCE * np.abs(now).max(axis=1)]
+        if not len(open_):
             break
     return found
 

@@ -64,7 +64,7 @@ def compare(measured: xr.Dataset, predicted: xr.Dataset) -> xr.Dataset:
         InputError: if there are no such variables, or the dimensions do not agree; for singular values beside what is
             no law of them, or is that of another protocol.
     """
-    if "singular_value" in measured and "value" not in measured or "standard_deviation" in predicted:
+    if ("singular_value" in measured and "value" not in measured) or "standard_deviation" in predicted:
         return _compared_spectra(paired_spectra(measured, predicted))
     return compared(paired(measured, predicted))
 

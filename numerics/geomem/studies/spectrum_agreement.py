@@ -85,20 +85,32 @@ def _protocol(spectrum: xr.Dataset) -> str | None:
 
 
 def _fit(spectrum: Float[np.ndarray, " index"], draws: Float[np.ndarray, "draws index"]) -> SpectrumFit:
-    """Chi-square along the leading components of half of the draws, held against that of the others."""
-    known, reference = draws[::2], draws[1::2]
+    """Chi-square along the leading components of a half of the draws over its mean in the other; of both halves."""
+    folds = [_scaled(spectrum, draws[first::2], draws[1 - first :: 2]) for first in (0, 1)]
+    if any(fold is None for fold in folds):
+        return NOT_JUDGED
+    scaled, of_draws, counts = zip(*(fold for fold in folds if fold is not None), strict=True)
+    mean = float(np.mean(scaled))
+    return SpectrumFit(mean, min(counts), _chance(mean, np.concatenate(of_draws)))
+
+
+def _scaled(
+    spectrum: Float[np.ndarray, " index"],
+    known: Float[np.ndarray, "draws index"],
+    others: Float[np.ndarray, "draws index"],
+) -> tuple[float, Float[np.ndarray, " draws"], int] | None:
+    """Chi-square of a spectrum and of other draws by the covariance of the known ones, over the others' mean."""
     deviation = known.std(axis=0, ddof=1)
     there = deviation > _LEAST * deviation.max()
     if not there.any():
-        return NOT_JUDGED
+        return None
     center, scale = known[:, there].mean(axis=0), deviation[there]
-    count = int(min(there.sum(), max(len(known) // _DRAWS_EACH, 1)))
     _, sizes, axes = np.linalg.svd((known[:, there] - center) / scale, full_matrices=False)
-    count = int(min(count, np.sum(sizes > _LEAST * sizes[0])))
-    components = (axes[:count] * np.sqrt(len(known) - 1.0)) / sizes[:count, None]
-    of_draws = np.sum((((reference[:, there] - center) / scale) @ components.T) ** 2, axis=1)
-    chi_square = float(np.sum((components @ ((spectrum[there] - center) / scale)) ** 2))
-    return SpectrumFit(chi_square / float(of_draws.mean()), count, _chance(chi_square, of_draws))
+    count = int(min(np.sum(sizes > _LEAST * sizes[0]), max(len(known) // _DRAWS_EACH, 1)))
+    components = axes[:count] / sizes[:count, None]
+    of_others = np.sum((((others[:, there] - center) / scale) @ components.T) ** 2, axis=1)
+    chi_square = np.sum((components @ ((spectrum[there] - center) / scale)) ** 2)
+    return float(chi_square / of_others.mean()), of_others / of_others.mean(), count
 
 
 def _chance(chi_square: float, of_draws: Float[np.ndarray, " draws"]) -> float:
