@@ -17,6 +17,7 @@ from geomem.lowering import lower
 _tilted_mean = jnp.vectorize(lower("tilted_mean"))
 _tilted_variance = jnp.vectorize(lower("tilted_variance"))
 
+_EXPONENT = 700.0  # beyond it there are no such numbers
 _LEAST = 0.05  # share of the drawn weights that their sum less its mean part is at least
 
 
@@ -36,7 +37,7 @@ class ActiveSamples:
         log_seen = 0.5 * (np.log(self._count) - log_size - activity.log_generating(tilt))
         log_seen += activity.log_generating(seen) - activity.log_generating(1.0)
         # What is not drawn enters by its mean: all less what is seen, each a law at a tilt and its part.
-        self._parts = [(1.0, 1.0), (seen, -float(np.exp(log_seen)))]
+        self._parts = [(1.0, 1.0), (seen, -float(np.exp(log_seen)))] if tilt else []
         # A point at z seen at a tilt is one at z over the tilt: the exponent is linear in z.
         self._responses = [np.asarray(_tilted_mean(tilt, 1.0, self._ratios, 1.0 / tilt)) for tilt, _ in self._parts]
         self._variances = [np.asarray(_tilted_variance(tilt, 1.0, self._ratios)) for tilt, _ in self._parts]
@@ -49,7 +50,7 @@ class ActiveSamples:
         drawn = weights.sum()
         total = max(float(drawn + unit[0] * sum(part for _, part in self._parts)), float(_LEAST * drawn))
         mean = weights[:, 0] @ samples / total
-        second = (samples.T * weights[:, 0]) @ samples + unit[0] * np.diag(unseen)
+        second = (samples.T * weights[:, 0]) @ samples + unit[0] * np.diag(unseen * np.ones(len(mean)))
         return np.eye(len(mean)) - second / total + np.outer(mean, mean)
 
     def rows(self, frame: Float[np.ndarray, "dims dims"], *, central: bool) -> Float[np.ndarray, "dims dims"]:
@@ -89,9 +90,9 @@ class ActiveSamples:
 def _in_units(
     logs: Float[np.ndarray, "samples points"],
 ) -> tuple[Float[np.ndarray, "samples points"], Float[np.ndarray, " points"]]:
-    """Exponentials in units in which none is above one, and what one is in them."""
-    log_unit = -np.maximum(logs.max(axis=0), 0.0)
-    return np.exp(logs + log_unit), np.exp(log_unit)
+    """Exponentials in units in which the largest is one, and what one is in them."""
+    log_unit = -logs.max(axis=0)
+    return np.exp(logs + log_unit), np.exp(np.minimum(log_unit, _EXPONENT))
 
 
 def sampled_spectra(activity: Activity, protocol: str, *, num_draws: int, seed: int) -> Float[np.ndarray, "draws dims"]:

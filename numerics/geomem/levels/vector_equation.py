@@ -14,7 +14,7 @@ from geomem.levels.activity import Activity
 from geomem.levels.spectrum_profile import Profile
 
 _POINTS, _REACH = 601, 1.5  # about a block, and how many radii of its bulk they go
-_BLUR, _TAIL = 0.002, 0.02  # of the density, in radii; and its tails, in units of its mean over a bulk
+_BLUR, _TAIL = 0.002, 0.004  # of the density, in radii; and its tails, in units of its mean over a bulk
 _STEPS, _TOLERANCE = 3000, 1e-8
 _BINS = 24  # that weights are taken together in
 _EQUAL = 1000.0  # equal samples, from which on weights need not be drawn

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from geomem import GaussianMixture, InputError, Manifold, Status, critical_size, critical_time
+from tests.reference.sorted_spectra import values
 
 DEFAULT = Manifold([1.0, 0.09, 1e-4], [2, 5, 23])
 
@@ -70,8 +71,22 @@ def test_times_and_sizes_invert_each_other_and_have_derivatives():
 
 
 def test_there_is_no_gap_beside_the_narrowest_block():
-    found = time_of(Manifold([1.0, 0.1], [3, 5]), 1, 1000.0)
-    assert int(found.status) == Status.NO_TRANSITION
+    assert int(time_of(DEFAULT, 2, 1000.0).status) == Status.NO_TRANSITION
+
+
+@pytest.mark.slow  # 200 data sets
+def test_half_of_the_data_sets_lose_the_gap_near_the_critical_time():
+    """N = 1000, blocks 0 and 1: the fraction of data sets whose gap is no larger than the spacings beside it."""
+    factors, rng = np.array([0.8, 0.9, 1.0, 1.1, 1.2]), np.random.default_rng(3)
+    times = factors * float(time_of(DEFAULT, 0, 1000.0).value)
+    lost = np.zeros(5)
+    for _ in range(200):
+        data = rng.standard_normal((1000, 30)) * np.repeat(np.sqrt([1.0, 0.09, 1e-4]), [2, 5, 23])
+        for place, time in enumerate(times):
+            steps = np.diff(values("central_difference", data, time, rng)[::-1][:7])
+            lost[place] += (steps[1] <= steps[[0, 2, 3, 4, 5]].mean()) / 200
+    slope, level = np.polyfit(np.log(factors), lost, 1)
+    assert abs((0.5 - level) / slope) < 0.15
 
 
 def test_the_order_of_blocks_does_not_matter():
