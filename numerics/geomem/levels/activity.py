@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.optimize import brentq
 
-from geomem.laws.manifold import Manifold
+from geomem.laws.law import Law
 from geomem.laws.probe import Probe
 from geomem.laws.setting import Setting
 from geomem.lowering import lower
@@ -91,7 +91,7 @@ class Activity(NamedTuple):
         return float(brentq(excess, 0.0, _MATTERS)) if excess(_MATTERS) < 0 else _MATTERS
 
 
-def activity(manifold: Manifold, time: float, log_size: float) -> Activity:
+def activity(manifold: Law, time: float, log_size: float) -> Activity:
     """The weights of N samples of the law at its mean."""
     at = manifold.setting(manifold.indicator(0), Probe.origin())
     variances, counts = np.asarray(manifold.variances), np.asarray(manifold.multiplicities)

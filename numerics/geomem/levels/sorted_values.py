@@ -5,9 +5,10 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int8
 
+from geomem.core.kinds import refuse_beyond_memory
 from geomem.core.progress import bar
 from geomem.core.status import Status
-from geomem.laws.manifold import Manifold
+from geomem.laws.law import Law
 from geomem.levels.activity import Activity, activity
 from geomem.levels.spectrum_draws import drawn_spectra
 from geomem.levels.spectrum_profile import kernel, profile
@@ -35,14 +36,14 @@ class SortedValues(NamedTuple):
     status: Int8[np.ndarray, " times"]
 
 
-def sorted_values(
-    manifold: Manifold, times: Float[np.ndarray, " times"], log_size: float, protocol: str
-) -> SortedValues:
+def sorted_values(manifold: Law, times: Float[np.ndarray, " times"], log_size: float, protocol: str) -> SortedValues:
     """Law of the sorted values of -tS by a protocol at the mean of the data."""
     activities = [activity(manifold, float(time), log_size) for time in times]
     size = int(np.sum(np.asarray(manifold.multiplicities)))
+    num_draws = _DRAWS if size <= _WIDE else _FEWER
     if size <= MOST_DIRECTIONS:
-        num_draws, draws = _DRAWS if size <= _WIDE else _FEWER, []
+        refuse_beyond_memory(float(len(times)) * num_draws * size, "the spectra that are drawn")
+        draws = []
         with bar("noise variances", len(times)) as report:
             for one in activities:
                 draws.append(_draws(manifold, one, protocol, num_draws))
@@ -60,7 +61,7 @@ def sorted_values(
     return SortedValues(mean, deviation, lower, upper, drawn, active, status)
 
 
-def _draws(manifold: Manifold, one: Activity, protocol: str, num_draws: int) -> Float[np.ndarray, "draws index"]:
+def _draws(manifold: Law, one: Activity, protocol: str, num_draws: int) -> Float[np.ndarray, "draws index"]:
     if one.skew_samples < max(_EQUAL * one.counts.sum(), _LEAST_EQUAL):
         return sampled_spectra(one, protocol, num_draws=num_draws, seed=_SEED)
     frames = kernel(manifold, one.time) if protocol == "orthogonal_frame" else None
@@ -69,5 +70,5 @@ def _draws(manifold: Manifold, one: Activity, protocol: str, num_draws: int) -> 
     return drawn_spectra(matrix, one, frames, symmetric=symmetric, num_draws=num_draws, seed=_SEED)
 
 
-def _expected(manifold: Manifold, one: Activity, protocol: str) -> tuple[np.ndarray, np.ndarray]:
+def _expected(manifold: Law, one: Activity, protocol: str) -> tuple[np.ndarray, np.ndarray]:
     return expected_spectrum(profile(manifold, one.time, protocol), one, np.random.default_rng(_SEED))

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from geomem.laws.manifold import Manifold
+from geomem.laws.law import Law
 from geomem.lowering import lower
 
 _population_eigenvalue = jnp.vectorize(lower("population_eigenvalue"))
@@ -60,13 +60,13 @@ class Kernel(NamedTuple):
     couplings: Float[np.ndarray, " blocks"]
 
 
-def kernel(manifold: Manifold, time: float) -> Kernel:
+def kernel(manifold: Law, time: float) -> Kernel:
     """Of the samples of a manifold."""
     variances = jnp.asarray(manifold.variances)
     return Kernel(np.asarray(_pull(time, variances)), np.asarray(_coupling(time, variances)))
 
 
-def profile(manifold: Manifold, time: float, protocol: str) -> Profile:
+def profile(manifold: Law, time: float, protocol: str) -> Profile:
     """Of the matrix that a protocol of `measure_spectrum` takes; of `orthogonal_frame` that of the Jacobian."""
     variances = jnp.asarray(manifold.variances)
     values, shares = _population_eigenvalue(time, variances), _skew_share(time, variances)

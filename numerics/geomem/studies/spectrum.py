@@ -1,6 +1,7 @@
 """What the command `spectrum` works out: a measured spectrum, and beside it what the theory says of the same data."""
 
 import math
+from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
@@ -180,40 +181,50 @@ def predicted_spectrum(
     manifold.require("one_gaussian" if theory == SORTED else prediction.needs, f"theory {theory!r}")
     counts = np.asarray(manifold.multiplicities, dtype=int)
     inputs = manifold.record() | {"theory": theory}
-    log_size = None
+    log_size, sizes = np.asarray(np.nan), []
     if theory == SORTED or prediction.of_size:
         log_size = np.asarray(as_log_sizes(num_samples, log_num_samples), dtype=float)
         if log_size.ndim:
             raise InputError("a predicted spectrum is for one data-set size")
         inputs["log_num_samples"] = float(log_size)
+        sizes = [jnp.asarray(log_size)] if prediction.of_size else []
     refuse_beyond_memory(float(len(times)) * float(np.sum(counts)), "the predicted spectra")
-    sizes = [jnp.asarray(log_size)] if prediction.of_size else []
     values = np.asarray(prediction.values(manifold, jnp.asarray(times), *sizes), dtype=float)
-    over = ("noise_variance", "index")
-    data = {
-        "singular_value": (over, -np.sort(-np.repeat(values, counts, axis=1), axis=1)),
-        "block_value": (("noise_variance", "block"), values),
+    spectra = -np.sort(-np.repeat(values, counts, axis=1), axis=1)
+    text = described(f"value of -tJ, {theory}", "1")
+    data: dict[str, tuple[tuple[str, ...], np.ndarray, Mapping[str, object]]] = {
+        "singular_value": (("noise_variance", "index"), spectra, text),
+        "block_value": (("noise_variance", "block"), values, text),
     }
-    texts = dict.fromkeys(data, f"value of -tJ, {theory}")
     if theory == SORTED:
         inputs["protocol"] = protocol
-        law = sorted_values(manifold, times, float(log_size), protocol)
-        data |= {"singular_value": (over, law.mean), "standard_deviation": (over, law.deviation)}
-        data |= {"lower": (over, law.lower), "upper": (over, law.upper)}
-        data |= {"active_samples": ("noise_variance", law.active_samples)}
-        data |= {} if law.draws is None else {"draws": (("noise_variance", "draw", "index"), law.draws)}
-        texts |= _TEXTS
-    described_data = {name: (*column, described(texts[name], "1")) for name, column in data.items()}
-    if theory == SORTED:
-        described_data["status"] = ("noise_variance", law.status, status_attributes())
-    return with_gaps(
-        xr.Dataset(described_data, spectrum_coordinates(times, counts.sum()), {"provenance": provenance(inputs)})
-    )
+        data |= _law_of_sorted(manifold, times, float(log_size), protocol)
+    return with_gaps(xr.Dataset(data, spectrum_coordinates(times, counts.sum()), {"provenance": provenance(inputs)}))
+
+
+def _law_of_sorted(
+    manifold: Law, times: Float[np.ndarray, " times"], log_size: float, protocol: str
+) -> dict[str, tuple[tuple[str, ...], np.ndarray, Mapping[str, object]]]:
+    """The variables of the law of sorted values."""
+    law = sorted_values(manifold, times, log_size, protocol)
+    over = ("noise_variance", "index")
+    columns = {
+        "singular_value": (over, law.mean),
+        "standard_deviation": (over, law.deviation),
+        "lower": (over, law.lower),
+        "upper": (over, law.upper),
+        "active_samples": (over[:1], law.active_samples),
+    }
+    if law.draws is not None:
+        columns["draws"] = (("noise_variance", "draw", "index"), law.draws)
+    data: dict[str, tuple[tuple[str, ...], np.ndarray, Mapping[str, object]]] = {
+        name: (*column, described(_TEXTS[name], "1")) for name, column in columns.items()
+    }
+    return data | {"status": (over[:1], law.status, status_attributes())}
 
 
 _TEXTS = {
     "singular_value": "mean of the sorted value of -tJ",
-    "block_value": "value of -tJ without memorization",
     "standard_deviation": "standard deviation of the sorted value over data sets",
     "lower": "value that 5 % of data sets are below",
     "upper": "value that 5 % of data sets are above",

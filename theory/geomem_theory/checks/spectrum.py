@@ -53,7 +53,7 @@ def spectrum_identities() -> Iterable[tuple[str, sp.Expr, sp.Expr]]:
     yield (
         "variance of an entry, from moments at tilt 2",
         (own - opposite) * tilted_variance.right.subs({lam: 2, s_v: _s_i}) / (2 * t),
-        spectrum_law.row_variance.right.subs(at_k).subs(kappa, strength),
+        spectrum_law.row_variance.right.xreplace(at_k).xreplace({kappa: strength}),
     )
     at_point = {s_v: _s_k, x_v: sp.sqrt(t)}
     mean, mean_2 = (tilted_mean.right.subs({lam: tilt} | at_point) for tilt in (1, 2))
@@ -77,7 +77,7 @@ def spectrum_identities() -> Iterable[tuple[str, sp.Expr, sp.Expr]]:
     equal = dict.fromkeys((log_moment_2, log_moment_3, log_moment_4), sp.S.Zero)
     yield (
         "equal weights do not fluctuate",
-        spectrum_law.participation_variance.right.subs(equal),
+        spectrum_law.participation_variance.right.xreplace(equal),
         sp.S.Zero,
     )
     yield "edge of one bulk = twice the root of the variance of a row", *_one_bulk()
@@ -125,9 +125,9 @@ def _one_bulk() -> tuple[sp.Expr, sp.Expr]:
 def _two_bulks() -> tuple[sp.Expr, sp.Expr]:
     """Variance of a row where the gap closes, by free convolution of two masses with a semicircle."""
     ends = (sp.S.Zero, _gap)
-    middle = {gap_level: _gap / 2, drive: 0}
+    middle = {gap_level: _gap / 2, drive: sp.S.Zero}
     total, slope, curvature = (
-        _bulks(one.right, ends).subs(middle)
+        _bulks(one.right, ends).xreplace(middle)
         for one in (spectrum_law.sum_over_bulks, spectrum_law.slope_of_bulks, spectrum_law.curvature_of_bulks)
     )
     balance = spectrum_law.gap_closing_balance.right.subs({bulk_sum: total, bulk_slope: slope, drive: 0})
