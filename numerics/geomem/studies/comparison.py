@@ -64,9 +64,19 @@ def compare(measured: xr.Dataset, predicted: xr.Dataset) -> xr.Dataset:
         InputError: if there are no such variables, or the dimensions do not agree; for singular values beside what is
             no law of them, or is that of another protocol.
     """
-    if ("singular_value" in measured and "value" not in measured) or "standard_deviation" in predicted:
+    if any(_is_spectrum(*pair) for pair in _named(measured, predicted)):
         return _compared_spectra(paired_spectra(measured, predicted))
     return compared(paired(measured, predicted))
+
+
+def _named(measured: xr.Dataset, predicted: xr.Dataset) -> list[tuple[xr.Dataset, str]]:
+    return [(measured, "what was measured"), (predicted, "what is predicted")]
+
+
+def _is_spectrum(data: xr.Dataset, name: str) -> bool:
+    """Whether the data set is a spectrum and no curve; refused if it is no data set."""
+    refuse_other(data, xr.Dataset, name, "a data set of xarray, as load_curve gives")
+    return "value" not in data and "singular_value" in data
 
 
 def compared(pair: "Pair") -> xr.Dataset:
@@ -170,10 +180,8 @@ def paired(measured: xr.Dataset, predicted: xr.Dataset) -> Pair:
     Raises:
         InputError: as there.
     """
-    for one, name in ((measured, "what was measured"), (predicted, "what is predicted")):
-        refuse_other(one, xr.Dataset, name, "a data set of xarray, as load_curve gives")
-        if "value" not in one and "singular_value" in one:
-            raise InputError(SORTED)
+    if any(_is_spectrum(*pair) for pair in _named(measured, predicted)):
+        raise InputError(SORTED)
     value, error = curve(measured, "measured")
     expected, _ = curve(predicted, "predicted")
     clock = next((name for name in TIMES if name in value.dims), None)

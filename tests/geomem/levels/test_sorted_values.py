@@ -132,5 +132,5 @@ def test_committed_results_are_within_the_accuracy_that_is_stated():
         assert float(row["worst offset"]) < allowed, row
         if int(row["active"]) >= 50:
             assert 0.85 < float(row["coverage"]) < 0.95, row
-        if int(row["active"]) >= 100:
-            assert float(row["KS p"]) > 0.001, row
+        # All data sets of a row are held against the same draws, whose error they share.
+        assert float(row["KS p"]) > 1e-4, row
