@@ -99,7 +99,7 @@ for each in jax.random.split(jax.random.fold_in(key, 1), num_datasets):
     rows = np.asarray(score(np.zeros(30), manifold.sample(of_data, 1000), times, directions=frame))
     squares.append(times[:, None] * np.sum(rows**2, axis=1))
 mean_square = np.mean(squares, axis=0)
-exact = predicted_spectrum(manifold, noise_variance=times, num_samples=1000, theory="finite_n")
+exact = predicted_spectrum(manifold, noise_variance=times, num_samples=1000, theory="root_mean_square")
 population = predicted_spectrum(manifold, noise_variance=times, theory="population")
 
 # %%
@@ -115,7 +115,7 @@ right.set(xlim=(20, 30), title="empirical score")
 figure.colorbar(scale, ax=right, label="noise variance $t$", pad=0.02)
 scale = mpl.cm.ScalarMappable(mpl.colors.LogNorm(times[0], times[-1]), "viridis")
 for axes, title, values in (
-    (below_left, "finite_n", exact.singular_value.values),
+    (below_left, "theory", exact.singular_value.values),
     (below_right, "empirical score", -np.sort(-np.sqrt(mean_square), axis=1)),
 ):
     for row, time in zip(values, times, strict=True):

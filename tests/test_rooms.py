@@ -31,6 +31,7 @@ LONGER = {
     "geomem_theory.notation",
     "geomem_theory.random_features",
     "geomem_theory.random_manifold",
+    "geomem_theory.spectrum_law",
     "geomem_theory.symbols",
     "geomem_theory.trajectories",
     "geomem_theory.unit_normalized",

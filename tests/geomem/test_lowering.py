@@ -143,6 +143,17 @@ def points(draw) -> dict:
     for symbol in (symbols.noise_share, symbols.data_share):
         values[symbol] = draw(st.floats(0.01, 1.0))
     values[symbols.K_value], values[symbols.K_slope] = -draw(st.floats(0.1, 30)), -draw(st.floats(0.1, 30))
+    for symbol in (symbols.pull_k, symbols.pull_i, symbols.coupling_k, symbols.coupling_i, symbols.row_pull):
+        values[symbol] = 10.0 ** draw(st.floats(-8, np.log10(0.5)))
+    # The difference of the exponential and its first orders is taken as it stands.
+    values[symbols.row_coupling], values[symbols.kappa] = draw(st.floats(0.01, 0.5)), draw(st.floats(0.001, 1.0))
+    for symbol in (symbols.log_moment_2, symbols.log_moment_3, symbols.log_moment_4, symbols.bulk_slope):
+        values[symbol] = draw(st.floats(0.1, 10.0))
+    for symbol in (symbols.x_here, symbols.x_there, symbols.drive, symbols.bulk_sum):
+        values[symbol] = draw(st.floats(-3, 3))
+    values[symbols.gap_level] = draw(st.floats(3, 6))  # never at a pole
+    values[symbols.level_values] = [draw(st.floats(0.0, 1.0)) for _ in range(BLOCKS)]
+    values[symbols.couplings] = [draw(st.floats(0.01, 0.5)) for _ in range(BLOCKS)]
     values[symbols.t_later] = time * draw(st.floats(0.01, 1.0))
     values[symbols.cosine_offset] = draw(st.floats(0.001, 0.1))
     for symbol, ends in {

@@ -145,7 +145,7 @@ def diagrams() -> Results:
 def spectra() -> Results:
     """Spectra: predicted, measured, of data; and the empirical score."""
     manifold = gm.Manifold(*DEFAULT)
-    for theory in ("population", "finite_n", "published"):
+    for theory in ("population", "root_mean_square", "published"):
         found = gm.predicted_spectrum(manifold, noise_variance=TIMES, num_samples=1000, theory=theory)
         yield f"predicted {theory}", found.singular_value.values
         yield f"predicted {theory} gap_dimension", found.gap_dimension.values

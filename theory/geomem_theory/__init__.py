@@ -20,6 +20,7 @@ from geomem_theory import (
     random_manifold,
     schedules,
     score,
+    spectrum_law,
     trajectories,
     unit_normalized,
 )
@@ -37,6 +38,7 @@ CHAPTERS: tuple[Chapter, ...] = (
     probe.CHAPTER,
     finite_n.CHAPTER,
     empirical.CHAPTER,
+    spectrum_law.CHAPTER,
     dimension.CHAPTER,
     published.CHAPTER,
     trajectories.CHAPTER,

@@ -41,7 +41,12 @@ def critical_time(
             directions first. Of several points they are about the mean of squared means over the mean of variances,
             or the mean participation; `residual` is then a bound, the error of the root times the balance's slope.
         num_samples: data-set sizes N of any shape; give this or `log_num_samples` = ln N.
-        criterion: `condensation`, `participation` or `signal_to_noise`.
+        criterion: `condensation`, `participation`, `signal_to_noise`, or at level `rem` `gap`: the values of -tJ of the
+            block and those of the next narrower one, b and b + 1 in a descending spectrum, run together. Their gap is
+            there at every larger noise variance (how high it is, `gap_height` of the theory says), and the narrowest
+            block has none. It is that of central differences at the mean of the data, whatever the probe, of many
+            directions: of few the gap is lost among other spacings somewhat later, in half of the data sets 8 to
+            10 % below in t for blocks of 2 and 5 directions, up to 20 % for others that were tried.
         theory: the level: `gaussian_rem`, `rem`, `finite_n`, another that is registered, or a level itself.
         probe: where the score is evaluated.
         window: noise variances between which to search, by default 1e-12 and 1e6 times
@@ -54,7 +59,8 @@ def critical_time(
         A `Transition` of the sizes' shape, in squared units of the data. Differentiable with respect to the
         manifold's variances, the local variance, the probe's amplitude and ln N. At level `finite_n` the search runs
         in Python; `jax.jit` and `jax.vmap` call it back, a batch in turn. Source: `geomem_theory`, equations
-        `critical_log_size_probed`, `gaussian_log_size_of_cumulant` and `signal_to_noise_log_size_probed`.
+        `critical_log_size_probed`, `gaussian_log_size_of_cumulant`, `signal_to_noise_log_size_probed` and
+        `gap_log_size`.
 
     Raises:
         InputError: for an unknown block, criterion or level, a combination that the

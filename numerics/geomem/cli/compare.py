@@ -55,7 +55,7 @@ def compare(
         A .csv, .tsv, .parquet, .npz or .nc file with the columns time, value, error and, of replicates, replicate; or
         FILE.nc:NAME, a curve of results of this package.
     observable
-        What was measured. Singular values are refused: of sorted ones there is no prediction yet.
+        What was measured. Singular values are refused: spectra are compared with their law in Python.
     law
         manifold; two-classes, Gaussians of that manifold about two opposite centers; or the file of a measured
         excess entropy, which bounds the collapse probability from below.

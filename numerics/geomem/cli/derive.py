@@ -22,9 +22,9 @@ def derive(
     Parameters
     ----------
     chapter
-        One chapter only: notation, partition, condensation, score, probe, finite_n, empirical, dimension, published,
-        trajectories, mixture, points, unit_normalized, random_manifold, random_features, model_size, schedules or
-        predictions.
+        One chapter only: notation, partition, condensation, score, probe, finite_n, empirical, spectrum_law, dimension,
+        published, trajectories, mixture, points, unit_normalized, random_manifold, random_features, model_size,
+        schedules or predictions.
     format
         Markdown with LaTeX formulas, or a LaTeX fragment.
     out

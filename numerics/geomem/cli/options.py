@@ -202,8 +202,9 @@ class QuestionInput:
     """Its activation: tanh, erf, relu, gelu or silu [default: tanh]."""
 
     criterion: str = "signal_to_noise"
-    """What counts as the transition: signal_to_noise, participation or (not at finite_n) condensation; of networks in
-    training also memorization, from where on training loses signal to noise."""
+    """What counts as the transition: signal_to_noise, participation or (not at finite_n) condensation; at level rem
+    also gap, to the next narrower block; of networks in training also memorization, from where on training loses signal
+    to noise."""
 
     probe: str | None = None
     """Where the score is evaluated: noised, at points of the --data with noise; or, about the mean of one Gaussian,

@@ -1,4 +1,4 @@
-"""Values of -tJ that are predicted: without memorization, of the empirical score, and as published."""
+"""Values of -tJ that are predicted block by block: without memorization, root mean squares, and as published."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -33,7 +33,7 @@ def _population(manifold: Manifold, times: Float[Array, " times"]) -> Float[Arra
     return _population_eigenvalue(times[:, None], manifold.variances[None, :])
 
 
-def _finite_n(
+def _root_mean_square(
     manifold: Manifold, times: Float[Array, " times"], log_size: Float[Array, ""]
 ) -> Float[Array, "times blocks"]:
     probe, dims = Probe.random_direction(), jnp.sum(manifold.multiplicities)
@@ -65,6 +65,6 @@ def _published(
 
 PREDICTIONS = {
     "population": Prediction(_population, of_size=False, needs="one_gaussian"),
-    "finite_n": Prediction(_finite_n, of_size=True, needs="one_gaussian"),
+    "root_mean_square": Prediction(_root_mean_square, of_size=True, needs="one_gaussian"),
     "published": Prediction(_published, of_size=True, needs="second_cumulant"),
 }

@@ -46,7 +46,9 @@ class FiniteN(Implicit):
     instead: ClassVar[Mapping[str, str]] = MappingProxyType(
         {
             "condensation": "has no sharp condensation; use criterion 'signal_to_noise' or 'participation', or theory "
-            "'rem'"
+            "'rem'",
+            "gap": "has no gap that closes at one noise variance in all data sets; use theory 'rem', or the law of "
+            "sorted values by predicted_spectrum",
         }
     )
     leading = REM_LEVEL

@@ -32,13 +32,14 @@ class Level(ABC):
     """A level of the theory.
 
     It has a name; the criteria it knows, and of others, in `instead`, the reason why not; what a law must know to be
-    asked at this level (see `Law.knows`), and what to be asked of directions seen from given points, if the level
-    answers for these; and whether an answer costs next to nothing.
+    asked at this level (see `Law.knows`), of some criteria more, and what to be asked of directions seen from given
+    points, if the level answers for these; and whether an answer costs next to nothing.
     """
 
     name: ClassVar[str]
     criteria: ClassVar[tuple[str, ...]]
     needs: ClassVar[str]
+    needs_of: ClassVar[Mapping[str, str]] = MappingProxyType({})
     needs_from_points: ClassVar[str | None] = None
     instead: ClassVar[Mapping[str, str]] = MappingProxyType({})
     cheap: ClassVar[bool] = True
@@ -274,6 +275,8 @@ class Question(Generic[_LevelType]):
             InputError: for such a law.
         """
         check_law(law)
+        if self.criterion in self.level.needs_of:
+            law.require(self.level.needs_of[self.criterion], f"criterion {self.criterion!r}")
         if self.level.needs not in law.knows:
             others = [f"{name!r}" for name, level in _LEVELS.items() if level.needs in law.knows]
             use = f"use theory {' or '.join(others)}, or " if others else ""
@@ -291,6 +294,10 @@ class Question(Generic[_LevelType]):
         if not asks_for_points(law, block, self.probe):
             return None
         needed = self.level.needs_from_points
+        if self.criterion in self.level.needs_of:
+            raise InputError(
+                f"criterion {self.criterion!r} is of blocks; give the number of one, and no point as probe"
+            )
         if needed is None:
             self.check(law)
             raise InputError(

@@ -1,5 +1,9 @@
 """Level rem: the random-energy model with the exact law of the energy, for many directions."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import ClassVar
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,24 +11,28 @@ from jaxtyping import Array, Bool, Float
 
 from geomem.laws.law import Law
 from geomem.laws.setting import Setting
+from geomem.levels.gaps import gap_log_size
 from geomem.levels.question import TILTS, Explicit, register
 from geomem.lowering import lower
 
-# The leading order of the signal-to-noise ratio holds where the squared weights, of tilt 2, are liquid.
+# The leading order of the signal-to-noise ratio and of gaps holds where the squared weights, of tilt 2, are liquid.
 _VALID_TILT = 2.0
 _asymptotic = lower("asymptotic_excess_entropy")
 
 
 class REM(Explicit):
-    """The random-energy model; its signal-to-noise ratio is the leading order at large N, valid for lambda_c > 2."""
+    """The random-energy model; its signal-to-noise ratio and its gaps are the leading order, valid for lambda_c > 2."""
 
     name = "rem"
-    criteria = ("condensation", "participation", "signal_to_noise")
+    criteria = ("condensation", "participation", "signal_to_noise", "gap")
     needs = "generating_function"
+    needs_of: ClassVar[Mapping[str, str]] = MappingProxyType({"gap": "one_gaussian"})
 
     def log_size(self, criterion: str, at: Setting, time: Float[Array, ""]) -> Float[Array, ""]:
         if criterion in TILTS:
             return at.critical_log_size(TILTS[criterion], time)
+        if criterion == "gap":
+            return gap_log_size(at, time)
         return at.signal_to_noise_log_size(time)
 
     def balance(
@@ -32,6 +40,8 @@ class REM(Explicit):
     ) -> Float[Array, ""]:
         if criterion in TILTS:
             return at.entropy(log_size, TILTS[criterion], time)
+        if criterion == "gap":
+            return log_size - gap_log_size(at, time)
         return at.log_signal_to_noise(log_size, time)
 
     def valid(self, criterion: str, at: Setting, time: Float[Array, ""], log_size: Float[Array, ""]) -> Bool[Array, ""]:

@@ -13,7 +13,8 @@ from geomem.core.kinds import refuse_other
 from geomem.core.observables import OBSERVABLES
 from geomem.core.results import described
 from geomem.core.status import InputError
-from geomem.studies.agreement import Spread, agreement, curves_like, spread_of_points
+from geomem.studies.agreement import CORRELATED, Spread, agreement, curves_like, spread_of_points
+from geomem.studies.spectrum_agreement import SpectrumPair, paired_spectra
 
 # Clocks that curves are given over; shifts are in their logarithm.
 TIMES = ("noise_variance", "time")
@@ -21,8 +22,8 @@ TIMES = ("noise_variance", "time")
 _RANGE, _SCAN = 0.5, 401
 _ROUNDING = 1e-9
 SORTED = (
-    "singular values are sorted within every data set, which moves their means; there is no prediction of sorted ones "
-    "to compare them with"
+    "singular values are sorted within every data set: no curve of them can be compared, but a spectrum of "
+    "measure_spectrum with the law of predicted_spectrum, theory finite_n"
 )
 
 
@@ -39,6 +40,11 @@ def compare(measured: xr.Dataset, predicted: xr.Dataset) -> xr.Dataset:
     `excess_entropy`; or whose attribute `points` says `independent`. Otherwise the points are taken to be independent,
     and there is no p-value.
 
+    A spectrum of `measure_spectrum` is compared with `predicted_spectrum` at theory finite_n, of the same noise
+    variances and protocol. Sorted values fluctuate together, and their law is no normal one where few samples are
+    active: both are taken from its draws. Values of one noise variance are those of one data set, and so are those of
+    all: the p-value is the least one times their number.
+
     Returns:
         A data set with `residual`, measured minus predicted, NaN where nothing is predicted, and `z`, the same
         in standard errors, NaN where there is no error bar. Attributes: `points`, `correlated`, `independent` or
@@ -50,12 +56,27 @@ def compare(measured: xr.Dataset, predicted: xr.Dataset) -> xr.Dataset:
         one best by least squares; and `log_time_shift_error`: of correlated points the scatter of the shifts of curves
         with that covariance, else half the interval in which the sum of z^2 rises by one. Without error bars
         the weights are equal and the shift has no error.
+        Of spectra `z` is in standard deviations of the law; there are also `reduced_chi_square` and `p_value` over
+        `noise_variance`, of the residual's leading components by the law's covariance, NaN where it is out of
+        validity; the attributes are of all that are judged, the chi-square their mean; and the shift has no error.
 
     Raises:
-        InputError: if there are no such variables, or the dimensions do not agree; for singular values, which are
-            sorted in every data set, and have no law yet to be held against.
+        InputError: if there are no such variables, or the dimensions do not agree; for singular values beside what is
+            no law of them, or is that of another protocol.
     """
+    if any(_is_spectrum(*pair) for pair in _named(measured, predicted)):
+        return _compared_spectra(paired_spectra(measured, predicted))
     return compared(paired(measured, predicted))
+
+
+def _named(measured: xr.Dataset, predicted: xr.Dataset) -> list[tuple[xr.Dataset, str]]:
+    return [(measured, "what was measured"), (predicted, "what is predicted")]
+
+
+def _is_spectrum(data: xr.Dataset, name: str) -> bool:
+    """Whether the data set is a spectrum and no curve; refused if it is no data set."""
+    refuse_other(data, xr.Dataset, name, "a data set of xarray, as load_curve gives")
+    return "value" not in data and "singular_value" in data
 
 
 def compared(pair: "Pair") -> xr.Dataset:
@@ -90,6 +111,46 @@ def compared(pair: "Pair") -> xr.Dataset:
     )
 
 
+def _compared_spectra(pair: SpectrumPair) -> xr.Dataset:
+    residual = pair.value.values - pair.mean
+    with np.errstate(divide="ignore", invalid="ignore"):
+        z = np.where((residual == 0) & (pair.deviation == 0), 0.0, residual / pair.deviation)
+    clocks = np.log(pair.value.noise_variance.values.astype(float))
+    order = np.argsort(clocks)
+    table = pair.mean[order].T
+
+    def at_shifts(shifts: np.ndarray) -> np.ndarray:
+        places = clocks - shifts[:, None]
+        return np.stack([_interpolated(places, clocks[order], column) for column in table], axis=-1)
+
+    curves = Pair(
+        pair.value, pair.deviation, residual, pair.deviation, clocks, float(np.ptp(clocks)), at_shifts,
+        Spread(CORRELATED), normal=False,
+    )  # fmt: skip
+    chi_square, degrees, chance = (np.array(column) for column in zip(*pair.fits, strict=True))
+    judged = degrees > 0
+    attributes = {
+        "points": CORRELATED,
+        "reduced_chi_square": float(chi_square[judged].mean()) if judged.any() else np.nan,
+        "degrees_of_freedom": int(degrees.sum()),
+        "p_value": min(1.0, float(chance[judged].min()) * int(judged.sum())) if judged.any() else np.nan,
+        "max_abs_z": float(np.nanmax(np.abs(z), initial=0.0)),
+        "log_time_shift": _shift(curves)[0],
+        "log_time_shift_error": np.nan,
+    }
+    over = "noise_variance"
+    return xr.Dataset(
+        {
+            "residual": (pair.value.dims, residual, described("measured minus mean of the law", "1")),
+            "z": (pair.value.dims, z, described("residual in standard deviations of the law", "1")),
+            "reduced_chi_square": (over, chi_square, described("chi-square over its mean under the law", "1")),
+            "p_value": (over, chance, described("how often the law has a larger chi-square", "1")),
+        },
+        pair.value.coords,
+        attributes,
+    )
+
+
 class Pair(NamedTuple):
     """A measured and a predicted curve over the same points, their time first."""
 
@@ -119,10 +180,8 @@ def paired(measured: xr.Dataset, predicted: xr.Dataset) -> Pair:
     Raises:
         InputError: as there.
     """
-    for one, name in ((measured, "what was measured"), (predicted, "what is predicted")):
-        refuse_other(one, xr.Dataset, name, "a data set of xarray, as load_curve gives")
-        if "value" not in one and "singular_value" in one:
-            raise InputError(SORTED)
+    if any(_is_spectrum(*pair) for pair in _named(measured, predicted)):
+        raise InputError(SORTED)
     value, error = curve(measured, "measured")
     expected, _ = curve(predicted, "predicted")
     clock = next((name for name in TIMES if name in value.dims), None)

@@ -1,6 +1,7 @@
 """What the command `spectrum` works out: a measured spectrum, and beside it what the theory says of the same data."""
 
 import math
+from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
@@ -17,12 +18,13 @@ from geomem.core.provenance import extended, provenance
 from geomem.core.results import SQUARED, described, spectrum_coordinates, status_attributes
 from geomem.core.status import InputError
 from geomem.empirical.scores import Score
-from geomem.empirical.spectrum import checked_measurement, measure_spectrum, with_gaps
+from geomem.empirical.spectrum import check_protocol, checked_measurement, measure_spectrum, with_gaps
 from geomem.laws.covariance import asked_variances
 from geomem.laws.law import Law, block_coordinates, check_law
 from geomem.laws.manifold import Manifold
 from geomem.laws.setting import opening_time
 from geomem.levels.eigenvalues import PREDICTIONS
+from geomem.levels.sorted_values import sorted_values
 
 _MARGIN = 3.0  # of noise variances beyond critical times
 _PER_DECADE = 6  # noise variances
@@ -132,6 +134,9 @@ def _about(variances: Float[np.ndarray, " blocks"], critical: Float[np.ndarray, 
     return np.geomspace(low, high, 1 + math.ceil(_PER_DECADE * math.log10(high / low) - 1e-9))
 
 
+SORTED = "finite_n"  # the prediction that is a law of sorted values, and no value of every block
+
+
 def predicted_spectrum(
     manifold: Law,
     *,
@@ -139,40 +144,89 @@ def predicted_spectrum(
     num_samples: Numbers | None = None,
     log_num_samples: Numbers | None = None,
     theory: str,
+    protocol: str = "central_difference",
 ) -> xr.Dataset:
-    """The spectrum that `measure_spectrum` would find, on average over data sets.
+    """The spectrum that `measure_spectrum` finds at the mean of the data, over data sets.
 
-    Predictions: `population`, the eigenvalues t/(t + s), without memorization, at every size;
-    `finite_n`, from the exact mean and variance of the score over data sets at the probe
-    `random_direction`, for all rows of an orthogonal frame; `published`, the formula of the public
-    notebook of arXiv:2410.08727, whose units do not balance, with the variances as they are before any
-    normalization.
-    `finite_n` is the root of a diagonal mean, to be compared with a mean over data sets and not with
-    sorted singular values. The variables are those of `measure_spectrum`, without replicates, and
-    `block_value`, the value of every block in the manifold's order.
+    Args:
+        manifold: the law of the data.
+        noise_variance: noise variances t, a list.
+        num_samples: the data-set size N; give this or `log_num_samples` = ln N.
+        theory: `finite_n`, the law of the sorted values; `population`, the eigenvalues t/(t + s), without
+            memorization, at every size; `root_mean_square`, of every block by itself, from the exact mean and variance
+            of the score over data sets at the probe `random_direction`, for all rows of an orthogonal frame: the root
+            of a diagonal mean, and no prediction of sorted values; `published`, the formula of the public notebook of
+            arXiv:2410.08727, whose units do not balance, with the variances as they are before any normalization.
+        protocol: of `finite_n`: `central_difference`, `orthogonal_frame` or `jacobian`.
+
+    Returns:
+        A data set with the variables of `measure_spectrum`, without replicates, and `block_value`, the value of every
+        block in the manifold's order, of infinitely many samples at `finite_n`. At `finite_n` `singular_value` is the
+        mean of the sorted values, and there are `standard_deviation`, `lower` and `upper`, the ends of the band that
+        holds 90 %; `active_samples`, to leading order; `status`, OUT_OF_VALIDITY where these are fewer than 20;
+        and, of up to 300 directions, `draws` (noise_variance, draw, index), spectra of the law, which `compare` judges
+        by. Of more directions the mean is that of the vector equation, and of an orthogonal frame without
+        the one value that all its rows share. Source: `geomem_theory`, chapter `spectrum_law`.
 
     Raises:
-        InputError: for an unknown prediction, or a law that it does not know.
+        InputError: for an unknown prediction or protocol, or a law that it does not know.
     """
     check_law(manifold)
+    check_protocol(protocol, 1)
     times = listed_noise_variances(noise_variance)
+    if not isinstance(theory, str) or theory not in (SORTED, *PREDICTIONS):
+        raise InputError(
+            f"there is no predicted spectrum {theory!r}; choose one of {', '.join((SORTED, *PREDICTIONS))}"
+        )
+    prediction = PREDICTIONS["population" if theory == SORTED else theory]
+    manifold.require("one_gaussian" if theory == SORTED else prediction.needs, f"theory {theory!r}")
     counts = np.asarray(manifold.multiplicities, dtype=int)
-    if not isinstance(theory, str) or theory not in PREDICTIONS:
-        raise InputError(f"there is no predicted spectrum {theory!r}; choose one of {', '.join(PREDICTIONS)}")
-    prediction = PREDICTIONS[theory]
-    manifold.require(prediction.needs, f"theory {theory!r}")
     inputs = manifold.record() | {"theory": theory}
-    sizes = []
-    if prediction.of_size:
+    log_size, sizes = np.nan, []
+    if theory == SORTED or prediction.of_size:
         log_size = one_size(as_log_sizes(num_samples, log_num_samples), "a predicted spectrum")
         inputs["log_num_samples"] = log_size
-        sizes = [jnp.asarray(log_size)]
+        sizes = [jnp.asarray(log_size)] if prediction.of_size else []
     refuse_beyond_memory(float(len(times)) * float(np.sum(counts)), "the predicted spectra")
-    values = prediction.values(manifold, jnp.asarray(times), *sizes)
-    spectra = -np.sort(-np.repeat(np.asarray(values, dtype=float), counts, axis=1), axis=1)
+    values = np.asarray(prediction.values(manifold, jnp.asarray(times), *sizes), dtype=float)
+    spectra = -np.sort(-np.repeat(values, counts, axis=1), axis=1)
     text = described(f"value of -tJ, {theory}", "1")
-    data = {
+    data: dict[str, tuple[tuple[str, ...], np.ndarray, Mapping[str, object]]] = {
         "singular_value": (("noise_variance", "index"), spectra, text),
-        "block_value": (("noise_variance", "block"), np.asarray(values), text),
+        "block_value": (("noise_variance", "block"), values, text),
     }
+    if theory == SORTED:
+        inputs["protocol"] = protocol
+        data |= _law_of_sorted(manifold, times, log_size, protocol)
     return with_gaps(xr.Dataset(data, spectrum_coordinates(times, counts.sum()), {"provenance": provenance(inputs)}))
+
+
+def _law_of_sorted(
+    manifold: Law, times: Float[np.ndarray, " times"], log_size: float, protocol: str
+) -> dict[str, tuple[tuple[str, ...], np.ndarray, Mapping[str, object]]]:
+    """The variables of the law of sorted values."""
+    law = sorted_values(manifold, times, log_size, protocol)
+    over = ("noise_variance", "index")
+    columns = {
+        "singular_value": (over, law.mean),
+        "standard_deviation": (over, law.deviation),
+        "lower": (over, law.lower),
+        "upper": (over, law.upper),
+        "active_samples": (over[:1], law.active_samples),
+    }
+    if law.draws is not None:
+        columns["draws"] = (("noise_variance", "draw", "index"), law.draws)
+    data: dict[str, tuple[tuple[str, ...], np.ndarray, Mapping[str, object]]] = {
+        name: (*column, described(_TEXTS[name], "1")) for name, column in columns.items()
+    }
+    return data | {"status": (over[:1], law.status, status_attributes())}
+
+
+_TEXTS = {
+    "singular_value": "mean of the sorted value of -tJ",
+    "standard_deviation": "standard deviation of the sorted value over data sets",
+    "lower": "value that 5 % of data sets are below",
+    "upper": "value that 5 % of data sets are above",
+    "active_samples": "number of active samples at the mean of the data, to leading order",
+    "draws": "sorted values of drawn data sets",
+}

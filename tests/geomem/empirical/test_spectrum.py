@@ -77,7 +77,9 @@ def test_frames_are_orthonormal_and_differ():
 
 
 def test_an_unknown_spectrum_has_no_gap(default_manifold):
-    predicted = predicted_spectrum(default_manifold, noise_variance=[1e-200, 0.1], num_samples=1000, theory="finite_n")
+    predicted = predicted_spectrum(
+        default_manifold, noise_variance=[1e-200, 0.1], num_samples=1000, theory="root_mean_square"
+    )
     assert np.isnan(predicted.singular_value[0]).all()
     assert np.isnan(predicted.gap[0])
     np.testing.assert_array_equal(predicted.gap_dimension, [np.nan, 2])
@@ -159,7 +161,7 @@ def test_empirical_options_are_passed_on(tmp_path):
 def test_the_diagonal_mean_of_frames_is_the_predicted_one(default_manifold):
     """N = 1000, t = 0.1: means of t^2 (S^T S)_vv over data sets, frames and the directions of a block."""
     time, num_datasets, edges = 0.1, 600, [0, 2, 7]
-    predicted = predicted_spectrum(default_manifold, noise_variance=[time], num_samples=1000, theory="finite_n")
+    predicted = predicted_spectrum(default_manifold, noise_variance=[time], num_samples=1000, theory="root_mean_square")
     expected = predicted.block_value.values[0] ** 2
     means = []
     for key in jax.random.split(jax.random.key(7), num_datasets):

@@ -92,13 +92,13 @@ def test_what_is_known_exactly_agrees_or_does_not():
 
 
 def test_singular_values_are_refused():
-    """They are sorted in every data set; a diagonal mean is no prediction of them."""
+    """They are sorted in every data set; values that are none of a law are no prediction of them."""
     spectrum = xr.Dataset(
         {"singular_value": (("noise_variance", "index"), np.ones((40, 3)))}, {"noise_variance": TIMES}
     )
-    with pytest.raises(InputError, match="sorted within every data set"):
+    with pytest.raises(InputError, match="no law of sorted values"):
         compare(spectrum, spectrum)
-    with pytest.raises(InputError, match="sorted within every data set"):
+    with pytest.raises(InputError, match="what was measured is no spectrum"):
         compare(data(smooth(TIMES)), spectrum)
 
 

@@ -83,10 +83,12 @@ def test_a_study_is_drawn_and_the_same_every_time(study, tmp_path):
 
 
 @pytest.mark.parametrize(("size", "time"), [(50, 0.02), (20, 0.3)])
-def test_finite_n_is_the_diagonal_mean_over_drawn_data_sets(size, time):
+def test_the_root_mean_square_is_that_of_drawn_data_sets(size, time):
     """Where few samples pull the score's mean away from the population's; rows of a random orthonormal frame."""
     law, draws, rng = Manifold([1.0, 0.25, 0.01], [1, 2, 3]), 4000, np.random.default_rng(4)
-    predicted = predicted_spectrum(law, noise_variance=[time], num_samples=size, theory="finite_n").block_value[0]
+    predicted = predicted_spectrum(law, noise_variance=[time], num_samples=size, theory="root_mean_square").block_value[
+        0
+    ]
     deviations = np.sqrt(np.repeat([1.0, 0.25, 0.01], [1, 2, 3]))
     data = deviations * rng.normal(size=(draws, size, 6))
     frames = np.linalg.qr(rng.normal(size=(draws, 6, 6)))[0]

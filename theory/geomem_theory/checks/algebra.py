@@ -7,6 +7,7 @@ import sympy as sp
 
 from geomem_theory import condensation, partition, probe, score
 from geomem_theory.checks.networks import network_identities
+from geomem_theory.checks.spectrum import spectrum_identities
 from geomem_theory.checks.sphere import sphere_identities
 from geomem_theory.derivation import equal
 from geomem_theory.evaluation import unroll
@@ -93,6 +94,7 @@ def identities() -> tuple[Identity, ...]:
         *_singled_out(),
         *(Identity(*row) for row in network_identities()),
         *(Identity(*row) for row in sphere_identities()),
+        *(Identity(*row) for row in spectrum_identities()),
     )
 
 

@@ -1,0 +1,74 @@
+"""The law of the sorted singular values that `measure_spectrum` finds, over data sets."""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int8
+
+from geomem.core.kinds import refuse_beyond_memory
+from geomem.core.progress import bar
+from geomem.core.status import Status
+from geomem.laws.law import Law
+from geomem.levels.activity import Activity, activity
+from geomem.levels.spectrum_draws import drawn_spectra
+from geomem.levels.spectrum_profile import kernel, profile
+from geomem.levels.spectrum_samples import sampled_spectra
+from geomem.levels.vector_equation import expected_spectrum
+
+MOST_DIRECTIONS = 300  # that matrices are drawn of
+FEWEST_ACTIVE = 20.0  # active samples, below which the law is not held against data
+_DRAWS, _FEWER, _WIDE = 1200, 400, 64  # matrices, and of more directions than that
+_EQUAL, _LEAST_EQUAL = 10.0, 200.0  # equal samples per direction and in all, from which on none need be drawn
+_SEED = 0
+_BAND = (0.05, 0.95)
+_NORMAL_END = 1.6448536269514722  # of a normal variable's band
+
+
+class SortedValues(NamedTuple):
+    """Law of the sorted values at every noise variance, descending."""
+
+    mean: Float[np.ndarray, "times index"]
+    deviation: Float[np.ndarray, "times index"]
+    lower: Float[np.ndarray, "times index"]  # ends of the band of 90 %
+    upper: Float[np.ndarray, "times index"]
+    draws: Float[np.ndarray, "times draws index"] | None  # none of very many directions
+    active_samples: Float[np.ndarray, " times"]
+    status: Int8[np.ndarray, " times"]
+
+
+def sorted_values(manifold: Law, times: Float[np.ndarray, " times"], log_size: float, protocol: str) -> SortedValues:
+    """Law of the sorted values of -tS by a protocol at the mean of the data."""
+    activities = [activity(manifold, float(time), log_size) for time in times]
+    size = int(np.sum(np.asarray(manifold.multiplicities)))
+    num_draws = _DRAWS if size <= _WIDE else _FEWER
+    if size <= MOST_DIRECTIONS:
+        refuse_beyond_memory(float(len(times)) * num_draws * size, "the spectra that are drawn")
+        draws = []
+        with bar("noise variances", len(times)) as report:
+            for one in activities:
+                draws.append(_draws(manifold, one, protocol, num_draws))
+                report(len(draws))
+        drawn = np.stack(draws)
+        mean, deviation = drawn.mean(axis=1), drawn.std(axis=1, ddof=1)
+        lower, upper = np.quantile(drawn, _BAND, axis=1)
+    else:
+        drawn = None
+        each = [_expected(manifold, one, protocol) for one in activities]
+        mean, deviation = (np.stack(column) for column in zip(*each, strict=True))
+        lower, upper = mean - _NORMAL_END * deviation, mean + _NORMAL_END * deviation
+    active = np.array([np.exp(-one.log_participation) for one in activities])
+    status = np.where(active >= FEWEST_ACTIVE, Status.CONVERGED, Status.OUT_OF_VALIDITY).astype(np.int8)
+    return SortedValues(mean, deviation, lower, upper, drawn, active, status)
+
+
+def _draws(manifold: Law, one: Activity, protocol: str, num_draws: int) -> Float[np.ndarray, "draws index"]:
+    if one.skew_samples < max(_EQUAL * one.counts.sum(), _LEAST_EQUAL):
+        return sampled_spectra(one, protocol, num_draws=num_draws, seed=_SEED)
+    frames = kernel(manifold, one.time) if protocol == "orthogonal_frame" else None
+    symmetric = protocol == "jacobian"
+    matrix = profile(manifold, one.time, protocol)
+    return drawn_spectra(matrix, one, frames, symmetric=symmetric, num_draws=num_draws, seed=_SEED)
+
+
+def _expected(manifold: Law, one: Activity, protocol: str) -> tuple[np.ndarray, np.ndarray]:
+    return expected_spectrum(profile(manifold, one.time, protocol), one, np.random.default_rng(_SEED))
