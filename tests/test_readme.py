@@ -12,7 +12,7 @@ from geomem import Manifold, critical_time
 from geomem.cli.app import app
 from geomem.laws import law
 from geomem.levels import question
-from geomem.levels.question import criteria_names, level_names
+from geomem.levels.level import criteria_names, level_names
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

@@ -11,7 +11,8 @@ from geomem.core.arguments import Numbers, as_log_sizes, as_noise_variances
 from geomem.core.results import Transition
 from geomem.laws.law import Law
 from geomem.laws.probe import Probe
-from geomem.levels.question import Implicit, Level, question
+from geomem.levels.level import Implicit, Level
+from geomem.levels.question import question
 
 
 def solver_of(level: Level) -> ModuleType:

@@ -15,7 +15,8 @@ from geomem.laws.covariance import extremes
 from geomem.laws.law import Law
 from geomem.laws.points import asks_for_points
 from geomem.laws.probe import Probe
-from geomem.levels.question import Level, question
+from geomem.levels.level import Level
+from geomem.levels.question import question
 
 _NO_ORDER = 1e-8  # derivatives below it are none
 

@@ -12,7 +12,8 @@ from jaxtyping import Array, Float
 from geomem.core.derivatives import Values, is_traced, with_slopes
 from geomem.core.results import Transition
 from geomem.laws.setting import Setting
-from geomem.levels.question import Implicit, Question
+from geomem.levels.level import Implicit
+from geomem.levels.question import Question
 
 Window = tuple[float, float] | None
 Search = Callable[[Question[Implicit], Setting, Float[np.ndarray, " sizes"], Window], Transition]

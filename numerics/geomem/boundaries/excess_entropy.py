@@ -6,7 +6,7 @@ from geomem.core.arguments import Numbers, listed_noise_variances
 from geomem.core.kinds import one_size
 from geomem.core.results import data_set_curve, size_of, with_status
 from geomem.laws.law import Law, check_law
-from geomem.levels.question import Level, level_of
+from geomem.levels.level import Level, level_of
 
 
 def expected_excess_entropy(

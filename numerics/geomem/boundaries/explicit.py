@@ -15,7 +15,8 @@ from geomem.core.results import Transition, status_of, transition
 from geomem.core.status import InputError
 from geomem.laws.law import Law
 from geomem.laws.setting import Setting, opening_time
-from geomem.levels.question import Explicit, Level, Question
+from geomem.levels.level import Explicit, Level
+from geomem.levels.question import Question
 
 # Default window, in units of the largest variance, and the spacing of the scan in ln t. The equations vary on
 # the scale of one e-fold; the scan's spacing only limits how close two roots in one cell may be.

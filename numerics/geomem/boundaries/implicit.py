@@ -27,7 +27,8 @@ from geomem.core.status import InputError, Status
 from geomem.laws.law import Law
 from geomem.laws.setting import Setting, opening_time
 from geomem.levels.lanes import in_threads
-from geomem.levels.question import Implicit, Question
+from geomem.levels.level import Implicit
+from geomem.levels.question import Question
 from geomem.lowering import lower
 
 _gaussian_critical_time = lower("gaussian_critical_time")

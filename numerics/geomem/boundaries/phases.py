@@ -11,7 +11,8 @@ from geomem.laws.law import Law
 from geomem.laws.points import asks_for_points, one_by_one, principal_directions
 from geomem.laws.probe import Probe
 from geomem.laws.setting import opening_time
-from geomem.levels.question import Level, question
+from geomem.levels.level import Level
+from geomem.levels.question import question
 
 PHASES = ("unresolved", "generalizing", "memorized", "unknown")
 

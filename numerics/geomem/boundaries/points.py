@@ -13,7 +13,8 @@ from geomem.core.derivatives import is_traced
 from geomem.core.results import Transition, transition
 from geomem.core.status import InputError, Status
 from geomem.laws.points import PointSetting
-from geomem.levels.question import Explicit, Implicit, Level, Question
+from geomem.levels.level import Explicit, Implicit, Level
+from geomem.levels.question import Question
 from geomem.levels.seen import each_direction
 
 # Error of a root in ln t up to which polynomials are refined, and beyond which a root is none.

@@ -20,7 +20,8 @@ from geomem.laws.law import Law, check_law
 from geomem.laws.points import one_by_one
 from geomem.laws.probe import PointProbe, Probe
 from geomem.laws.views import principal
-from geomem.levels.question import Level, Question
+from geomem.levels.level import Level
+from geomem.levels.question import Question
 
 _NULL = 1e-12  # of the largest variance: rounding
 # Errors of a critical time in its logarithm up to which polynomials are refined, and beyond which it is none, and the

@@ -10,7 +10,8 @@ from geomem.boundaries.principal import PrincipalBlocks, jackknife, with_one_poi
 from geomem.core.status import InputError, Status
 from geomem.laws.law import Law
 from geomem.laws.points import one_by_one
-from geomem.levels.question import Level, Question
+from geomem.levels.level import Level
+from geomem.levels.question import Question
 
 _BEYOND = 2.7  # in ln N beyond what a law is to be trusted for
 _SCAN = 96  # sizes, between which the balance is taken to be straight in ln N: to a percent of N

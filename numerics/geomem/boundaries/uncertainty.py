@@ -17,7 +17,8 @@ from geomem.core.status import InputError
 from geomem.laws.covariance import above_rounding, in_blocks
 from geomem.laws.manifold import Manifold
 from geomem.laws.probe import Probe
-from geomem.levels.question import Level, question
+from geomem.levels.level import Level
+from geomem.levels.question import question
 
 _ITERATIONS = 10  # of the correction; thirty change no bias by more than 0.01 of a critical time, at N = 1.5 d
 _FEWEST = 40  # resamples that have quantiles as far out as these

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from jaxtyping import Array
 
     from geomem.laws.law import Law
-    from geomem.levels.question import Level, Question
+    from geomem.levels.level import Level
+    from geomem.levels.question import Question
     from geomem.schedules.clock import Clock
 
     Values = np.ndarray | Array

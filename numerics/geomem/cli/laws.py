@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     from geomem.laws.law import Law
     from geomem.laws.probe import Probe
-    from geomem.levels.question import Level, Question
+    from geomem.levels.level import Level
+    from geomem.levels.question import Question
 
 FAMILIES = ("auto", "gaussian", "mixture", "pool")
 NOISED, MEAN = "noised", "mean"

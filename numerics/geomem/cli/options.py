@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from geomem.laws.manifold import Manifold
     from geomem.laws.probe import Probe
-    from geomem.levels.question import Level, Question
+    from geomem.levels.level import Level
+    from geomem.levels.question import Question
     from geomem.schedules.clock import Clock
 
 
@@ -217,7 +218,8 @@ class QuestionInput:
         Raises:
             InputError: as `question`, `level_with` and `read_probe`.
         """
-        from geomem.levels.question import level_with, question
+        from geomem.levels.level import level_with
+        from geomem.levels.question import question
 
         words = ("width", "ridge", "training_time", "activation")
         settings = {word: getattr(self, word) for word in words if getattr(self, word) is not None}

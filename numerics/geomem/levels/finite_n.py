@@ -18,9 +18,9 @@ from geomem.laws.points import PointSetting
 from geomem.laws.setting import SampleEnergy, Setting
 from geomem.laws.sphere import SphereSetting
 from geomem.levels.lanes import SIZES, TIMES, filled, in_threads, refined
+from geomem.levels.level import Implicit, register
 from geomem.levels.pool import averages_at
 from geomem.levels.quenched import energies_of, padded, quenched_by_size
-from geomem.levels.question import Implicit, register
 from geomem.levels.rem import REM_LEVEL
 from geomem.levels.seen import balances_at_points, each_direction, own_log_weights
 from geomem.levels.sums import Quenched, log_ratio

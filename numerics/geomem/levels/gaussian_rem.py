@@ -7,7 +7,7 @@ from typing import ClassVar
 from jaxtyping import Array, Float
 
 from geomem.laws.setting import Setting
-from geomem.levels.question import TILTS, Explicit, register
+from geomem.levels.level import TILTS, Explicit, register
 from geomem.lowering import lower
 
 _log_size = lower("gaussian_log_size_of_cumulant")

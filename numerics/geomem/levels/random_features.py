@@ -20,8 +20,8 @@ from geomem.laws.setting import Setting
 from geomem.levels.activations import Activation, check_activation
 from geomem.levels.feature_networks import compiled, constants_of, network_of, refuse_both
 from geomem.levels.feature_response import log_ratio_along
+from geomem.levels.level import Implicit, register_kind
 from geomem.levels.quenched import filled
-from geomem.levels.question import Implicit, register_kind
 from geomem.levels.rem import REM_LEVEL
 
 # Noise variances of a table are padded to multiples of this: few shapes are compiled.

@@ -12,7 +12,7 @@ from jaxtyping import Array, Bool, Float
 from geomem.laws.law import Law
 from geomem.laws.setting import Setting
 from geomem.levels.gaps import gap_log_size
-from geomem.levels.question import TILTS, Explicit, register
+from geomem.levels.level import TILTS, Explicit, register
 from geomem.lowering import lower
 
 # The leading order of the signal-to-noise ratio and of gaps holds where the squared weights, of tilt 2, are liquid.

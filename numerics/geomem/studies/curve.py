@@ -16,8 +16,8 @@ from geomem.core.results import AGAIN, SQUARED, described, noise_axis, status_at
 from geomem.core.status import InputError, Status
 from geomem.laws.law import Law
 from geomem.laws.probe import Probe
+from geomem.levels.level import level_of
 from geomem.levels.quenched import quenched
-from geomem.levels.question import level_of
 from geomem.lowering import lower
 from geomem.schedules.clock import Clock
 from geomem.studies.comparison import SORTED, compared, paired, scattered_shifts

@@ -13,7 +13,8 @@ from geomem import InputError, Manifold, Probe, Status, critical_size, critical_
 from geomem.laws.law import LAWS, Law
 from geomem.laws.setting import Setting
 from geomem.levels import question as door
-from geomem.levels.question import Explicit, level_names, question, register
+from geomem.levels.level import Explicit, level_names, register
+from geomem.levels.question import question
 from tests.geomem.cli.commands import run
 
 SPECTRUM = [2.0, 0.3], [3, 5]

@@ -15,7 +15,7 @@ from geomem.laws.manifold import Manifold
 from geomem.laws.mixture import GaussianMixture
 from geomem.levels.activations import constants
 from geomem.levels.feature_networks import random_features
-from geomem.levels.question import level_of, level_with
+from geomem.levels.level import level_of, level_with
 from geomem.levels.random_features import RandomFeatures
 from tests.geomem.cli.commands import run
 from tests.reference.random_features import erf_constants, resolvent
