@@ -1,7 +1,8 @@
 """Measurements on real data, and what one Gaussian, a mixture and a pool say of them, for `notebooks/real_data.py`.
 
 Run from the repository root with `python notebooks/data/real_data.py patches`, `digits` or `memorized`; it writes
-`notebooks/data/real_data_NAME.nc`. Patches take about an hour on one core, the others some minutes.
+`notebooks/data/real_data_NAME.nc`. Patches and `memorized` take a quarter of an hour of one
+core each, digits some minutes.
 """
 
 import sys
