@@ -155,8 +155,8 @@ for name in measured:
 # %% [markdown]
 # Of patches one Gaussian loses 17 of the 24 directions where five are lost, and those mostly too early, the median by
 # a factor e^2 in t: hence its resolved dimensions of 7 to 16 where 19 to 22 are measured. A mixture and a pool lose as
-# many as are lost. The digits are nearer to a Gaussian, but of N = 20 it loses some of the widest directions late, by up
-# to a factor of three in t, and so does the mixture of one half of them; a pool follows.
+# many as are lost. The digits are nearer to a Gaussian, but of N = 20 it loses some of the widest directions late, by
+# up to a factor of three in t, and so does the mixture of one half of them; a pool follows.
 
 # %% [markdown]
 # ## Which digits are memorized first
