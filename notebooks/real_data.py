@@ -16,8 +16,8 @@
 # Digits and patches of photographs are no Gaussian. How far is the theory of one Gaussian off, and what is right? A
 # mixture of Gaussians that `fit_law` fits, or the samples themselves as a law, a pool. All three are exact theories of
 # their law; only the laws differ. They are held against the empirical score of data sets that no law has seen, at
-# noised points that none has seen either. `notebooks/data/real_data.py` measures, some hours on one core; this notebook
-# draws what it found.
+# noised points that none has seen either. `notebooks/data/real_data.py` measures, for half an hour on one core; this
+# notebook draws what it found.
 
 # %%
 import os
@@ -27,6 +27,7 @@ import jax
 import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
+from matplotlib.ticker import NullFormatter
 from scipy.stats import spearmanr
 from sklearn.datasets import load_digits
 
@@ -104,13 +105,20 @@ for name, found in measured.items():
         print(f"{name}, N = {size}, {rows.cells.item()} cells: {text}")
 
 # %% [markdown]
+# Of the numbers of patches 0.05 at N = 200 and up to 0.09 at N = 1000 is the measurement's own error, told by halves of
+# its data sets. A pool of 200 000 is right to about as much, a mixture of thirty Gaussians fitted to 30 000 patches to
+# 0.42 and 0.52, one Gaussian to a factor of ten. The 1797 digits are few: half of them are fitted, and the other half
+# makes 44 data sets of N = 20 and 8 of N = 100, whose own error is in the numbers too. A pool is best at both sizes,
+# although of N = 100 it has but nine times as many samples.
+
+# %% [markdown]
 # ## The order of losses
 #
 # As t falls a direction opens and is lost again: where R, at all points together, falls below one for the last time.
 
 # %%
 losses = {}
-found_size = {"patches": 1000, "digits": 100}
+found_size = {"patches": 1000, "digits": 20}
 for name, size in found_size.items():
     found = measured[name].sel(num_samples=size)
     curves = {"measured": found.ratio} | {law: found.predicted.sel(law=law) for law in LINES}
@@ -129,6 +137,7 @@ for panel, name in zip(axes, measured, strict=True):
         panel.plot(variances, losses[name, law], marker, color=color, markersize=6, label=NAMED[law])
     panel.plot(variances, losses[name, "measured"], "k.", markersize=4, label="measured")
     panel.set(xscale="log", yscale="log", xlabel="variance of the direction [data units$^2$]")
+    panel.xaxis.set_minor_formatter(NullFormatter())
     panel.set_title(f"{name}, $N$ = {found_size[name]}", fontsize=8)
 axes[0].set_ylabel("noise variance at which it is lost")
 axes[0].legend(fontsize=6)
@@ -139,7 +148,15 @@ for name in measured:
         both = np.isfinite(losses[name, law]) & np.isfinite(losses[name, "measured"])
         order = spearmanr(losses[name, law][both], losses[name, "measured"][both]).statistic
         off = np.median(np.abs(np.log(losses[name, law] / losses[name, "measured"]))[both])
-        print(f"{name}, {law}: {both.sum()} directions, rank correlation {order:.2f}, |ln t| off by {off:.2f}")
+        lost = [int(np.isfinite(losses[name, which]).sum()) for which in (law, "measured")]
+        text = f"{lost[0]} directions lost, measured {lost[1]}; of {both.sum()} in common the rank correlation is"
+        print(f"{name}, {law}: {text} {order:.2f}, and |ln t| off by {off:.2f}")
+
+# %% [markdown]
+# Of patches one Gaussian loses 17 of the 24 directions where five are lost, and those mostly too early, the median by
+# a factor e^2 in t: hence its resolved dimensions of 7 to 16 where 19 to 22 are measured. A mixture and a pool lose as
+# many as are lost. The digits are nearer to a Gaussian, but of N = 20 it loses some of the widest directions late, by
+# up to a factor of three in t, and so does the mixture of one half of them; a pool follows.
 
 # %% [markdown]
 # ## Which digits are memorized first
@@ -174,6 +191,14 @@ for planted, size, law in np.ndindex(*(memorized.sizes[name] for name in ("plant
     print(f"{kind}, N = {at.num_samples.item()}, {at.law.values[law]}: rank correlation {rank:.2f} ({ranks[0]:.2f} to "
           f"{ranks[1]:.2f}), |ln t| off by {off:.2f} ({offs[0]:.2f} to {offs[1]:.2f})")  # fmt: skip
 
+# %% [markdown]
+# Intervals are over the 64 digits, by bootstrap. At N = 100 the measurement is a mean over 20 training sets; at N = 800
+# it is one training set, whose own neighbours of a digit no law of the population knows. The order of planted digits is
+# told by the mixture, with rank correlations of 0.86 and 0.72, better than by one Gaussian, 0.75 and 0.53. Values share
+# the error of the four noises that the theory takes for all digits. The order of fresh digits is told less well. A pool
+# of 898 has no right to N = 800, and there its times of fresh digits are too low; the order of planted ones it tells
+# nevertheless. Thin and crooked digits, far from all others, are memorized first; zeros, which are alike, last.
+
 # %%
 at = memorized.sel(planted=1, num_samples=800)
 ranked = np.argsort(-at.predicted.sel(law="mixture").values)
@@ -190,7 +215,7 @@ for law, (color, _) in LINES.items():
     panel.plot(at.predicted.sel(law=law), at.measured, ".", color=color, markersize=4, label=NAMED[law])
 ends = [float(at.measured.min()), float(at.measured.max())]
 panel.plot(ends, ends, color="0.8", linewidth=0.7, zorder=0)
-panel.set(xscale="log", yscale="log", xlabel="predicted noise variance", ylabel="measured, one training set")
+panel.set(xlabel="predicted noise variance", ylabel="measured, one training set")
 panel.legend(fontsize=6)
 save_figure(figure, figures / "memorized_first")
 plt.show()

@@ -81,6 +81,7 @@ def points(draw) -> dict:
         values[symbol] = draw(st.floats(-2, 2))
     for symbol in (symbols.M_1, symbols.M_2, symbols.M_1gg, symbols.M_2gg, symbols.avg_gg, symbols.Y_2):
         values[symbol] = draw(st.floats(0.01, 1.0))
+    values[symbols.mean_w_1], values[symbols.omega_squared] = draw(st.floats(0.01, 1.0)), draw(st.floats(0.0, 30.0))
     values[symbols.avg_g_squared] = values[symbols.avg_gg]
     values[symbols.quenched_score] = draw(st.floats(0.1, 3.0))
     values[symbols.quenched_variance] = draw(st.floats(0.1, 3.0))

@@ -52,7 +52,8 @@ def critical_times_of(
     half: the mean over the noise omega and over data sets of N other samples of the law. A reverse trajectory from
     there ends at y with that probability, so the points of the largest noise variances are memorized first. Fresh, it
     is where the mean participation at y + sqrt(t) omega is one half: a new point is pulled to one training sample or
-    another. Both are exact at finite N.
+    another. Both are exact at finite N. A point and a size take some seconds of one core for a mixture of five
+    Gaussians in 61 dimensions, half a second for a pool of 900.
 
     Args:
         points: points of the data, (points, dims).
