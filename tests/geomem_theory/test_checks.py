@@ -15,7 +15,7 @@ DIGITS_AT_TWO_PROBES = 12
 
 def test_identities():
     identities = checks.identities()
-    assert len(identities) == 38
+    assert len(identities) == 41
     for identity in identities:
         assert identity.holds, identity.name
     assert not identities[0]._replace(right=2 * identities[0].right).holds

@@ -240,7 +240,7 @@ M_gh = sp.Symbol("M_{gh}", real=True)
 density_joint = sp.Symbol(r"D_{\langle{g}\rangle\langle{h}\rangle}", real=True)
 avg_g_mirrored = sp.Symbol(r"\overline{\langle g\rangle\langle g\rangle_{-}}", real=True)
 secant = sp.Symbol("a_k", real=True)
-secant_variance = sp.Symbol("V_{ki}", nonnegative=True)
+secant_variance = sp.Symbol("V^{S}_{ki}", nonnegative=True)
 secant_transpose = sp.Symbol("C_{ki}", real=True)
 
 # A network of random features: P hidden units, N samples, a ridge or a training time.
@@ -307,7 +307,7 @@ alphabar_first = sp.Symbol(r"\bar{\alpha}_0", positive=True)
 alphabar_last = sp.Symbol(r"\bar{\alpha}_T", positive=True)
 score_ratio = sp.Symbol("f_1", positive=True)
 predicted = sp.Symbol(r"\hat{p}_v", real=True)
-network_score = sp.Symbol(r"\hat{s}_v", real=True)
+network_score = sp.Symbol(r"\hat{s}_v^{\mathrm{net}}", real=True)
 jacobian_ratio = sp.Symbol("f_2", positive=True)
 log_density = _function(r"\ln{p}")
 

@@ -12,7 +12,7 @@ from scipy.optimize import brentq
 from geomem import InputError, Manifold, Probe, Status, critical_size, critical_time, phase, phase_diagram
 from geomem.laws.law import LAWS, Law
 from geomem.laws.setting import Setting
-from geomem.levels import question as door
+from geomem.levels import level as door
 from geomem.levels.level import Explicit, level_names, register
 from geomem.levels.question import question
 from tests.geomem.cli.commands import run
@@ -81,7 +81,7 @@ def signs():
 
 @pytest.fixture
 def doubled(monkeypatch):
-    monkeypatch.setattr(door, "_LEVELS", dict(door._LEVELS))
+    monkeypatch.setattr(door, "LEVELS", dict(door.LEVELS))
     return register(Doubled())
 
 
