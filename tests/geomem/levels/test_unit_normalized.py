@@ -27,6 +27,7 @@ from geomem.lowering import lower
 
 REFERENCE = Path(__file__).parents[2] / "data" / "unit_normalized_reference.json"
 S, D = [1.0, 0.09, 1e-4], [2, 5, 23]
+_SIGNED = ("log_partition", "score_mean")
 NAMES = ("log_partition", "participation", "score_mean", "score_variance", "second_moment")
 
 
@@ -69,8 +70,9 @@ def test_mpmath_by_another_route(rows):
 def _compare(found, row):
     for name in NAMES:
         expected = float(row[name])
-        # At the origin the mean is zero.
-        assert abs(float(getattr(found, name)) - expected) <= 1e-9 * abs(expected) + 1e-12, (name, row)
+        # ln Z may be near zero by chance; at the origin the mean is zero.
+        size = max(abs(expected), 1.0 if name == "log_partition" else 1e-3)
+        assert abs(float(getattr(found, name)) - expected) <= 1e-9 * (size if name in _SIGNED else abs(expected)), row
 
 
 @pytest.mark.slow  # compiled for points
