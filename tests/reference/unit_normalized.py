@@ -17,7 +17,7 @@ from mpmath import mp, mpf
 mp.dps = 34
 STEPS = (mpf("0.2"), mpf("0.25")), (mpf("0.17"), mpf("0.21"))  # in the logarithm of a weight, and in xi
 ETA_STEP = mpf("0.5")
-TOLERANCE = mpf(10) ** -13
+TOLERANCE = mpf(10) ** -12
 OUTPUT = Path(__file__).parents[1] / "data" / "unit_normalized_reference.json"
 PUBLISHED = ([1.0, 0.09, 1e-4], [2, 5, 23])
 FLAT, FEW, CIRCLE, WIDE = ([1.0], [12]), ([1.0, 0.2], [1, 3]), ([1.0, 0.3], [1, 1]), ([2.0, 0.5, 0.01], [1, 4, 60])
@@ -63,8 +63,6 @@ def law(spectrum, block, amplitude, step):
         theta = ratio**2 / (2 * own)
         transform = 1 / mp.sqrt(mp.fprod((1 + 2 * theta * s) ** n for n, s in zip(others, variances, strict=True)))
         measure = width * mp.pi / 2 * mp.cosh(q) * scale * mp.cosh(g) / mp.sqrt(2 * mp.pi * own)
-        if transform * measure < mpf(10) ** -32:
-            return nodes
         slopes = [2 * s / (1 + 2 * theta * s) for s in variances]
         below = rest - 1
         root = below * mp.sqrt(eta[0]) * sum(n * slope for n, slope in zip(others, slopes, strict=True)) / 2
@@ -82,6 +80,8 @@ def law(spectrum, block, amplitude, step):
                 sum_ + up * fallen * slope / 2 / (1 + one * slope) for sum_, slope in zip(squares, slopes, strict=True)
             ]
         root *= ETA_STEP * transform / (2 * mp.sqrt(mp.pi))
+        if root * measure < mpf(10) ** -32:
+            return nodes
         squares = [one * ETA_STEP * transform / mp.sqrt(mp.pi) * measure / length**2 for one in squares]
         nodes += [(sign * ratio / length, root * measure, squares) for sign in (1, -1)]
 

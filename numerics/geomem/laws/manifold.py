@@ -78,7 +78,7 @@ class Manifold(Law):
     @property
     def knows(self) -> frozenset[str]:
         if self.normalized:
-            return frozenset({"second_cumulant", "energy", "views"})
+            return frozenset({"second_cumulant", "energy", "views", "secants"})
         return frozenset(
             {
                 "generating_function",

@@ -13,7 +13,8 @@ import numpy as np
 from jaxtyping import Array, Float, Int8
 
 from geomem.core.arguments import Numbers, as_log_sizes, as_noise_variances
-from geomem.core.status import InputError, Status
+from geomem.core.status import Status
+from geomem.laws.law import check_law
 from geomem.laws.manifold import Manifold
 from geomem.levels.lanes import in_threads
 from geomem.levels.pool import quenched_sphere
@@ -65,7 +66,7 @@ def secants(
     Every pair of blocks takes about a second for a noise variance and a size.
 
     Raises:
-        InputError: for what is no normalized manifold, or for noise variances or sizes that are none.
+        InputError: for what is no manifold of normalized data, or for noise variances or sizes that are none.
     """
     return _of_lanes(manifold, noise_variance, as_log_sizes(num_samples, log_num_samples), exact=True)
 
@@ -80,8 +81,8 @@ def leading_secants(manifold: Manifold, *, noise_variance: Numbers) -> Secants:
 
 
 def _of_lanes(manifold: Manifold, noise_variance: Numbers, log_sizes: Array | np.ndarray, *, exact: bool) -> Secants:
-    if not isinstance(manifold, Manifold) or not manifold.normalized:
-        raise InputError("central differences at the origin are known of a Manifold with normalized=True")
+    check_law(manifold)
+    manifold.require("secants", "the law of central differences at the origin")
     times = as_noise_variances(noise_variance)
     lanes = list(product(np.ravel(np.asarray(times, dtype=float)), np.ravel(np.asarray(log_sizes, dtype=float))))
     rows = in_threads(lambda lane: _moments(manifold, *lane, exact=exact), lanes)

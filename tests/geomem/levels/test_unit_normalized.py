@@ -27,6 +27,7 @@ from geomem.lowering import lower
 
 REFERENCE = Path(__file__).parents[2] / "data" / "unit_normalized_reference.json"
 S, D = [1.0, 0.09, 1e-4], [2, 5, 23]
+_SIGNED = ("log_partition", "score_mean")
 NAMES = ("log_partition", "participation", "score_mean", "score_variance", "second_moment")
 
 
@@ -69,10 +70,12 @@ def test_mpmath_by_another_route(rows):
 def _compare(found, row):
     for name in NAMES:
         expected = float(row[name])
-        # At the origin the mean is zero.
-        assert abs(float(getattr(found, name)) - expected) <= 1e-9 * abs(expected) + 1e-12, (name, row)
+        # ln Z may be near zero by chance; at the origin the mean is zero.
+        size = max(abs(expected), 1.0 if name == "log_partition" else 1e-3)
+        assert abs(float(getattr(found, name)) - expected) <= 1e-9 * (size if name in _SIGNED else abs(expected)), row
 
 
+@pytest.mark.slow  # compiled for points
 def test_mpmath_across_the_axis(manifold, rows):
     """From a point on the axis along another direction of every block, and along the axis itself."""
     ends = np.cumsum(D) - 1
@@ -93,6 +96,7 @@ def test_mpmath_across_the_axis(manifold, rows):
         assert (np.abs(found.score_mean[1:]) < 1e-12).all()
 
 
+@pytest.mark.slow  # three ways to ask are compiled
 def test_a_block_has_no_preferred_axis(manifold):
     """From a point between two directions of one block, along its own direction, a block's answer."""
     along = np.zeros(sum(D))
@@ -158,6 +162,7 @@ def test_z_scores_of_many_cells(manifold):
     assert (np.abs((scores**2).mean(axis=0) - 1) < 4 * np.sqrt(2 / 60)).all()
 
 
+@pytest.mark.slow  # derivatives are compiled
 def test_derivatives_are_those_of_finite_differences():
     def averages(numbers):
         law = Manifold(numbers[:2], [2, 6], normalized=True)
@@ -273,6 +278,7 @@ def test_secants_are_those_of_drawn_data_sets():
         assert np.abs(z).max() < 4.5, (name, z)
 
 
+@pytest.mark.slow  # two blocks are compiled exactly and to leading order
 def test_secants_of_many_samples_are_their_leading_order():
     law = Manifold([1.0, 0.2], [1, 3], normalized=True)
     exact, leading = secants(law, noise_variance=0.5, num_samples=1e6), leading_secants(law, noise_variance=0.5)
@@ -286,5 +292,5 @@ def test_secants_of_many_samples_are_their_leading_order():
 
 
 def test_secants_of_other_laws_are_refused():
-    with pytest.raises(InputError, match="a Manifold with normalized=True"):
+    with pytest.raises(InputError, match="does not know a manifold"):
         secants(Manifold([1.0], [3]), noise_variance=0.1, num_samples=10)
