@@ -55,9 +55,9 @@ class Activity(NamedTuple):
         moments = (self.log_moment(tilt) for tilt in (2.0, 3.0, 4.0))
         return float(_participation_variance(self.log_size, *moments))
 
-    def drawn_weights(self, rng: np.random.Generator, most: int = MOST_DRAWN) -> Float[np.ndarray, " samples"]:
+    def drawn_weights(self, rng: np.random.Generator) -> Float[np.ndarray, " samples"]:
         """Gibbs weights at the mean of the data, of the samples that matter, over the mean of their sum."""
-        count = round(np.exp(min(self.log_size, float(np.log(most)))))
+        count = round(np.exp(min(self.log_size, float(np.log(MOST_DRAWN)))))
         tilt = self.tilt_of(count)
         blocks = zip(self.ratios / (1.0 + tilt * self.ratios), self.counts, strict=True)
         energies = np.sum([scale * rng.standard_gamma(0.5 * number, count) for scale, number in blocks], axis=0)
