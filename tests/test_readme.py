@@ -11,7 +11,7 @@ import geomem
 from geomem import Manifold, critical_time
 from geomem.cli.app import app
 from geomem.laws import law
-from geomem.levels import level
+from geomem.levels import level as levels
 from geomem.levels.level import criteria_names, level_names
 
 ROOT = Path(__file__).parent.parent
@@ -74,9 +74,9 @@ def test_where_new_things_go_is_there():
     for path in named:
         assert (rooms / path).exists(), path
     for module, name in (
-        (level, "Explicit"),
-        (level, "Implicit"),
-        (level, "register"),
+        (levels, "Explicit"),
+        (levels, "Implicit"),
+        (levels, "register"),
         (law, "Law"),
         (law, "LAWS"),
     ):

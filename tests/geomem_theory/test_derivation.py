@@ -26,7 +26,7 @@ _STATED = {
     "participation_density", "log_partition_density", "mean_density", "second_moment_density", "squared_mean_density",
     "planted_density", "planted_offset", "quenched_score_mean", "quenched_score_variance", "quenched_second_moment",
     "resolvent", "random_collapse_log_size", "mixture_critical_log_size", "mixture_posterior_mean",
-    "mixture_signal_to_noise_log_size", "own_class_posterior", "pool_average",
+    "mixture_signal_to_noise_log_size", "own_class_posterior", "pool_average", "sphere_other_square",
 }  # fmt: skip
 
 

@@ -123,8 +123,7 @@ def sizes(
         rows[:, crossed] = [*found[:2], low, high]
         iterations[crossed], status[crossed] = found[2:]
     status = np.where(valid, status, Status.INVALID).astype(np.int8)
-    log_value, residual, lower, upper = rows
-    fields = (log_value, status, residual, np.exp(lower), np.exp(upper), iterations)
+    fields = (rows[0], status, rows[1], *np.exp(rows[2:]), iterations)
     return transition(*map(jnp.asarray, fields))
 
 
