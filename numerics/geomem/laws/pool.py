@@ -16,7 +16,7 @@ from geomem.laws.law import Law, register_law
 from geomem.laws.views import Pool, principal
 
 _ROWS = 15  # for each sample of a data set
-_LOOKED_AT, _APART, _SAME = 100, 40.0, 1e-12  # samples, whose neighbours are looked for
+_LOOKED_AT, _APART, _SAME = 100, 20.0, 1e-12  # samples, whose neighbours are looked for
 
 Sampler = Callable[[Array, int], Array]  # of a key and how many
 

@@ -28,6 +28,7 @@ _average = jnp.vectorize(lower("pool_average"))
 # those below exp(-_LIGHT), add nothing, or only 1, to a mean; of those of samples below exp(-_SERIES_FROM) so many
 # powers are enough for some 1e-11 of it.
 _AFTER, _SERIES_FROM, _POWERS = 4.0, 4.0, 6
+_FAR = 45.0  # e-folds before the next sample of a pool, where there is nothing yet
 # Series of 1 - exp(-x), x exp(-x) and x^2 exp(-x).
 _SERIES = np.array(
     [[(-1.0) ** (n - k) / factorial(n - k) if n >= k else 0.0 for n in range(1, _POWERS + 1)] for k in (0, 1, 2)]
@@ -122,7 +123,19 @@ def quenched_pool(
         return sums + sums_of_directions(xi, jnp.stack([whole, half]), sizes, log_planted, offsets, rows)
 
     start = jnp.zeros((len(reference), 3, len(sizes), DENSITIES))
-    sums = jax.lax.fori_loop(0, nodes, of_block, start)
+    width = OF_SAMPLES.step * OF_SAMPLES.at_once
+
+    def following(number: Array) -> Array:
+        """The next block, or that before the next sample if there is nothing in between; a planted one is anywhere."""
+        behind = low + width * (number + 1).astype(float) - _HEAVY  # samples that still count in the next block
+        after = energies[jnp.minimum(jnp.searchsorted(energies, behind), count - 1)]
+        ahead = jnp.floor((after - _FAR - low) / width).astype(int)
+        return jnp.where(log_planted > -jnp.inf, number + 1, jnp.maximum(number + 1, ahead))
+
+    def step(at: tuple[Array, Array]) -> tuple[Array, Array]:
+        return following(at[0]), of_block(*at)
+
+    _, sums = jax.lax.while_loop(lambda at: at[0] < nodes, step, (jnp.zeros_like(nodes), start))
     return finished(time, scaled.place, reference, sizes, sums, usable, power=2.0, log_floor=1.0)
 
 

@@ -98,7 +98,7 @@ def test_stretched_laws():
 
 def test_below_its_finest_noise_a_pool_is_separate_samples():
     pool = SampledLaw(np.array([[0.0, 0.0], [0.0, 0.0], [3.0, 4.0], [30.0, 40.0]]))
-    assert pool.finest == pytest.approx(25 / 40)
+    assert pool.finest == pytest.approx(25 / 20)
     assert pool.largest_size == pytest.approx(4 / 15)
 
 
