@@ -9,7 +9,7 @@ from geomem.core.kinds import refuse_beyond_memory
 from geomem.core.progress import bar
 from geomem.core.status import Status
 from geomem.laws.law import Law
-from geomem.levels.activity import Activity, activity
+from geomem.levels.activity import MOST_DRAWN, Activity, activity
 from geomem.levels.spectrum_draws import drawn_spectra
 from geomem.levels.spectrum_profile import kernel, profile
 from geomem.levels.spectrum_samples import sampled_spectra
@@ -57,7 +57,9 @@ def sorted_values(manifold: Law, times: Float[np.ndarray, " times"], log_size: f
         mean, deviation = (np.stack(column) for column in zip(*each, strict=True))
         lower, upper = mean - _NORMAL_END * deviation, mean + _NORMAL_END * deviation
     active = np.array([np.exp(-one.log_participation) for one in activities])
-    status = np.where(active >= FEWEST_ACTIVE, Status.CONVERGED, Status.OUT_OF_VALIDITY).astype(np.int8)
+    # Of a larger data set the samples that are chosen do not fill more directions than there are active samples.
+    fewest = FEWEST_ACTIVE if log_size <= np.log(MOST_DRAWN) else max(FEWEST_ACTIVE, float(size))
+    status = np.where(active >= fewest, Status.CONVERGED, Status.OUT_OF_VALIDITY).astype(np.int8)
     return SortedValues(mean, deviation, lower, upper, drawn, active, status)
 
 

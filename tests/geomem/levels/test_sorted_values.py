@@ -128,6 +128,9 @@ def test_committed_results_are_within_the_accuracy_that_is_stated():
     assert {row["spectrum"] for row in rows} == {"default", "flat", "many", "wide"}
     assert {row["N"] for row in rows} == {"100", "1000", "10000", "100000"}
     for row in rows:
+        directions = {"default": 30, "flat": 10, "many": 40, "wide": 200}[row["spectrum"]]
+        if int(row["N"]) > 4000 and int(row["active"]) < directions:  # stated to be out of validity
+            continue
         allowed = (0.3 if int(row["active"]) >= 100 else 0.7) + 3 * float(row["its error"])
         assert float(row["worst offset"]) < allowed, row
         if int(row["active"]) >= 50:
