@@ -135,5 +135,5 @@ def test_committed_results_are_within_the_accuracy_that_is_stated():
         assert float(row["worst offset"]) < allowed, row
         if int(row["active"]) >= 50:
             assert 0.85 < float(row["coverage"]) < 0.95, row
-        # All data sets of a row are held against the same draws, whose error they share.
-        assert float(row["KS p"]) > 1e-4, row
+        # At the level of 1 % for all rows together; the data sets of one share the error of the law's draws.
+        assert float(row["KS p"]) > 0.01 / len(rows), row
