@@ -2,7 +2,7 @@
 
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 # The data that are meant where nothing is said of them: variances, directions, and how many samples.
 _DEFAULT_SPECTRUM = ((1.0, 0.09, 1e-4), (2, 5, 23))
 _DEFAULT_SIZE = 1000.0
-_MOST_NAMES = 20  # of columns in a sentence
 
 # What can be done about what is found in data, by its kind.
 _ADVICE = {
@@ -34,6 +33,11 @@ _ADVICE = {
     "scales_beside_index": "; --standardize makes them one",
     "index": "; --columns takes the others",
 }
+
+
+def advised(found: Mapping[str, str]) -> list[str]:
+    """Sentences on data, with what can be done about it."""
+    return [f"{sentence}{_ADVICE.get(kind, '')}" for kind, sentence in found.items()]
 
 
 class GivenManifold(NamedTuple):
@@ -134,20 +138,20 @@ class ManifoldInput:
         if self.num_blocks is not None and self.num_blocks < 1:
             raise InputError(f"--num-blocks is {self.num_blocks}; it must be at least 1")
         from geomem.core.provenance import digest
-        from geomem.files.data import load_data_set
-        from geomem.files.inspection import prepare
+        from geomem.files.prepared import prepared_data
         from geomem.laws.covariance import in_blocks, variances_of_directions
         from geomem.laws.manifold import Manifold
 
-        found_data = load_data_set(source, header=self.header)
-        loaded, names = found_data.rows, found_data.columns
-        asked = {
-            "columns": None if self.columns is None else [_column(one, names or ()) for one in self.columns],
-            "drop_duplicates": self.drop_duplicates,
-            "standardize": self.standardize,
-        }
-        data, rounding, found = prepare(loaded, **asked)
-        notes = [f"{sentence}{_ADVICE.get(kind, '')}" for kind, sentence in found.items()]
+        found_data, prepared, columns = prepared_data(
+            source,
+            header=self.header,
+            columns=self.columns,
+            drop_duplicates=self.drop_duplicates,
+            standardize=self.standardize,
+        )
+        loaded, (data, rounding, found) = found_data.rows, prepared
+        asked = {"columns": columns, "drop_duplicates": self.drop_duplicates, "standardize": self.standardize}
+        notes = advised(found)
         if found_data.sample_shape is not None:
             shape = " by ".join(map(str, found_data.sample_shape))
             notes.insert(0, f"{len(loaded)} samples of {shape} numbers are taken as rows of {loaded.shape[1]}")
@@ -250,17 +254,6 @@ class ClockInput:
         from geomem.schedules.clock import clock_of
 
         return clock_of(self.schedule)
-
-
-def _column(text: str, names: Sequence[str]) -> int:
-    """The number of a column that is given by its number or its name."""
-    if names.count(text) == 1:
-        return names.index(text)
-    try:
-        return int(text)
-    except ValueError:
-        known = ", ".join(names) if names and len(names) <= _MOST_NAMES else "numbers from 0"
-        raise InputError(f"--columns has {text!r}, which is no column; they are {known}") from None
 
 
 def read_probe(text: str) -> "Probe":

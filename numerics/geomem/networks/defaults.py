@@ -1,13 +1,14 @@
 """The experiment that is made of a data set alone: what fits its size and shape, and takes minutes on two cores."""
 
 import math
+from typing import Any
 
 import numpy as np
 
 from geomem.core.opening import reading
 from geomem.core.status import InputError
-from geomem.files.data import load_data
 from geomem.files.images import load_images
+from geomem.files.prepared import prepared_data
 from geomem.files.sources import read_source
 from geomem.networks.config import MLP, TrainConfig, UNet
 from geomem.networks.experiment import Data, Experiment, Measures
@@ -17,7 +18,9 @@ _SMALLEST, _LARGEST = 10, 10_000  # of the training sets: memorized by any netwo
 _HELD_OUT = 1000  # at most
 
 
-def experiment_of_data(source: str) -> tuple[Experiment, str]:
+def experiment_of_data(
+    source: str, *, columns: tuple[str, ...] = (), drop_duplicates: bool = False, standardize: bool = False
+) -> tuple[Experiment, str]:
     """What is trained on a data set of which nothing else is said, and a sentence on it.
 
     Held out is a fifth, at most 1000. Training sets have three sizes, evenly spaced in ln N, from 10 to what is left,
@@ -25,18 +28,28 @@ def experiment_of_data(source: str) -> tuple[Experiment, str]:
     digits, which are one as for other commands, are for a residual MLP, at least as wide as the data have columns, of
     two seeds. Steps are fewer for wide tables and large images.
 
+    The other arguments are those of `prepared_data`, of a table.
+
     Raises:
-        InputError: as `load_data` and `load_images`, or for fewer than ten samples.
+        InputError: as `prepared_data` and `load_images`, for fewer than ten samples, or columns of images.
     """
     images = _are_images(source)
-    read = load_images(source) if images else load_data(source)
+    asked: dict[str, Any] = {"columns": columns, "drop_duplicates": drop_duplicates, "standardize": standardize}
+    if images and any(asked.values()):
+        raise InputError(f"{source} holds images; --columns, --drop-duplicates and --standardize change a table")
+    if images:
+        read = load_images(source)
+    else:
+        chosen = columns or None
+        _, prepared, _ = prepared_data(source, columns=chosen, drop_duplicates=drop_duplicates, standardize=standardize)
+        read = prepared.data
     count, shape = len(read), read.shape[1:]
     if count < _FEWEST:
         raise InputError(f"{source} has {count} samples; a training, with some held out, needs at least {_FEWEST}")
     held_out = min(_HELD_OUT, max(2, count // 5))
     largest = min(count - held_out, _LARGEST)
     sizes = sorted({round(size) for size in np.geomspace(min(_SMALLEST, largest), largest, 3)})
-    data = Data(source=source, table=not images, num_samples=tuple(sizes), num_held_out=held_out)
+    data = Data(source=source, table=not images, num_samples=tuple(sizes), num_held_out=held_out, **asked)
     vars(data)["samples"] = read  # else they would be read once more
     training, measures, seeds = _for_images(read[:: max(1, count // _LARGEST)]) if images else _for_table(shape[0])
     network = training.network

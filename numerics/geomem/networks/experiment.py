@@ -32,8 +32,8 @@ from jaxtyping import Float
 from geomem.core.opening import is_there, load_toml, named
 from geomem.core.status import InputError
 from geomem.empirical.spectrum import check_protocol
-from geomem.files.data import load_data
 from geomem.files.images import load_images
+from geomem.files.prepared import prepared_data
 from geomem.networks.config import MLP, TrainConfig, UNet
 
 _PRESETS = Path(__file__).parent / "presets"
@@ -59,6 +59,12 @@ class Data:
     or CIFAR files; or with table = true the data that other commands take."""
     table: bool = False
     """Whether the source is a table with a sample in every row, centered and divided by its widest deviation."""
+    columns: tuple[str, ...] = ()
+    """Columns of the table to use, by their numbers from 0 or their names; all of them by default."""
+    drop_duplicates: bool = False
+    """Whether rows of the table that repeat earlier ones, or nearly, are left out."""
+    standardize: bool = False
+    """Whether every column of the table is divided by its standard deviation first."""
     num_held_out: int = 1000
     """Samples that are held out, whose loss is recorded."""
     variances: tuple[float, ...] = (1.0, 0.09, 1e-4)
@@ -85,6 +91,8 @@ class Data:
             raise InputError(f"data.embedding is {self.embedding!r}; choose one of {', '.join(_EMBEDDINGS)}")
         if self.source != "manifold" and self.embedding != "none":
             raise InputError("data.embedding is for the source 'manifold'; leave it out for images")
+        if not self.table and (self.columns or self.drop_duplicates or self.standardize):
+            raise InputError("data.columns, drop_duplicates and standardize change a table; give it as data.source")
         if self.source == "manifold" and self.table:
             raise InputError("data.table is true but the source is 'manifold'; give the table as data.source")
 
@@ -93,9 +101,13 @@ class Data:
         """The images (samples, height, width, channels) or rows (samples, dims), read when they are first asked for.
 
         Raises:
-            InputError: as `load_data` and `load_images`.
+            InputError: as `prepared_data` and `load_images`.
         """
-        return load_data(self.source) if self.table else load_images(self.source)
+        if not self.table:
+            return load_images(self.source)
+        chosen = self.columns or None
+        asked = {"drop_duplicates": self.drop_duplicates, "standardize": self.standardize}
+        return prepared_data(self.source, columns=chosen, **asked)[1].data
 
     def take_samples(self) -> Float[np.ndarray, "samples ..."]:
         """The same, kept no longer: they may be most of what memory holds, and the source may change."""

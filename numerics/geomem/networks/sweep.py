@@ -143,7 +143,7 @@ def train_study(experiment: Experiment, directory: str | Path, *, progress: bool
     if study.sizes["step"] > 1:
         study = study.merge(_where_memorized(memorization_start, mean, error, "step", _START))
     return _in_units_of_the_source(study, sets.scale).assign_attrs(
-        provenance=extended(record, {"experiment": _inputs(experiment)})
+        provenance=extended(record, {"experiment": experiment_record(experiment)})
     )
 
 
@@ -240,13 +240,14 @@ def _begun(folder: Path, step: int) -> Path:
     return own
 
 
-def _inputs(experiment: Experiment) -> dict[str, dict[str, object]]:
+def experiment_record(experiment: Experiment) -> dict[str, dict[str, object]]:
+    """What results say of the experiment."""
     return asdict(experiment) | {"training": config_record(experiment.training)}
 
 
 def _record(experiment: Experiment, sets: TrainingSets) -> str:
     """What makes the parts of a study its own; how long it trains, and when it is measured, does not."""
-    inputs = _inputs(experiment)
+    inputs = experiment_record(experiment)
     del inputs["training"]["num_steps"], inputs["measures"]["steps"]
     digests = {"samples_sha256": [digest(rows) for rows in sets.of_seed], "held_out_sha256": digest(sets.held_out)}
     return provenance({"experiment": inputs} | digests)

@@ -203,6 +203,25 @@ def test_of_a_table_alone_a_fifth_is_held_out(tmp_path, rows, held_out, sizes):
     assert f"{rows} rows of 2 columns: {held_out} held out" in said
 
 
+def test_a_table_may_be_changed_before_it_is_trained_on(tmp_path):
+    table = np.random.default_rng(0).normal(size=(40, 3)) * [1.0, 10.0, 100.0]
+    np.savetxt(tmp_path / "table.csv", np.concatenate([table, table[:5]]), delimiter=",", header="a,b,c", comments="")
+    given = {"columns": ("c", "0"), "drop_duplicates": True, "standardize": True}
+    asked, said = experiment_of_data(str(tmp_path / "table.csv"), **given)
+    assert "40 rows of 2 columns" in said
+    expected = table[:, [2, 0]] / table[:, [2, 0]].std(axis=0)
+    np.testing.assert_allclose(asked.data.take_samples(), expected)
+    np.testing.assert_allclose(asked.data.take_samples(), expected)  # read once more, in the same way
+    assert asked.data.columns == ("c", "0")
+    with pytest.raises(InputError, match="'d', which is no column; they are a, b, c"):
+        experiment_of_data(str(tmp_path / "table.csv"), columns=("d",))
+    np.savez(tmp_path / "images.npz", np.random.default_rng(0).uniform(size=(20, 4, 4)))
+    with pytest.raises(InputError, match="holds images"):
+        experiment_of_data(str(tmp_path / "images.npz"), standardize=True)
+    with pytest.raises(InputError, match="change a table"):
+        Data(source="digits", num_samples=(10,), standardize=True)
+
+
 def test_a_table_is_trained_on_centered_and_of_unit_width(tmp_path):
     rng = np.random.default_rng(0)
     table = 50 + rng.normal(size=(300, 3)) @ np.diag([20.0, 5.0, 1.0]) @ np.linalg.qr(rng.normal(size=(3, 3)))[0]
