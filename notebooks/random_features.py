@@ -240,7 +240,7 @@ figure
 #
 # `notebooks/data/responses.py` trained three networks on samples of that manifold (t = 0.05): one hidden layer of
 # 4 units per dimension with frozen features, which the theory describes; the same with all weights trained; and the
-# residual network of `train`. Points: signal to noise against training, of 10 samples per dimension, in 30 and 300
+# residual network of `train`. Points: signal to noise against training, of 10 samples per dimension, in 30 and 120
 # dimensions (open and filled), means of two seeds, their half difference as bars; lines: theory.
 
 # %%

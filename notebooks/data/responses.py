@@ -1,8 +1,8 @@
 """Trained networks' response and noise per direction, beside random features: writes responses.nc.
 
-Three networks on the default manifold's spectrum, in 30 and 300 dimensions: a hidden layer whose features are frozen,
+Three networks on the default manifold's spectrum, in 30 and 120 dimensions: a hidden layer whose features are frozen,
 the same with all weights trained, by gradient descent at one noise variance, and the residual network of `train` at
-all of them. About half an hour on two cores: `python notebooks/data/responses.py`.
+all of them. About ten minutes on two cores: `python notebooks/data/responses.py`.
 """
 
 import tempfile
@@ -17,7 +17,7 @@ import xarray as xr
 from geomem import MLP, Manifold, TrainConfig, measure_response, random_features, train
 
 VARIANCES, MULTIPLICITIES, NOISE_VARIANCE = (1.0, 0.09, 1e-4), (2, 5, 23), 0.05
-SCALES, RATIOS, SEEDS = (1, 10), (2, 10), (0, 1)  # of dimensions; samples per dimension
+SCALES, RATIOS, SEEDS = (1, 4), (2, 10), (0, 1)  # of dimensions; samples per dimension
 WIDTH = 4  # hidden units per dimension
 TIMES = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0)  # of training
 RATE, BATCH = 0.1, 600  # of gradient descent, in units of the training time; samples of a step at most

@@ -14,7 +14,7 @@ LAW = Manifold([4.0, 0.25], [30, 90])
 
 
 @pytest.mark.parametrize(
-    "amount", [{"ridge": 0.05}, pytest.param({"training_time": 30.0}, marks=pytest.mark.slow(reason="compiles 20 s"))]
+    "amount", [{"ridge": 0.05}, pytest.param({"training_time": 30.0}, marks=pytest.mark.long(reason="compiles 20 s"))]
 )
 def test_at_the_width_the_ratio_is_one_and_below_it_smaller(amount):
     numbers = {"noise_variance": np.array([0.3, 0.05]), "num_samples": 600.0}

@@ -65,7 +65,7 @@ def test_rare_pairs_are_counted_once(rng):
     assert found.covariance[0, 0] == pytest.approx(2.0 * np.sum(pairs**2), rel=0.05)
 
 
-@pytest.mark.slow  # hundreds of measurements
+@pytest.mark.long  # hundreds of measurements
 @pytest.mark.parametrize(("num_samples", "num_probes"), [(150, 100), (100, 300)])
 def test_the_covariance_is_that_over_data_sets(num_samples, num_probes):
     law, times = Manifold([1.0, 0.3], [2, 3]), np.geomspace(0.5, 5, 5)
