@@ -189,7 +189,7 @@ def network_points(draw) -> dict:
         *(symbols.feature_trace, symbols.trace_1, symbols.trace_2, symbols.trace_corner, symbols.factor_corner),
         *(symbols.h_v, symbols.h_1, symbols.h_2, symbols.mean_1, symbols.mean_2, symbols.mean_12),
         *(symbols.mean_s12, symbols.mean_ss12, symbols.feature_value, symbols.network_noise),
-        *(symbols.learned_loss, symbols.missed_loss, symbols.miss_factor),
+        *(symbols.learned_loss, symbols.missed_loss, symbols.miss_factor, symbols.predicted),
     ):
         values[symbol] = draw(positive)
     for symbol in (symbols.sample_factor, symbols.factor_1, symbols.factor_2):

@@ -27,7 +27,7 @@ _STATED = {
     "planted_density", "planted_offset", "quenched_score_mean", "quenched_score_variance", "quenched_second_moment",
     "resolvent", "random_collapse_log_size", "mixture_critical_log_size", "mixture_posterior_mean",
     "mixture_signal_to_noise_log_size", "own_class_posterior", "pool_average", "sphere_other_square",
-    "sphere_pair_density",
+    "sphere_pair_density", "joint_mean_density",
 }  # fmt: skip
 
 
