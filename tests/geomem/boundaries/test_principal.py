@@ -35,7 +35,7 @@ def _log_ratio(direction_rows, time, size, points):
     return np.log(signal.mean() / noise.mean())
 
 
-@pytest.mark.slow  # two walks
+@pytest.mark.long  # two walks
 def test_a_block_is_lost_where_means_over_its_directions_and_the_points_are_equal(diagram):
     """And its error is that of times with one point less."""
     assert dict(diagram.sizes) == {"block": 2, "num_samples": 2}
@@ -52,7 +52,7 @@ def test_a_block_is_lost_where_means_over_its_directions_and_the_points_are_equa
     assert set(diagram.attrs) == {"criterion", "theory", "swept_block", "provenance"}
 
 
-@pytest.mark.slow  # walks
+@pytest.mark.long  # walks
 def test_a_stretched_law_is_asked_as_it_is():
     """A map at the block's own variance is the diagram; and the law of one Gaussian is that with another variance."""
     one = GaussianMixture([1.0], np.zeros((1, 2)), np.diag([1.0, 0.1])[None])
@@ -66,7 +66,7 @@ def test_a_stretched_law_is_asked_as_it_is():
     assert np.isnan(found.critical_time_error).all()
 
 
-@pytest.mark.slow  # a walk
+@pytest.mark.long  # a walk
 def test_about_the_mean_one_gaussian_is_its_manifold():
     """Each block from its own probe; and a direction without variance is never lost."""
     manifold = Manifold([1.0, 0.1], [1, 2])
@@ -78,7 +78,7 @@ def test_about_the_mean_one_gaussian_is_its_manifold():
     assert found.status.values[:, 0].tolist() == [0, 0, 1]
 
 
-@pytest.mark.slow  # as the pool's rule
+@pytest.mark.long  # as the pool's rule
 def test_critical_sizes_and_times_of_blocks_agree(diagram):
     found = principal_sizes(question(*ASKED.values(), PROBE), LAW, diagram.critical_time.values[:, 1], 2)
     np.testing.assert_allclose(np.diag(found.log_size), np.log(1e4), atol=0.15)

@@ -43,7 +43,7 @@ def test_local_directions_are_those_of_the_point_s_class():
     np.testing.assert_allclose(principal_directions(shared, point=[0.0, 0.0]), np.eye(2)[::-1], atol=1e-12)
 
 
-@pytest.mark.slow  # averages at every step of three searches
+@pytest.mark.long  # averages at every step of three searches
 def test_trajectories_of_equal_covariances_are_those_of_the_classes():
     """Within the error of 512 samples; and what is between classes is exact."""
     manifold = Manifold([1.0, 0.05], [10, 20])

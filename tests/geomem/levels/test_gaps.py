@@ -54,7 +54,7 @@ def test_two_equal_bulks_meet_where_free_convolution_has_it():
     assert size_of(manifold, 0, time) == pytest.approx(expected, abs=1e-3)
 
 
-@pytest.mark.slow  # compiles the search and its derivatives
+@pytest.mark.long  # compiles the search and its derivatives
 def test_times_and_sizes_invert_each_other_and_have_derivatives():
     found = time_of(DEFAULT, 0, 1000.0)
     assert int(found.status) == Status.CONVERGED
@@ -74,7 +74,7 @@ def test_there_is_no_gap_beside_the_narrowest_block():
     assert int(time_of(DEFAULT, 2, 1000.0).status) == Status.NO_TRANSITION
 
 
-@pytest.mark.slow  # 200 data sets
+@pytest.mark.long  # 200 data sets
 def test_half_of_the_data_sets_lose_the_gap_near_the_critical_time():
     """N = 1000, blocks 0 and 1: the fraction of data sets whose gap is no larger than the spacings beside it."""
     factors, rng = np.array([0.8, 0.9, 1.0, 1.1, 1.2]), np.random.default_rng(3)

@@ -124,7 +124,7 @@ def test_planted_sample_at_a_point(law):
         assert abs(float(found.score_mean)) < 0.02 / np.sqrt(1e-3)
 
 
-@pytest.mark.slow  # thousands of data sets of every law
+@pytest.mark.long  # thousands of data sets of every law
 @pytest.mark.parametrize("kind", ["mixture", "pool", "manifold"])
 def test_theory_versus_simulation(law, kind):
     pool = SampledLaw(np.asarray(law.sample(jax.random.key(4), 400)))
@@ -134,7 +134,7 @@ def test_theory_versus_simulation(law, kind):
     assert (np.abs(found.z) < 4).all(), found.z.values
 
 
-@pytest.mark.slow  # 64 points
+@pytest.mark.long  # 64 points
 def test_excess_entropy_of_classes_is_that_by_their_shared_covariance():
     manifold = Manifold([1.0, 0.1], [2, 2])
     centers = np.eye(4)[:2] * 2.0
@@ -161,7 +161,7 @@ def averages_at(given):
     return law, quenched(law, given.direction, probe=Probe.point(given.point), **asked)
 
 
-@pytest.mark.slow  # five shapes are compiled
+@pytest.mark.long  # five shapes are compiled
 def test_random_cells(cell):
     """Sixty random mixtures of two to six components in two to twenty dimensions, from liquid to condensed."""
     assert len(ROWS) == 60
@@ -173,7 +173,7 @@ def test_random_cells(cell):
             )
 
 
-@pytest.mark.slow  # 1000 data sets of every cell
+@pytest.mark.long  # 1000 data sets of every cell
 def test_random_cells_by_simulation(cell):
     """Those of them that mpmath has no time for, where data sets are small enough to be drawn."""
     scores, count = [], 1000

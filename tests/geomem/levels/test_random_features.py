@@ -216,7 +216,7 @@ def test_the_command_asks_a_network(capsys, tmp_path):
     assert (inputs["theory"], inputs["width"], inputs["ridge"]) == ("random_features", 10, 0.01)
 
 
-@pytest.mark.slow(reason="compiles derivatives of contour integrals, 20 s")
+@pytest.mark.long(reason="compiles derivatives of contour integrals, 20 s")
 def test_memorization_is_where_the_ratio_is_largest_in_training_time():
     time, size, width = 0.3, 20.0, 40.0
     turn = memorization_time(LAW, noise_variance=time, num_samples=size, width=width)

@@ -75,7 +75,7 @@ def _compare(found, row):
         assert abs(float(getattr(found, name)) - expected) <= 1e-9 * (size if name in _SIGNED else abs(expected)), row
 
 
-@pytest.mark.slow  # compiled for points
+@pytest.mark.long  # compiled for points
 def test_mpmath_across_the_axis(manifold, rows):
     """From a point on the axis along another direction of every block, and along the axis itself."""
     ends = np.cumsum(D) - 1
@@ -96,7 +96,7 @@ def test_mpmath_across_the_axis(manifold, rows):
         assert (np.abs(found.score_mean[1:]) < 1e-12).all()
 
 
-@pytest.mark.slow  # three ways to ask are compiled
+@pytest.mark.long  # three ways to ask are compiled
 def test_a_block_has_no_preferred_axis(manifold):
     """From a point between two directions of one block, along its own direction, a block's answer."""
     along = np.zeros(sum(D))
@@ -139,7 +139,7 @@ def test_many_samples_have_the_population_score(manifold):
         assert abs(float(found.score_mean) - float(expected)) < 4.5 * error / time
 
 
-@pytest.mark.slow  # five shapes of data sets to draw
+@pytest.mark.long  # five shapes of data sets to draw
 def test_z_scores_of_many_cells(manifold):
     """Sixty cells, four observables each, of which some have few of the data sets that tell them."""
     scores = []
@@ -162,7 +162,7 @@ def test_z_scores_of_many_cells(manifold):
     assert (np.abs((scores**2).mean(axis=0) - 1) < 4 * np.sqrt(2 / 60)).all()
 
 
-@pytest.mark.slow  # derivatives are compiled
+@pytest.mark.long  # derivatives are compiled
 def test_derivatives_are_those_of_finite_differences():
     def averages(numbers):
         law = Manifold(numbers[:2], [2, 6], normalized=True)
@@ -176,7 +176,7 @@ def test_derivatives_are_those_of_finite_differences():
         np.testing.assert_allclose(slopes[:, place], both, rtol=2e-5)
 
 
-@pytest.mark.slow  # both solvers are compiled
+@pytest.mark.long  # both solvers are compiled
 def test_critical_times_and_sizes_are_each_other_s_inverse(manifold):
     asked = {"criterion": "participation", "theory": "finite_n"}
     times = critical_time(manifold, 1, num_samples=[50, 1000], **asked)
@@ -205,7 +205,7 @@ def test_a_signal_is_lost_first_where_the_mean_score_changes_its_sign(manifold):
     assert deep.participation[1] > 0.5
 
 
-@pytest.mark.slow  # derivatives of the walk are compiled
+@pytest.mark.long  # derivatives of the walk are compiled
 def test_phases_and_diagram(manifold):
     variances = np.diag(manifold.covariance())[[0, 2, 7]]
     asked = {"num_samples": 1000, "theory": "finite_n"}
@@ -252,7 +252,7 @@ def test_two_points_are_no_density():
 # Central differences at the origin.
 
 
-@pytest.mark.slow  # twenty thousand data sets
+@pytest.mark.long  # twenty thousand data sets
 def test_secants_are_those_of_drawn_data_sets():
     spectrum, counts, time, size, number = np.array([1.0, 0.09, 0.01]), [2, 2, 3], 0.15, 30, 20_000
     block = np.repeat(np.arange(3), counts)
@@ -278,7 +278,7 @@ def test_secants_are_those_of_drawn_data_sets():
         assert np.abs(z).max() < 4.5, (name, z)
 
 
-@pytest.mark.slow  # two blocks are compiled exactly and to leading order
+@pytest.mark.long  # two blocks are compiled exactly and to leading order
 def test_secants_of_many_samples_are_their_leading_order():
     law = Manifold([1.0, 0.2], [1, 3], normalized=True)
     exact, leading = secants(law, noise_variance=0.5, num_samples=1e6), leading_secants(law, noise_variance=0.5)
