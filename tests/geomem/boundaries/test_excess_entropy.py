@@ -43,7 +43,7 @@ def test_measured_is_the_published_form():
     assert abs(float(measured.value[0]) - values.mean()) < 4 * error
 
 
-@pytest.mark.slow  # a dozen data sets, and the exact prediction at three noise variances
+@pytest.mark.long  # a dozen data sets, and the exact prediction at three noise variances
 @pytest.mark.parametrize("mixed", [False, True])
 def test_expected_is_the_mean_over_data_sets(mixed):
     law = GaussianMixture.two_classes(6.0, LAW) if mixed else LAW
@@ -185,7 +185,7 @@ MIXTURES = {
 }
 
 
-@pytest.mark.slow  # averages over classes at several sizes, and 20 000 data sets of each
+@pytest.mark.long  # averages over classes at several sizes, and 20 000 data sets of each
 @pytest.mark.parametrize("name", MIXTURES)
 def test_few_samples_of_a_mixture_are_those_of_drawn_data_sets(name):
     """Minus the logarithm of the own sample's weight, per dimension, in 20 000 data sets of each size."""

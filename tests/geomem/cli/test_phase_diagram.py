@@ -114,7 +114,7 @@ def test_directions_of_a_block_have_their_own_times(capsys, tmp_path, rng, level
     assert err.splitlines()[-1].startswith(sentence)
 
 
-@pytest.mark.slow  # as many diagrams as numbers of blocks, compiled anew
+@pytest.mark.long  # as many diagrams as numbers of blocks, compiled anew
 def test_as_many_blocks_as_it_says_are_enough(capsys, tmp_path, rng):
     np.save(tmp_path / "data.npy", rng.normal(size=(300, 40)) * np.arange(1, 41) ** -0.75)
     arguments = ["phase-diagram", "--data", tmp_path / "data.npy", "--theory", "rem", "--sizes", 100, 1000, 2, "--out"]

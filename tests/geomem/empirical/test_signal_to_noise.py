@@ -74,6 +74,7 @@ def _deviation(measured, law, block):
     return np.sqrt((z**2).mean(("pool", "noise_variance"))).values
 
 
+@pytest.mark.slow  # hundreds of measurements
 def test_what_a_pool_has_in_common_by_chance_is_in_the_errors():
     """Forty subsets are no forty data sets: as if they were, z is up to 4."""
     law = Manifold(np.append(np.geomspace(100.0, 5.0, 8), 1.0), [1] * 8 + [8])

@@ -61,6 +61,7 @@ def test_mixture_of_several_covariances(law, time, x, expected):
     np.testing.assert_allclose(found.signal_to_noise, expected[-1], rtol=1e-7 if time == 1.0 else 1e-11)
 
 
+@pytest.mark.slow  # four kinds of law are compiled
 def test_one_gaussian_is_a_manifold():
     """Seen along an axis, from the mean, by both ways; and by covariances that are given in full or by factors."""
     manifold = Manifold([1.0, 0.09], [1, 5])
