@@ -148,8 +148,10 @@ def points(draw) -> dict:
         values[symbol] = 10.0 ** draw(st.floats(-8, np.log10(0.5)))
     # The difference of the exponential and its first orders is taken as it stands.
     values[symbols.row_coupling], values[symbols.kappa] = draw(st.floats(0.01, 0.5)), draw(st.floats(0.001, 1.0))
-    for symbol in (symbols.log_moment_2, symbols.log_moment_3, symbols.log_moment_4, symbols.bulk_slope):
-        values[symbol] = draw(st.floats(0.1, 10.0))
+    values[symbols.bulk_slope] = draw(st.floats(0.1, 10.0))
+    # Far below zero the derivative of exp(x) - 1 in JAX is the value plus one.
+    for symbol in (symbols.log_moment_2, symbols.log_moment_3, symbols.log_moment_4):
+        values[symbol] = draw(st.floats(0.1, 2.0))
     for symbol in (symbols.x_here, symbols.x_there, symbols.drive, symbols.bulk_sum):
         values[symbol] = draw(st.floats(-3, 3))
     values[symbols.gap_level] = draw(st.floats(3, 6))  # never at a pole

@@ -149,7 +149,7 @@ def _said(law: "Law", question: "Question[Level]", why: str, where: str, attribu
     print(f"geomem: the law of the data is {why}{raw}; it is probed {where}", file=sys.stderr)
     if attributes["law"] == "pool":
         print(
-            f"geomem: a pool tells of N up to a fifteenth of its size, {law.largest_size:.0f}; beyond, statuses say so",
+            f"geomem: a pool tells of N up to a fifteenth of its size, {int(law.largest_size)}; beyond, statuses say so",
             file=sys.stderr,
         )
     return GivenLaw(law, question, f", law {attributes['law']} {where}", attributes)

@@ -121,7 +121,8 @@ def own_log_weights(
     others = np.array([log_size + np.log1p(-np.exp(-log_size))])
     rows = []
     for place, log_own in enumerate(own):
-        one = replace(at, base=at.base[[place]], offset=at.offset[[place]])
+        here = slice(place, place + 1)
+        one = replace(at, base=at.base[here], offset=at.offset[here])
         rows.append(averages_at_points(one, times, others, log_own).log_partition[0, 0, :, 0] - log_own)
     return np.stack(rows)
 

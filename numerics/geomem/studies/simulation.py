@@ -75,6 +75,8 @@ def theory_versus_simulation(
             raise InputError("a simulation is of one direction, (dims,), at one point; ask for them one by one")
         point, direction = seen.base[0] + jnp.sqrt(time) * seen.offset[0], seen.directions[0]
         given, draw = (manifold,), _samples_of_law
+        if "one_gaussian" in manifold.knows:
+            given, draw = (cast("Manifold", manifold).axis_deviations(),), _samples_of_blocks
     else:
         one, place = cast("Manifold", manifold), cast("int", block)  # of a law that knows `energy`
         point, direction = jnp.asarray(_probe_point(one, place, probe, noise_variance)), one.direction(place)

@@ -144,8 +144,8 @@ def test_of_data_alone_it_is_said_what_was_chosen(capsys, tmp_path, rng, monkeyp
     np.savetxt(tmp_path / "data.csv", table, delimiter=",")
     chosen = defaults.experiment_of_data
 
-    def small(source):
-        asked, said = chosen(source)
+    def small(source, **changes):
+        asked, said = chosen(source, **changes)
         network = dataclasses.replace(asked.training.network, width=16, embedding=8, embedding_width=16)
         training = dataclasses.replace(asked.training, network=network, num_steps=20)
         measures = dataclasses.replace(asked.measures, count=4, num_points=2, num_generated=10, num_sampling_steps=10)
