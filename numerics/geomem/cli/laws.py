@@ -148,9 +148,9 @@ def _said(law: "Law", question: "Question[Level]", why: str, where: str, attribu
     raw = "" if gain is None else f" ({gain:.3g} without noise)"
     print(f"geomem: the law of the data is {why}{raw}; it is probed {where}", file=sys.stderr)
     if attributes["law"] == "pool":
+        most = int(law.largest_size)
         print(
-            f"geomem: a pool tells of N up to a fifteenth of its size, {int(law.largest_size)}; beyond, statuses say so",
-            file=sys.stderr,
+            f"geomem: a pool tells of N up to a fifteenth of its size, {most}; beyond, statuses say so", file=sys.stderr
         )
     return GivenLaw(law, question, f", law {attributes['law']} {where}", attributes)
 
