@@ -10,7 +10,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
 from geomem.laws.setting import SampleEnergy
 from geomem.laws.sphere import Sphere, SphereEnergy
@@ -53,13 +53,12 @@ OF_PAIRS = Rule(0.4, 24.0, 0, 32)
 
 
 class _Weighted(NamedTuple):
-    """What stands for a law, of rising energies; lengths are in units of the noise."""
+    """Nodes that stand for a law, of rising energies; lengths are in units of the noise."""
 
-    energies: Float[Array, " samples"]
-    shares: Float[Array, "rules samples"]  # of the law; by half of the nodes too, where they are nodes
-    order: Int[Array, " samples"]  # rows of the others
-    coordinates: Float[Array, "samples directions"]
-    spreads: Float[Array, "samples directions"]  # variances of the coordinates at a node; of a sample it has none
+    energies: Float[Array, " nodes"]
+    shares: Float[Array, "all_and_half nodes"]  # of the law
+    coordinates: Float[Array, "nodes directions"]
+    spreads: Float[Array, "nodes directions"]  # variances of the coordinates at a node
     place: Float[Array, " directions"]
 
 
@@ -92,13 +91,12 @@ def quenched_pool(
     light = _power_sums(own, g)
 
     def of_block(number: Array, sums: Float[Array, "..."]) -> Float[Array, "..."]:
-        xi = low + OF_SAMPLES.step * (number * OF_SAMPLES.at_once + jnp.arange(OF_SAMPLES.at_once)).astype(float)
+        xi = _block_of_nodes(low, number, OF_SAMPLES)
         begin = jnp.searchsorted(energies, xi[0] - _HEAVY).astype(int) // OF_SAMPLES.chunk
         end = jnp.maximum(jnp.searchsorted(own[:, 0], xi[-1] + _SERIES_FROM).astype(int), begin)
 
         def of_chunk(chunk: Array, means: tuple[Array, ...]) -> tuple[Array, ...]:
-            weights = _weight(jnp.minimum(xi[:, None], own[chunk][None, :] + 600.0), own[chunk][None, :])
-            weights = jnp.where(jnp.isfinite(own[chunk])[None, :], jnp.minimum(weights, 1e3), 0.0)
+            weights = capped_weights(xi, own[chunk])
             left = _average(weights, 0.0)
             first = weights * left
             second = weights * first
@@ -116,11 +114,9 @@ def quenched_pool(
         found = jax.lax.fori_loop(begin, end, of_chunk, _light_sums(xi, own[:, 0], end, light))
         psi, *others = (each / count for each in found)
         psi = psi + (begin * OF_SAMPLES.chunk).astype(float) / count
-        log_phi = jnp.where(psi < 0.5, jnp.log1p(-jnp.minimum(psi, 0.5)), jnp.log(jnp.maximum(1.0 - psi, 1e-300)))
-        rows = jax.tree.map(lambda row: jnp.stack([row] * 2, axis=-2), Averages(log_phi, *others))
-        whole = jnp.full(OF_SAMPLES.at_once, OF_SAMPLES.step)
-        half = jnp.asarray(2.0 * OF_SAMPLES.step * (np.arange(OF_SAMPLES.at_once) % 2 == 0).astype(float))
-        return sums + sums_of_directions(xi, jnp.stack([whole, half]), sizes, log_planted, offsets, rows)
+        # Samples are all there is: of them no fewer say anything about the rule.
+        rows = jax.tree.map(lambda row: jnp.stack([row] * 2, axis=-2), Averages(log_phi_of(psi), *others))
+        return sums + sums_of_directions(xi, _all_and_half(OF_SAMPLES), sizes, log_planted, offsets, rows)
 
     start = jnp.zeros((len(reference), 3, len(sizes), DENSITIES))
     width = OF_SAMPLES.step * OF_SAMPLES.at_once
@@ -187,10 +183,9 @@ def quenched_sphere(
     nodes = view.nodes(time, jax.lax.stop_gradient(jnp.max(sizes)))
     unit = jnp.sqrt(time)
     rows, spreads = view.moments(nodes)
-    order = jnp.arange(len(nodes.coordinates))
-    law = _Weighted(-nodes.log_weights, nodes.shares, order, rows / unit, spreads / time, view.place / unit)
+    law = _Weighted(-nodes.log_weights, nodes.shares, rows / unit, spreads / time, view.place / unit)
     floor = view.energy_floor(time)
-    sums, reference = _sums(law, sizes, log_planted + floor, OF_NODES)
+    sums, reference = _sums(law, sizes, log_planted + floor)
     missing = jnp.abs(jnp.sum(nodes.shares[0]) - 1.0)
     found = finished(time, law.place, reference, sizes, sums, usable, power=2.0, log_floor=1.0, least_error=missing)
     return found._replace(log_partition=found.log_partition - floor)
@@ -211,27 +206,26 @@ def averages_at(
 
 
 def _sums(
-    law: _Weighted, sizes: Float[Array, " sizes"], log_planted: Array, rule: Rule
+    law: _Weighted, sizes: Float[Array, " sizes"], log_planted: Array
 ) -> tuple[Float[Array, "directions rules sizes densities"], Float[Array, " directions"]]:
     """The integrals over xi of every size, and what coordinates are measured from: near their Gibbs averages."""
-    count, directions = len(law.energies), len(law.place)
+    rule, count, directions = OF_NODES, len(law.energies), len(law.place)
     log_mean = jax.nn.logsumexp(-law.energies, b=law.shares[0])
     tilted = law.shares[0] * jnp.exp(-law.energies - log_mean)
-    means = jnp.zeros(count).at[law.order].set(tilted) @ law.coordinates
+    means = tilted @ law.coordinates
     dominates = log_planted > jnp.max(sizes) + log_mean
     reference = jnp.where(dominates, law.place, means)
     offsets = jax.vmap(_planted_offset)(law.place, reference)
     lighter = jnp.concatenate([jnp.zeros((len(law.shares), 1)), jnp.cumsum(law.shares, axis=1)], axis=1)
     low, blocks = nodes_in_xi(law.energies, lighter[0], log_mean, sizes, log_planted, rule)
     # Whole chunks; what is added has no weight.
-    missing = -count % rule.chunk
-    energies = jnp.pad(law.energies, (0, missing), constant_values=jnp.inf)
-    order = jnp.pad(law.order, (0, missing))
-    shares = jnp.pad(law.shares, ((0, 0), (0, missing)))
-    one_spread = len(law.spreads) == 1
+    missing = (0, -count % rule.chunk)
+    energies = jnp.pad(law.energies, missing, constant_values=jnp.inf)
+    coordinates, spreads = (jnp.pad(rows, (missing, (0, 0))) for rows in (law.coordinates, law.spreads))
+    shares = jnp.pad(law.shares, ((0, 0), missing))
 
     def of_block(number: Array, sums: Float[Array, "..."]) -> Float[Array, "..."]:
-        xi = low + rule.step * (number * rule.at_once + jnp.arange(rule.at_once)).astype(float)
+        xi = _block_of_nodes(low, number, rule)
         dead = jnp.searchsorted(energies, xi[0] - _HEAVY)
         last = jnp.minimum(jnp.searchsorted(energies, xi[-1] + _LIGHT + jnp.max(sizes)), count)
 
@@ -239,11 +233,9 @@ def _sums(
             def cut(rows: Array, axis: int) -> Array:
                 return jax.lax.dynamic_slice_in_dim(rows, chunk * rule.chunk, rule.chunk, axis)
 
-            own, rows = cut(energies, 0), cut(order, 0)
-            g = law.coordinates[rows] - reference[None, :]
-            squares = g**2 + (law.spreads if one_spread else law.spreads[rows])
-            weights = jnp.minimum(_weight(jnp.minimum(xi[:, None], own[None, :] + 600.0), own[None, :]), 1e3)
-            weights = jnp.where(jnp.isfinite(own)[None, :], weights, 0.0)
+            g = cut(coordinates, 0) - reference[None, :]
+            squares = g**2 + cut(spreads, 0)
+            weights = capped_weights(xi, cut(energies, 0))
             taken = _complement(weights)
             first = weights * (1.0 - taken)
             parts = []
@@ -261,17 +253,33 @@ def _sums(
         found = jax.lax.fori_loop(begin, end, of_chunk, (*start, jnp.zeros((directions, *rules))))
         psi, *others = found
         psi = psi + lighter[:, jnp.minimum(begin * rule.chunk, count)][:, None]
-        log_phi = jnp.where(psi < 0.5, jnp.log1p(-jnp.minimum(psi, 0.5)), jnp.log(jnp.maximum(1.0 - psi, 1e-300)))
-        # Samples are all there is: of them no fewer say anything about the rule.
-        rows = jax.tree.map(
-            lambda row: jnp.broadcast_to(row, (*row.shape[:-2], 2, rule.at_once)), Averages(log_phi, *others)
-        )
-        whole = jnp.full(rule.at_once, rule.step)
-        half = jnp.asarray(2.0 * rule.step * (np.arange(rule.at_once) % 2 == 0).astype(float))
-        return sums + sums_of_directions(xi, jnp.stack([whole, half]), sizes, log_planted, offsets, rows)
+        rows = Averages(log_phi_of(psi), *others)
+        return sums + sums_of_directions(xi, _all_and_half(rule), sizes, log_planted, offsets, rows)
 
     start = jnp.zeros((directions, 3, len(sizes), DENSITIES))
     return jax.lax.fori_loop(0, blocks, of_block, start), reference
+
+
+def capped_weights(xi: Float[Array, " xi"], energies: Float[Array, " samples"]) -> Float[Array, "xi samples"]:
+    """u v at every xi and sample: of infinite energies none, and no larger ones than tell."""
+    own = energies[None, :]
+    weights = jnp.minimum(_weight(jnp.minimum(xi[:, None], own + 600.0), own), 1e3)
+    return jnp.where(jnp.isfinite(own), weights, 0.0)
+
+
+def log_phi_of(psi: Float[Array, "..."]) -> Float[Array, "..."]:
+    """ln(1 - psi), where psi is small and where it is near one."""
+    return jnp.where(psi < 0.5, jnp.log1p(-jnp.minimum(psi, 0.5)), jnp.log(jnp.maximum(1.0 - psi, 1e-300)))
+
+
+def _block_of_nodes(low: Array, number: Array, rule: Rule) -> Float[Array, " nodes"]:
+    return low + rule.step * (number * rule.at_once + jnp.arange(rule.at_once)).astype(float)
+
+
+def _all_and_half(rule: Rule) -> Float[Array, "all_and_half nodes"]:
+    """Weights of the nodes of a block, all of them and every other one."""
+    half = 2.0 * rule.step * (np.arange(rule.at_once) % 2 == 0).astype(float)
+    return jnp.stack([jnp.full(rule.at_once, rule.step), jnp.asarray(half)])
 
 
 def nodes_in_xi(

@@ -13,10 +13,9 @@ from jaxtyping import Array, Float
 
 from geomem.laws.manifold import Manifold
 from geomem.laws.sphere import Nodes, Sphere
-from geomem.levels.pool import OF_PAIRS, nodes_in_xi
+from geomem.levels.pool import OF_PAIRS, capped_weights, log_phi_of, nodes_in_xi
 from geomem.lowering import lower
 
-_weight = jnp.vectorize(lower("pool_weight"))
 _complement = jnp.vectorize(lower("pool_complement"))
 _density = jnp.vectorize(lower("joint_mean_density"))
 _log_weight = jnp.vectorize(lower("sphere_log_weight"))
@@ -103,7 +102,7 @@ class _Powers(NamedTuple):
 
 
 def _powers(xi: Float[Array, " xi"], log_weights: Float[Array, " nodes"]) -> _Powers:
-    weights = jnp.minimum(_weight(jnp.minimum(xi[:, None], 600.0 - log_weights[None, :]), -log_weights[None, :]), 1e3)
+    weights = capped_weights(xi, -log_weights)
     taken = _complement(weights)
     return _Powers(taken, 1.0 - taken, weights * (1.0 - taken))
 
@@ -117,8 +116,7 @@ def _summed(
     log_size: Array, psi: Float[Array, "xi more_xi"], of_g: Array, of_h: Array, of_both: Array
 ) -> Float[Array, " all_and_half"]:
     """The double integral by all nodes in xi, and by every other one of both."""
-    log_phi = jnp.where(psi < 0.5, jnp.log1p(-jnp.minimum(psi, 0.5)), jnp.log(jnp.maximum(1.0 - psi, 1e-300)))
-    density = _density(log_size, log_phi, of_g, of_h, of_both)
+    density = _density(log_size, log_phi_of(psi), of_g, of_h, of_both)
     cell = OF_PAIRS.step**2
     return jnp.stack([cell * jnp.sum(density), 4.0 * cell * jnp.sum(density[::2, ::2])])
 
