@@ -83,7 +83,7 @@ class SampledLaw(Law):
     @property
     def largest_size(self) -> float:
         """A fifteenth of its samples: beyond, data sets know them too well."""
-        return self.size / _ROWS
+        return largest_size_of(self.size)
 
     @property
     def finest(self) -> float:
@@ -126,6 +126,11 @@ class SampledLaw(Law):
     def record(self) -> dict[str, object]:
         """What the provenance of a result says of the law."""
         return {"pool_size": self.size, "pool_sha256": digest(np.asarray(self.samples))}
+
+
+def largest_size_of(size: int) -> float:
+    """Number of samples up to which a pool of this size tells of data sets."""
+    return size / _ROWS
 
 
 _LEAVES = ("samples", "center", "frame", "variances")

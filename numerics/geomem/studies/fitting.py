@@ -14,7 +14,7 @@ from geomem.core.provenance import digest, key_record, provenance
 from geomem.core.results import described, noise_axis
 from geomem.core.status import InputError
 from geomem.laws.law import Law
-from geomem.laws.pool import SampledLaw
+from geomem.laws.pool import SampledLaw, largest_size_of
 from geomem.laws.probe import Probe
 from geomem.levels.quenched import quenched
 from geomem.studies.fits import (
@@ -108,7 +108,7 @@ def fit_law(data: Numbers, *, family: str = "auto", key: Array, num_components: 
     """
     found = chosen_law(data, family=family, key=key, num_components=num_components)
     rows, coordinates, held_out, training, split, pool, chosen = found
-    fifteenth = max(2.0, float(int(SampledLaw(rows).largest_size)))
+    fifteenth = max(2.0, float(int(largest_size_of(len(rows)))))
     size = fifteenth if family == "pool" else float(len(rows))
     times = split.times * coordinates.scale**2
     probe = Probe.noised(rows[held_out[:_POINTS]], key=jax.random.fold_in(key, 1))
