@@ -74,13 +74,10 @@ def theory_versus_simulation(
         if several or len(seen.base) > 1:
             raise InputError("a simulation is of one direction, (dims,), at one point; ask for them one by one")
         point, direction = seen.base[0] + jnp.sqrt(time) * seen.offset[0], seen.directions[0]
-        given, draw = (manifold,), _samples_of_law
-        if "one_gaussian" in manifold.knows:
-            given, draw = (cast("Manifold", manifold).axis_deviations(),), _samples_of_blocks
     else:
         one, place = cast("Manifold", manifold), cast("int", block)  # of a law that knows `energy`
         point, direction = jnp.asarray(_probe_point(one, place, probe, noise_variance)), one.direction(place)
-        given, draw = (one.axis_deviations(),), _rows_of_length_one if one.normalized else _samples_of_blocks
+    draw, given = _drawing(manifold)
     drawn = _draw(draw, given, point, direction, time, key, round(float(count)), num_datasets)
     log_partition, participation, along = (np.asarray(column) for column in drawn)
     variance = float(along.var(ddof=1))
@@ -144,6 +141,14 @@ def _probe_point(
         # The last direction of a block is not the probed one where there is any length left for it.
         point[first + counts[b] - 1] = np.sqrt(rest[b])
     return point + np.asarray(manifold.direction(block)) * place
+
+
+def _drawing(law: Law) -> tuple[Callable[..., Array], tuple[Law | Array]]:
+    """What draws samples of a law, and what of it JAX may trace: blocks of directions are counted before."""
+    if "energy" not in law.knows:
+        return _samples_of_law, (law,)
+    blocks = cast("Manifold", law)
+    return _rows_of_length_one if blocks.normalized else _samples_of_blocks, (blocks.axis_deviations(),)
 
 
 def _samples_of_blocks(deviations: Array, key: Array, num_samples: int) -> Float[Array, "samples dims"]:

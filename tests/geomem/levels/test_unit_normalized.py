@@ -294,3 +294,11 @@ def test_secants_of_many_samples_are_their_leading_order():
 def test_secants_of_other_laws_are_refused():
     with pytest.raises(InputError, match="does not know a manifold"):
         secants(Manifold([1.0], [3]), noise_variance=0.1, num_samples=10)
+
+
+@pytest.mark.long  # a thousand data sets
+def test_a_direction_from_a_point_is_that_of_drawn_data_sets():
+    manifold, place = Manifold([1.0, 0.3], [2, 3], normalized=True), 0.4 * np.eye(5)[0]
+    given = {"noise_variance": 0.2, "num_samples": 20, "num_datasets": 1000, "key": jax.random.key(0)}
+    found = theory_versus_simulation(manifold, np.eye(5)[0], probe=Probe.point(place), **given)
+    assert (np.abs(found.z) < 4).all(), found.z.values
