@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from geomem.empirical.sums import Sums, first_at, merge, relative_log_weight, shrink
+from geomem.empirical.sums import Sums, first_at, merge, relative_log_weight, with_tile
 
 
 class PatchContext(NamedTuple):
@@ -64,7 +64,6 @@ class Patches:
             nearest = jnp.minimum(sums.nearest, jax.lax.stop_gradient(least))
             safe = jnp.where(jnp.isfinite(nearest), nearest, 0.0)
             weights = jnp.exp(relative_log_weight(times[:, None, None], distances, safe[:, None, :]))
-            shrunk = shrink(times, sums.nearest, nearest)
             rows = jnp.arange(height)[:, None] + shift[0], jnp.arange(width)[None, :] + shift[1]
             place = (rows[0] % height * width + rows[1] % width).ravel()
             closer = least < sums.nearest
@@ -75,14 +74,10 @@ class Patches:
                 return rows * (height * width) + place[None, :]
 
             found = jax.lax.cond(closer.any(), first, lambda: jnp.full(least.shape, -1))
-            tile = jnp.einsum("lnp,pnc->lpc", weights, pixels)
-            return Sums(
-                nearest=nearest,
-                index=jnp.where(closer, found, sums.index),
-                total=sums.total * shrunk + jnp.sum(weights, axis=1),
-                squares=sums.squares * shrunk**2 + jnp.sum(weights**2, axis=1),
-                weighted=sums.weighted * shrunk[:, :, None] + tile,
-            ), None
+            weighted = jnp.einsum("lnp,pnc->lpc", weights, pixels)
+            index_of_both = jnp.where(closer, found, sums.index)
+            tile = Sums(nearest, index_of_both, jnp.sum(weights, axis=1), jnp.sum(weights**2, axis=1), weighted)
+            return with_tile(times, sums, tile), None
 
         return jax.lax.scan(add, sums, jnp.asarray(self._shifts()))[0]
 

@@ -151,17 +151,23 @@ def _sums_tile(probes: Probes, sums: Sums, samples: Array, index: Array) -> Sums
     # The nearest sample changes a few times in a pass; then only is it worth looking for.
     closer = least < sums.nearest
     first = jax.lax.cond(closer.any(), lambda: first_at(distances, least, index), lambda: jnp.full(least.shape, -1))
-    shrunk = shrink(probes.times, sums.nearest, nearest)
     weighted = sums.weighted
     if weighted.shape[2]:
-        tile = (weights.reshape(-1, len(y)) @ y).reshape(weighted.shape)
-        weighted = weighted * shrunk[:, :, None] + tile
+        weighted = (weights.reshape(-1, len(y)) @ y).reshape(weighted.shape)
+    index = jnp.where(closer, jnp.broadcast_to(first, closer.shape), sums.index)
+    tile = Sums(nearest, index, jnp.sum(weights, axis=2), jnp.sum(weights**2, axis=2), weighted)
+    return with_tile(probes.times, sums, tile)
+
+
+def with_tile(times: Float[Array, " levels"], sums: Sums, tile: Sums) -> Sums:
+    """Sums with those of a tile, whose nearest samples and their indices are those of both."""
+    shrunk = shrink(times, sums.nearest, tile.nearest)
     return Sums(
-        nearest=nearest,
-        index=jnp.where(closer, jnp.broadcast_to(first, closer.shape), sums.index),
-        total=sums.total * shrunk + jnp.sum(weights, axis=2),
-        squares=sums.squares * shrunk**2 + jnp.sum(weights**2, axis=2),
-        weighted=weighted,
+        nearest=tile.nearest,
+        index=tile.index,
+        total=sums.total * shrunk + tile.total,
+        squares=sums.squares * shrunk**2 + tile.squares,
+        weighted=sums.weighted * shrunk[:, :, None] + tile.weighted,
     )
 
 
