@@ -7,13 +7,13 @@ from jaxtyping import Array, Float
 from numpy.polynomial import chebyshev
 from scipy.optimize import elementwise
 
-from geomem.core.arguments import Numbers, refuse_unless
+from geomem.core.arguments import Numbers
 from geomem.core.kinds import concrete_array
 from geomem.core.results import Transition, transition
 from geomem.core.status import Status
 from geomem.laws.law import Law, check_law
 from geomem.levels.activations import Activation, check_activation
-from geomem.levels.feature_networks import compiled, constants_of, network_of, random_features
+from geomem.levels.feature_networks import compiled, concrete_numbers, constants_of, network_of, random_features
 from geomem.levels.feature_resolvent import eigenvalue_bounds
 
 # Points in ln tau from where nothing is learned to where all is, and of a polynomial in the two cells at the maximum.
@@ -44,10 +44,7 @@ def memorization_time(
     check_law(manifold)
     check_activation(activation)
     given = {"noise variance": noise_variance, "num_samples": num_samples, "width": width}
-    numbers = [concrete_array(values, name) for name, values in given.items()]
-    for name, values, least in zip(given, numbers, (0.0, 1.0, 1.0), strict=True):
-        good = np.isfinite(values) & (values >= least) & (values > 0)
-        refuse_unless(values, good, name, f"it must be finite and {f'at least {least:g}' if least else 'positive'}")
+    numbers = concrete_numbers(given)
     shape = np.broadcast_shapes(*(values.shape for values in numbers))
     cells = [np.broadcast_to(values, shape).ravel() for values in numbers]
 

@@ -7,13 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from geomem.core.arguments import Numbers, refuse_unless
+from geomem.core.arguments import Numbers
 from geomem.core.crossing import first_crossing
-from geomem.core.kinds import concrete_array
 from geomem.core.results import Transition, status_of, transition
 from geomem.laws.law import Law, check_law
 from geomem.levels.activations import Activation, check_activation
-from geomem.levels.feature_networks import compiled, constants_of, network_of, refuse_both
+from geomem.levels.feature_networks import compiled, concrete_numbers, constants_of, network_of, refuse_both
 from geomem.levels.feature_response import log_ratio_along
 
 # Widths from one unit to so many times N + d, in cells of about a third of e.
@@ -50,11 +49,7 @@ def critical_width(
     amount = training_time if in_time else 0.0 if ridge is None else ridge
     given = {"noise variance": noise_variance, "num_samples": num_samples}
     given["training_time" if in_time else "ridge"] = amount
-    numbers = [concrete_array(values, name) for name, values in given.items()]
-    for name, values, least in zip(given, numbers, (0.0, 1.0, 0.0), strict=True):
-        good = np.isfinite(values) & (values >= least) & ((values > 0) | (name == "ridge"))
-        wanted = f"at least {least:g}" if least else "not negative" if name == "ridge" else "positive"
-        refuse_unless(values, good, name, f"it must be finite and {wanted}")
+    numbers = concrete_numbers(given)
     shape = np.broadcast_shapes(*(values.shape for values in numbers))
     cells = _Cells(*(jnp.asarray(np.broadcast_to(values, shape).ravel()) for values in numbers))
     probed = jnp.dot(manifold.indicator(block), manifold.block_variances())

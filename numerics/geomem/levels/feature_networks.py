@@ -4,7 +4,7 @@ Equations: `geomem_theory`, chapter `random_features`.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache, partial
 from types import ModuleType
 from typing import Any
@@ -14,9 +14,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from geomem.core.arguments import Numbers, float_array
+from geomem.core.arguments import Numbers, float_array, refuse_unless
 from geomem.core.compilation import quick_options
 from geomem.core.derivatives import is_traced
+from geomem.core.kinds import concrete_array
 from geomem.core.status import InputError, Status
 from geomem.laws.law import Law, check_law
 from geomem.levels.activations import Activation, Constants, check_activation, constants
@@ -203,6 +204,21 @@ def _in_times(
         return answers(kept_in_time(network, training_times, spectrum[0], num_points), spectrum[0], time)
 
     return jax.lax.map(of_cell, (kinds, *cells))
+
+
+def concrete_numbers(given: Mapping[str, Numbers]) -> list[Float[np.ndarray, "..."]]:
+    """Numbers of networks by their names, for what works on the numbers themselves.
+
+    Raises:
+        InputError: naming the first that is not finite or too small, also in a batch; or if JAX traces them.
+    """
+    numbers = [concrete_array(values, name) for name, values in given.items()]
+    for name, values in zip(given, numbers, strict=True):
+        least = 1.0 if name in ("num_samples", "width") else 0.0
+        good = np.isfinite(values) & (values >= least) & ((values > 0) | (name == "ridge"))
+        wanted = f"at least {least:g}" if least else "not negative" if name == "ridge" else "positive"
+        refuse_unless(values, good, name, f"it must be finite and {wanted}")
+    return numbers
 
 
 def refuse_both(ridge: object, training_time: object) -> None:

@@ -16,7 +16,7 @@ from geomem.core.results import described, status_attributes
 from geomem.core.status import Status
 from geomem.laws.law import Law, check_law
 from geomem.levels.activations import Activation, check_activation
-from geomem.levels.feature_networks import compiled, constants_of, network_of
+from geomem.levels.feature_networks import compiled, concrete_numbers, constants_of, network_of
 from geomem.levels.feature_resolvent import above_axis, eigenvalue_bounds
 
 _RESIDUAL = 1e-8
@@ -58,21 +58,17 @@ def training_spectrum(
     check_law(manifold)
     manifold.require("one_gaussian", "the spectrum of training")
     check_activation(activation)
-    numbers = {"noise_variance": noise_variance, "num_samples": num_samples, "width": width}
-    for name, value in numbers.items():
-        numbers[name] = one_number(value, name)
-        least = 0.0 if name == "noise_variance" else 1.0
-        allowed = np.asarray(np.isfinite(numbers[name]) and numbers[name] >= least and numbers[name] > 0)
-        wanted = f"at least {least:g}" if least else "positive"
-        refuse_unless(np.asarray(numbers[name]), allowed, name, f"it must be finite and {wanted}")
-    spectrum, given = (manifold.variances, manifold.multiplicities), jnp.asarray(list(numbers.values()))
-    floor, most = map(float, compiled(_bounds, activation)(spectrum, given))
+    given = {"noise_variance": noise_variance, "num_samples": num_samples, "width": width}
+    numbers = {name: one_number(value, name) for name, value in given.items()}
+    concrete_numbers(numbers)
+    spectrum, cell = (manifold.variances, manifold.multiplicities), jnp.asarray(list(numbers.values()))
+    floor, most = map(float, compiled(_bounds, activation)(spectrum, cell))
     if rates is None:
         axis = np.geomspace(floor * _ABOVE, most, _POINTS)
     else:
         axis = np.atleast_1d(concrete_array(rates, "rates"))
         refuse_unless(axis, np.isfinite(axis) & (axis > 0) & (axis.ndim == 1), "rate", "it must be positive and finite")
-    density, residual = map(np.asarray, compiled(_densities, activation)(spectrum, given, axis))
+    density, residual = map(np.asarray, compiled(_densities, activation)(spectrum, cell, axis))
     good = residual <= _RESIDUAL
     dims = float(manifold.dimension)
     at_floor = max(0.0, 1.0 - (dims + numbers["num_samples"]) / numbers["width"])
