@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from geomem.empirical.scores import score_of as score_of
     from geomem.empirical.signal_to_noise import measure_resolved_dimension as measure_resolved_dimension
     from geomem.empirical.spectrum import measure_spectrum as measure_spectrum
+    from geomem.empirical.spectrum import spectrum_of as spectrum_of
     from geomem.figures.comparison import comparison_figure as comparison_figure
     from geomem.figures.diagram import phase_diagram_figure as phase_diagram_figure
     from geomem.figures.spectrum import spectrum_figure as spectrum_figure
@@ -193,6 +194,7 @@ _MODULE_OF = {
     "score_of": "empirical.scores",
     "simulate_random_features": "studies.feature_simulation",
     "spectrum_figure": "figures.spectrum",
+    "spectrum_of": "empirical.spectrum",
     "spectrum_study": "studies.spectrum",
     "tanh_features": "laws.embedding",
     "theory_versus_simulation": "studies.simulation",

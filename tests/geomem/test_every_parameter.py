@@ -85,6 +85,7 @@ PARAMETERS = {
     "loss_weights": (NUMBERS | {"NaN": [np.nan, 1.0], "negative": [-1.0, 1.0]}, None),
     "lowest": (NUMBERS, None),
     "manifold": (NOTHING | {"nothing": None}, LAW),
+    "matrices": (NUMBERS | {"NaN": np.full((2, 3, 3), np.nan), "a table": np.eye(3)}, np.stack([np.eye(3)] * 2)),
     "measured": (NOTHING | {"nothing": None}, None),
     "mesh": (NOTHING, None),
     "method": (CHOICES, "ode"),

@@ -79,14 +79,10 @@ def measure_spectrum(
     if protocol == "jacobian":
         with tracing_score():
             jacobians, weights = _jacobians(score, point, times)
-        matrices = _finite(-times[:, None, None] * jacobians, times)
-        values = np.linalg.eigvalsh(0.5 * (matrices + matrices.transpose(0, 2, 1)))[:, ::-1, None]
+        matrices = jacobians[:, None]
     else:
-        values, weights = _frame_values(score, point, times, protocol, key, num_replicates)
-    axes = ("noise_variance", "index", "replicate")
-    data = xr.Dataset(
-        {"singular_value": (axes, values, described("value of -tJ", "1"))}, spectrum_coordinates(times, len(point))
-    )
+        matrices, weights = _frame_scores(score, point, times, protocol, key, num_replicates)
+    data = _of_matrices(matrices, times, protocol)
     if weights is not None:
         participation = np.asarray(weights.participation)
         text = described("sum of the squared Gibbs weights at x0", "1")
@@ -98,6 +94,52 @@ def measure_spectrum(
         "key": key_record(key),
     }
     return with_gaps(data.assign_attrs(provenance=provenance(inputs)))
+
+
+def spectrum_of(matrices: Numbers, noise_variance: Numbers, *, protocol: str = "jacobian") -> xr.Dataset:
+    """The data set of `measure_spectrum`, of matrices that a score was measured by elsewhere.
+
+    Args:
+        matrices: one for every noise variance, (times, dims, dims), or of several frames, (times, frames, dims, dims).
+            Of protocol `jacobian` the Jacobians of the score; of `orthogonal_frame` the scores, a row of a frame each,
+            score(x0 + sqrt(t) z_k); of `central_difference` half of the differences, a row of an axis each,
+            (score(x0 + sqrt(t) e_k) - score(x0 - sqrt(t) e_k))/2. A score here is that of data with noise of
+            variance t, and not what a sampler with a clock of its own calls so: see `score_from`.
+        noise_variance: noise variances t, a list.
+        protocol: as for `measure_spectrum`.
+
+    Raises:
+        InputError: for matrices that are none, not square, of another number than noise variances, or not finite,
+            noise variances that are none, or an unknown protocol.
+    """
+    check_protocol(protocol, 1)
+    times = listed_noise_variances(noise_variance)
+    array = concrete_array(matrices, "the matrices")
+    if array.ndim not in (3, 4) or 0 in array.shape or array.shape[-1] != array.shape[-2] or len(array) != len(times):
+        raise InputError(
+            f"the matrices have shape {array.shape}; for {len(times)} noise variances they must be ({len(times)}, "
+            f"dims, dims), or ({len(times)}, frames, dims, dims)"
+        )
+    found = _of_matrices(array if array.ndim == 4 else array[:, None], times, protocol)
+    return with_gaps(found.assign_attrs(provenance=provenance({"protocol": protocol})))
+
+
+def _of_matrices(
+    matrices: Float[np.ndarray, "times frames dims dims"], times: Float[np.ndarray, " times"], protocol: str
+) -> xr.Dataset:
+    """Values of -tJ of Jacobians, or of scores along the rows of frames."""
+    finite = np.isfinite(matrices.reshape(len(times), -1)).all(axis=1)
+    if not finite.all():
+        raise InputError(f"the score is not finite around x0 at noise variance {times[np.argmin(finite)]:g}")
+    scales = times[:, None, None, None]
+    if protocol == "jacobian":
+        symmetric = -0.5 * scales * (matrices + matrices.transpose(0, 1, 3, 2))
+        values = np.linalg.eigvalsh(symmetric)[..., ::-1]
+    else:
+        values = np.linalg.svd(np.sqrt(scales) * matrices, compute_uv=False)
+    axes, text = ("noise_variance", "index", "replicate"), described("value of -tJ", "1")
+    coordinates = spectrum_coordinates(times, matrices.shape[-1])
+    return xr.Dataset({"singular_value": (axes, values.transpose(0, 2, 1), text)}, coordinates)
 
 
 def checked_measurement(
@@ -145,14 +187,6 @@ def check_protocol(protocol: str, num_replicates: int) -> None:
         raise InputError(f"num_replicates is {num_replicates}; it is more than 1 only for protocol 'orthogonal_frame'")
 
 
-def _finite(matrices: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """The matrices, one for every noise variance, if they are finite."""
-    finite = np.isfinite(matrices.reshape(len(times), -1)).all(axis=1)
-    if not finite.all():
-        raise InputError(f"the score is not finite around x0 at noise variance {times[np.argmin(finite)]:g}")
-    return matrices
-
-
 def _jacobians(score: Score, point: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, Gibbs | None]:
     """Jacobians (times, dims, dims), and the weights at the point where there are any."""
     if isinstance(score, EmpiricalScore):
@@ -162,21 +196,18 @@ def _jacobians(score: Score, point: np.ndarray, times: np.ndarray) -> tuple[np.n
     return np.stack(matrices), None
 
 
-def _frame_values(
+def _frame_scores(
     score: Score, point: np.ndarray, times: np.ndarray, protocol: str, key: Array, num_replicates: int
 ) -> tuple[np.ndarray, Gibbs | None]:
-    """Singular values (times, dims, replicates), and the weights at the point where there are any."""
+    """Scores, or half of their differences, (times, frames, rows, dims), and the weights at the point, if any."""
     size = len(point)
     if protocol == "orthogonal_frame":
         frames = np.asarray(jax.random.orthogonal(key, size, (num_replicates,)))
         scores, weights = _on_rays(score, point, frames.reshape(-1, size), times)
-        rows = np.sqrt(times)[:, None, None, None] * scores.reshape(len(times), num_replicates, size, size)
-    else:
-        axes = np.eye(size)
-        scores, weights = _on_rays(score, point, np.concatenate([axes, -axes]), times)
-        rows = 0.5 * np.sqrt(times)[:, None, None] * (scores[:, :size] - scores[:, size:])
-        rows = rows[:, None]
-    return np.linalg.svd(_finite(rows, times), compute_uv=False).transpose(0, 2, 1), weights
+        return scores.reshape(len(times), num_replicates, size, size), weights
+    axes = np.eye(size)
+    scores, weights = _on_rays(score, point, np.concatenate([axes, -axes]), times)
+    return 0.5 * (scores[:, :size] - scores[:, size:])[:, None], weights
 
 
 def _on_rays(

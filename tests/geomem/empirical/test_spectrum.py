@@ -1,12 +1,23 @@
 """Measured spectra of known Jacobians, and predicted ones beside averages over data sets."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import xarray as xr
 
-from geomem import EmpiricalScore, InputError, Manifold, measure_spectrum, predicted_spectrum, score
+from geomem import (
+    EmpiricalScore,
+    InputError,
+    Manifold,
+    measure_spectrum,
+    predicted_spectrum,
+    score,
+    score_of,
+    spectrum_of,
+)
 from geomem.empirical.spectrum import with_gaps
 
 VARIANCES = np.array([1.0, 1.0, 0.09, 1e-4])
@@ -74,6 +85,35 @@ def test_frames_are_orthonormal_and_differ():
     assert np.ptp(values, axis=1).min() > 1e-3
     again = measure_spectrum(EmpiricalScore(data), np.zeros(3), key=KEY, **arguments)
     np.testing.assert_array_equal(again.singular_value, measured.singular_value)
+
+
+@pytest.mark.parametrize("protocol", ["jacobian", "orthogonal_frame", "central_difference"])
+def test_matrices_of_scores_have_the_spectrum_of_the_score(protocol):
+    """Jacobians and scores that are taken by hand, of two noise variances, against the score's own measurement."""
+    data, x0, times = np.random.default_rng(3).normal(size=(12, 3)), np.full(3, 0.2), np.array([0.3, 2.0])
+    measured = measure_spectrum(EmpiricalScore(data), x0, times, protocol=protocol, key=KEY)
+    frames = {"orthogonal_frame": np.asarray(jax.random.orthogonal(KEY, 3, (1,)))[0], "central_difference": np.eye(3)}
+    matrices = []
+    for time in times:
+        score = partial(score_of(data), noise_variance=time)
+        if protocol == "jacobian":
+            matrices.append(jax.jacfwd(lambda x, score=score: score(x[None])[0])(jnp.asarray(x0)))
+            continue
+        steps = np.sqrt(time) * frames[protocol]
+        rows = np.asarray(score(x0 + steps))
+        matrices.append(rows if protocol == "orthogonal_frame" else (rows - np.asarray(score(x0 - steps))) / 2)
+    found = spectrum_of(np.array(matrices), times, protocol=protocol)
+    np.testing.assert_allclose(found.singular_value, measured.singular_value, atol=1e-11)
+    assert statuses(found) == statuses(measured)
+
+
+def test_matrices_that_are_no_spectra_are_refused():
+    whole = np.stack([np.eye(3), np.full((3, 3), np.nan)])
+    with pytest.raises(InputError, match="not finite around x0"):
+        spectrum_of(whole, [0.1, 0.2])
+    for odd, times in ((whole[0], [0.1]), (whole[:, :2], [0.1, 0.2]), (whole, [0.1]), (np.empty((1, 0, 0)), [0.1])):
+        with pytest.raises(InputError, match="the matrices have shape"):
+            spectrum_of(odd, times)
 
 
 def test_an_unknown_spectrum_has_no_gap(default_manifold):
