@@ -440,6 +440,22 @@ gap_closing_balance = Equation(
     ),
 )
 
+gap_participation = Equation(
+    name="gap_participation",
+    left=kappa,
+    right=1 / bulk_slope,
+    arguments=(bulk_slope,),
+    meaning="Participation above which there is no gap between two blocks: that of N samples, exact or not, passes it "
+    "where the gap closes.",
+    source=DERIVED,
+    steps=(
+        Step(
+            "The edges meet where $\\mathcal{G}' = 1/\\kappa$.",
+            lambda: sp.solve(sp.Eq(bulk_slope, 1 / kappa), kappa)[0],
+        ),
+    ),
+)
+
 gap_log_size = Equation(
     name="gap_log_size",
     left=log_N_gap,
@@ -481,6 +497,7 @@ CHAPTER = Chapter(
         slope_of_bulks,
         curvature_of_bulks,
         gap_closing_balance,
+        gap_participation,
         gap_log_size,
     ),
 )

@@ -42,12 +42,14 @@ def critical_time(
             directions first. Of several points they are about the mean of squared means over the mean of variances,
             or the mean participation; `residual` is then a bound, the error of the root times the balance's slope.
         num_samples: data-set sizes N of any shape; give this or `log_num_samples` = ln N.
-        criterion: `condensation`, `participation`, `signal_to_noise`, or at level `rem` `gap`: the values of -tJ of the
-            block and those of the next narrower one, b and b + 1 in a descending spectrum, run together. Their gap is
-            there at every larger noise variance (how high it is, `gap_height` of the theory says), and the narrowest
-            block has none. It is that of central differences at the mean of the data, whatever the probe, of many
-            directions: of few the gap is lost among other spacings somewhat later, in half of the data sets 8 to
-            10 % below in t for blocks of 2 and 5 directions, up to 20 % for others that were tried. Gaps of few
+        criterion: `condensation`, `participation`, `signal_to_noise`, or `gap`: the values of -tJ of the block and
+            those of the next narrower one, b and b + 1 in a descending spectrum, run together. Their gap is there at
+            every larger noise variance (how high it is, `gap_height` of the theory says), and the narrowest block has
+            none. It is that of central differences at the mean of the data, whatever the probe, of many directions; at
+            `finite_n` with the exact participation in place of the leading order's. Of few directions the gap is lost
+            among other spacings somewhat later, in half of the data sets 8 to 10 % below `rem` in t for blocks of 2
+            and 5, up to 20 % for others that were tried. OUT_OF_VALIDITY where few samples are active: by
+            `finite_n`, fewer than 20, and no gap outlives their collapse, Y2 = 1/2. Gaps of few
             directions close below the time at which `signal_to_noise` loses them, those of many above: of variances
             1 and 0.05, N = 10 000, at 0.64 times it for 5 directions each and 1.55 times for 50.
         theory: the level: `gaussian_rem`, `rem`, `finite_n`, another that is registered, or a level itself.

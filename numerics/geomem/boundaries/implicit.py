@@ -13,11 +13,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Int8
-from numpy.polynomial import chebyshev
-from scipy.optimize import elementwise
 
 from geomem.boundaries.differentiable import differentiable
 from geomem.boundaries.explicit import Lanes, varied_setting
+from geomem.boundaries.size_scan import LARGEST_LOG_SIZE, RESIDUAL, SCAN, STEPS, first_cell, roots_in_cells
 from geomem.boundaries.walk import Evaluate, walk_to_roots
 from geomem.core.arguments import SMALLEST_LOG_SIZE
 from geomem.core.derivatives import is_traced
@@ -32,13 +31,8 @@ from geomem.levels.question import Question
 from geomem.lowering import lower
 
 _gaussian_critical_time = lower("gaussian_critical_time")
-# What a solved balance may be off, and how many steps it may take from the interpolant's root.
-_RESIDUAL, _STEPS = 1e-8, 5
 # Error of the interpolant's root in ln t: where steps follow, and where it is the answer.
 _ROUGH, _FINE = 1e-3, 1e-6
-LARGEST_LOG_SIZE = np.log(1e15)
-# A scan in ln N, and an interpolant in its cell with the root.
-_SCAN, _NODES = 96, 16
 
 
 def times(
@@ -79,14 +73,14 @@ def _search_times(
         # Where the balance is flat, a small one may be far from the root.
         with np.errstate(divide="ignore", invalid="ignore"):
             ahead = -residual / slope
-        open_ &= (np.maximum(np.abs(residual), np.abs(ahead)) > _RESIDUAL) & (iterations < _STEPS)
+        open_ &= (np.maximum(np.abs(residual), np.abs(ahead)) > RESIDUAL) & (iterations < STEPS)
         moved_to = np.clip(log_time + ahead, roots.lower, roots.upper)
         step[open_] = (moved_to - log_time)[open_]
         log_time[open_] = moved_to[open_]
         iterations[open_] += 1
-    solved = np.where(np.abs(residual) <= _RESIDUAL, Status.CONVERGED, Status.NOT_CONVERGED)
+    solved = np.where(np.abs(residual) <= RESIDUAL, Status.CONVERGED, Status.NOT_CONVERGED)
     status = np.where(roots.status == Status.CONVERGED, solved, roots.status)
-    status = np.where(valid, status, Status.INVALID).astype(np.int8)
+    status = np.where(valid, _judged(question, at, np.exp(log_time), status), Status.INVALID).astype(np.int8)
     fields = (log_time, status, residual, np.exp(roots.lower), np.exp(roots.upper), iterations)
     return transition(*map(jnp.asarray, fields))
 
@@ -110,7 +104,7 @@ def sizes(
     leading = question.level.leading
     guesses = np.asarray(jax.vmap(partial(leading.log_size, question.criterion, at))(jnp.asarray(known)))
     highest = np.maximum(LARGEST_LOG_SIZE, np.where(np.isfinite(guesses), guesses + 3.0, 0.0))
-    scans = np.linspace(highest, np.log(2.0), _SCAN, axis=1)
+    scans = np.linspace(highest, np.log(2.0), SCAN, axis=1)
     values = _balances(question, at)(known, scans)
     cells, status = zip(*map(first_cell, values), strict=True)
     rows = np.full((4, len(given)), np.nan)
@@ -119,10 +113,10 @@ def sizes(
     if len(crossed):
         cell = np.array(cells)[crossed]
         low, high = scans[crossed, cell], scans[crossed, cell - 1]
-        found = _roots_in_cells(partial(_balances(question, at), known[crossed]), low, high)
+        found = roots_in_cells(partial(_balances(question, at), known[crossed]), low, high)
         rows[:, crossed] = [*found[:2], low, high]
         iterations[crossed], status[crossed] = found[2:]
-    status = np.where(valid, status, Status.INVALID).astype(np.int8)
+    status = np.where(valid, _judged(question, at, known, status), Status.INVALID).astype(np.int8)
     fields = (rows[0], status, rows[1], *np.exp(rows[2:]), iterations)
     return transition(*map(jnp.asarray, fields))
 
@@ -211,6 +205,15 @@ def _balances(question: Question[Implicit], at: Setting) -> Callable[[np.ndarray
     return partial(question.level.balances, question.criterion, at)
 
 
+def _judged(
+    question: Question[Implicit], at: Setting, times: Float[np.ndarray, " lanes"], status: Int[np.ndarray, " lanes"]
+) -> Int8[np.ndarray, " lanes"]:
+    """The status of critical noise variances, OUT_OF_VALIDITY where the level's equation does not hold."""
+    judged, found = status.astype(np.int8), np.flatnonzero(status == Status.CONVERGED)
+    judged[found[~question.level.holds(question.criterion, at, times[found])]] = Status.OUT_OF_VALIDITY
+    return judged
+
+
 def _evaluator(question: Question[Implicit], at: Setting, tangents: Setting | None, log_sizes: np.ndarray) -> Evaluate:
     """What a walk evaluates for these sizes; with slopes if there are tangents."""
     level, followed = question.level, question.level.followed(question.criterion, at)
@@ -275,46 +278,6 @@ def _lane(
     missed = (roots.status == Status.CONVERGED) & ~(roots.error <= _FINE)
     status = np.where(missed, Status.NOT_CONVERGED, roots.status).astype(np.int8)
     known = status == Status.CONVERGED
+    status = _judged(question, at, np.exp(roots.log_time), status)
     slopes = np.where(known, -roots.tangents / roots.slope, np.nan)
     return np.where(known, np.exp(roots.log_time), np.nan), status, slopes, float(opening_time(at.local_variance))
-
-
-def first_cell(values: Float[np.ndarray, " scan"]) -> tuple[int, int]:
-    """Place in a scan down in ln N where the balance is no longer positive: CONVERGED; or how the lane ends."""
-    if np.isinf(values[0]):
-        return 0, int(Status.NO_TRANSITION)
-    if np.isnan(values[0]):
-        return 0, int(Status.NOT_CONVERGED)
-    if not values[0] > 0:  # lost at the largest size
-        return 0, int(Status.OUT_OF_VALIDITY)
-    below = np.flatnonzero(~(values > 0))
-    if not len(below):
-        return 0, int(Status.NO_TRANSITION)
-    unknown = np.isnan(values[below[0]])
-    return int(below[0]), int(Status.NOT_CONVERGED if unknown else Status.CONVERGED)
-
-
-def _roots_in_cells(
-    balances: Callable[[np.ndarray], np.ndarray], low: np.ndarray, high: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Roots of the balances between these sizes, what is left of the balances there, Newton steps, and status."""
-    nodes = np.cos(np.pi * np.arange(_NODES) / (_NODES - 1))
-    inner = 0.5 * (low + high)[:, None] + 0.5 * (high - low)[:, None] * nodes
-    fits = [
-        chebyshev.Chebyshev.fit(places, row, _NODES - 1, domain=[bottom, top])
-        for places, row, bottom, top in zip(inner, balances(inner), low, high, strict=True)
-    ]
-    ends = zip(fits, low, high, strict=True)
-    roots = np.array([float(elementwise.find_root(fit, (bottom, top)).x) for fit, bottom, top in ends])
-    slopes = [fit.deriv() for fit in fits]
-    steps, open_ = np.zeros(len(roots), dtype=int), np.ones(len(roots), dtype=bool)
-    for _ in range(_STEPS + 1):
-        residual = balances(roots[:, None])[:, 0]
-        open_ = np.abs(residual) > _RESIDUAL
-        if not open_.any() or steps.max() == _STEPS:
-            break
-        for lane in np.flatnonzero(open_):
-            roots[lane] -= residual[lane] / float(slopes[lane](roots[lane]))
-        steps += open_
-    status = np.where(open_, Status.NOT_CONVERGED, Status.CONVERGED)
-    return np.where(open_, np.nan, roots), residual, steps, status

@@ -5,8 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int8
 
-from geomem.boundaries.implicit import LARGEST_LOG_SIZE, first_cell
 from geomem.boundaries.principal import PrincipalBlocks, jackknife, with_one_point_less
+from geomem.boundaries.size_scan import LARGEST_LOG_SIZE, first_cell
 from geomem.core.status import InputError, Status
 from geomem.laws.law import Law
 from geomem.laws.points import one_by_one

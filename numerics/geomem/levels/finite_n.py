@@ -17,6 +17,13 @@ from geomem.laws.law import Law
 from geomem.laws.points import PointSetting
 from geomem.laws.setting import SampleEnergy, Setting
 from geomem.laws.sphere import SphereSetting
+from geomem.levels.exact_gaps import (
+    at_mean,
+    closing_balance,
+    closing_balances,
+    closing_holds,
+    closing_slopes,
+)
 from geomem.levels.lanes import SIZES, TIMES, filled, in_threads, refined
 from geomem.levels.level import Implicit, register
 from geomem.levels.pool import averages_at
@@ -39,16 +46,15 @@ class FiniteN(Implicit):
     """The exact level: one table of single-sample averages at a noise variance serves all sizes."""
 
     name = "finite_n"
-    criteria = ("participation", "signal_to_noise")
+    criteria = ("participation", "signal_to_noise", "gap")
     needs = "energy"
+    needs_of: ClassVar[Mapping[str, str]] = REM_LEVEL.needs_of
     needs_from_points = "views"
     averages_over_directions = True
     instead: ClassVar[Mapping[str, str]] = MappingProxyType(
         {
             "condensation": "has no sharp condensation; use criterion 'signal_to_noise' or 'participation', or theory "
             "'rem'",
-            "gap": "has no gap that closes at one noise variance in all data sets; use theory 'rem', or the law of "
-            "sorted values by predicted_spectrum",
         }
     )
     leading = REM_LEVEL
@@ -61,6 +67,9 @@ class FiniteN(Implicit):
         times: Float[np.ndarray, " times"],
         log_sizes: Float[np.ndarray, " sizes"] | Float[np.ndarray, "times sizes"],
     ) -> Float[np.ndarray, "times sizes"]:
+        if criterion == "gap":
+            closing = closing_balances(at, jnp.asarray(times))
+            return self.balances("participation", at_mean(at), times, log_sizes) - np.asarray(closing)[:, None]
         rows = np.broadcast_to(log_sizes, (len(times), log_sizes.shape[-1]))
         if isinstance(at, PointSetting):
             one = at.along(0)
@@ -94,6 +103,8 @@ class FiniteN(Implicit):
     def balance(
         self, criterion: str, at: Setting, time: Float[Array, ""], log_sizes: Float[Array, " sizes"]
     ) -> Float[Array, " sizes"]:
+        if criterion == "gap":
+            return self.balance("participation", at_mean(at), time, log_sizes) - closing_balance(at, time)
         return _balance(averages_at(at.energy(time), log_sizes, jnp.array(-jnp.inf), jnp.array(1.0)), criterion)
 
     def balances_with_slopes(
@@ -104,6 +115,12 @@ class FiniteN(Implicit):
         times: Float[np.ndarray, " times"],
         log_sizes: Float[np.ndarray, " sizes"],
     ) -> tuple[Float[np.ndarray, "times sizes"], Float[np.ndarray, "slopes times sizes"]]:
+        if criterion == "gap":
+            at_origin, along = at_mean(at), at_mean(tangents)
+            values, slopes = self.balances_with_slopes("participation", at_origin, along, times, log_sizes)
+            here = jnp.asarray(times)
+            closing, of_closing = closing_balances(at, here), closing_slopes(at, tangents, here)
+            return values - np.asarray(closing)[:, None], slopes - np.asarray(of_closing)[:, :, None]
         energies = energies_of(at, times)
         shaped = jnp.asarray(filled(np.asarray(times), TIMES))
         along = jax.tree.map(np.asarray, _energy_tangents(padded(at), padded(tangents), shaped))
@@ -118,6 +135,9 @@ class FiniteN(Implicit):
 
         values, slopes = map(np.stack, zip(*in_threads(at_energy, pairs), strict=True))
         return values[:, :count], np.moveaxis(slopes, 0, 1)[:, :, :count]
+
+    def holds(self, criterion: str, at: Setting, times: Float[np.ndarray, " times"]) -> Bool[np.ndarray, " times"]:
+        return closing_holds(at, times) if criterion == "gap" else super().holds(criterion, at, times)
 
     def excess_entropy(
         self, law: Law, times: Float[np.ndarray, " times"], log_size: float

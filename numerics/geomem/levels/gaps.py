@@ -1,4 +1,4 @@
-"""The data-set size at which the gap between two blocks of values of -tJ closes, to leading order in 1/N.
+"""Where the gap between two blocks of values of -tJ closes: the participation, and the size to leading order in 1/N.
 
 The matrix is that of central differences, its profile the symmetric one; the gap is where the edges of the vector
 equation's bulks meet. Equations: `geomem_theory`, chapter `spectrum_law`.
@@ -23,6 +23,7 @@ _sum = lower("sum_over_bulks")
 _slope = lower("slope_of_bulks")
 _curvature = lower("curvature_of_bulks")
 _balance = lower("gap_closing_balance")
+_participation = lower("gap_participation")
 _log_size = lower("gap_log_size")
 
 _LEAST = 1e-6  # coupling of directions without variance, of the largest
@@ -58,14 +59,26 @@ def gap_log_size(at: Setting, time: Float[Array, ""]) -> Float[Array, ""]:
 
     Minus infinity if there is no narrower one: no gap is lost.
     """
+    slope, exists = _slope_where_edges_meet(at, time)
+    found = _log_size(_weight_moment(2.0, time, at.variances, at.multiplicities), slope)
+    return jnp.where(exists, found, -jnp.inf)
+
+
+def gap_participation(at: Setting, time: Float[Array, ""]) -> Float[Array, ""]:
+    """Participation at the mean of the data below which there is that gap; infinite if there is none to be lost."""
+    slope, exists = _slope_where_edges_meet(at, time)
+    return jnp.where(exists, _participation(slope), jnp.inf)
+
+
+def _slope_where_edges_meet(at: Setting, time: Float[Array, ""]) -> tuple[Float[Array, ""], Bool[Array, ""]]:
+    """The bulks' slope there, and whether there is a gap at all."""
     bulks = _bulks(at, time)
     held = jax.tree.map(jax.lax.stop_gradient, bulks)
     place = _meeting(held)
     # A step of Newton's method from the root carries the derivatives.
     matrix = jax.jacfwd(partial(_residual, held))(place)
     place = place - _solved(matrix, _residual(bulks, place))
-    found = _log_size(_weight_moment(2.0, time, at.variances, at.multiplicities), bulks.at(place)[1])
-    return jnp.where(bulks.exists, found, -jnp.inf)
+    return bulks.at(place)[1], bulks.exists
 
 
 def _solved(matrix: Float[Array, "two two"], vector: Float[Array, " two"]) -> Float[Array, " two"]:

@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from geomem import GaussianMixture, InputError, Manifold, Status, critical_size, critical_time
+from geomem import GaussianMixture, InputError, Manifold, Probe, Status, critical_size, critical_time, quenched
 from tests.reference.sorted_spectra import values
 
 DEFAULT = Manifold([1.0, 0.09, 1e-4], [2, 5, 23])
@@ -95,11 +95,60 @@ def test_the_order_of_blocks_does_not_matter():
     )
 
 
-def test_a_gap_is_asked_of_blocks_of_one_gaussian_at_level_rem():
-    with pytest.raises(InputError, match="'finite_n' has no gap that closes"):
-        critical_time(DEFAULT, 0, num_samples=100, criterion="gap", theory="finite_n")
+def test_a_gap_is_asked_of_blocks_of_one_gaussian():
+    with pytest.raises(InputError, match="'gaussian_rem' has no gap"):
+        critical_time(DEFAULT, 0, num_samples=100, criterion="gap", theory="gaussian_rem")
     with pytest.raises(InputError, match="'gap' is of blocks"):
         critical_time(DEFAULT, np.eye(30)[0], num_samples=100, criterion="gap", theory="rem")
     classes = GaussianMixture([0.5, 0.5], np.zeros((2, 30)), DEFAULT)
     with pytest.raises(InputError, match="criterion 'gap' does not know"):
         critical_time(classes, 0, num_samples=100, criterion="gap", theory="rem")
+
+
+def test_at_finite_n_the_exact_participation_passes_that_of_the_closing():
+    """It is the leading order's N/exp(ln N_c) there, and the times of both levels come together."""
+    sizes = np.array([1000.0, 1e5])
+    found = critical_time(DEFAULT, 0, num_samples=sizes, criterion="gap", theory="finite_n")
+    assert found.status.tolist() == [Status.CONVERGED] * 2
+    for time, size in zip(found.value, sizes, strict=True):
+        exact = quenched(DEFAULT, 0, noise_variance=time, num_samples=size, probe=Probe.origin()).participation
+        closing = leading_participation(float(time)) / np.exp(size_of(DEFAULT, 0, float(time)))
+        assert float(exact) == pytest.approx(closing, rel=1e-7)
+    leading = critical_time(DEFAULT, 0, num_samples=sizes, criterion="gap", theory="rem")
+    difference = np.abs(np.log(np.asarray(found.value) / np.asarray(leading.value)))
+    assert 3 * difference[1] < difference[0] < 0.02
+
+
+def leading_participation(time):
+    """N times Y2 at the mean of the data: E exp(-2E/t)/(E exp(-E/t))^2."""
+    ratios = np.repeat([1.0, 0.09, 1e-4], [2, 5, 23]) / time
+    return np.exp(np.sum(np.log1p(ratios) - 0.5 * np.log1p(2 * ratios)))
+
+
+def test_at_finite_n_size_and_slopes_are_those_of_the_time():
+    question = {"criterion": "gap", "theory": "finite_n"}
+    time = critical_time(DEFAULT, 0, num_samples=1000, **question)
+    size = critical_size(DEFAULT, 0, noise_variance=time.value, **question)
+    assert float(size.value) == pytest.approx(1000, rel=1e-6)
+
+    def log_time(log_size):
+        return critical_time(DEFAULT, 0, log_num_samples=log_size, **question).log_value
+
+    step = 1e-3
+    differences = (log_time(np.log(1000.0) + step) - log_time(np.log(1000.0) - step)) / (2 * step)
+    assert float(jax.jacfwd(log_time)(np.log(1000.0))) == pytest.approx(float(differences), rel=1e-5)
+
+
+def test_no_gap_outlives_the_collapse_and_both_levels_know_that_it_is_beyond_their_law():
+    """Block 1 at N = 1000, whose gap is open until few samples have the weight."""
+    size, exact = {"num_samples": 1000}, {"theory": "finite_n", "probe": Probe.origin()}
+    leading = critical_time(DEFAULT, 1, **size, criterion="gap", theory="rem")
+    found = critical_time(DEFAULT, 1, **size, criterion="gap", **exact)
+    assert int(leading.status) == int(found.status) == Status.OUT_OF_VALIDITY
+    collapsed = critical_time(DEFAULT, 1, **size, criterion="participation", **exact)
+    assert float(found.value) == pytest.approx(float(collapsed.value), rel=1e-7)
+
+
+def test_at_finite_n_the_narrowest_block_has_no_gap():
+    found = critical_time(DEFAULT, 2, num_samples=100, criterion="gap", theory="finite_n")
+    assert int(found.status) == Status.NO_TRANSITION
