@@ -13,8 +13,8 @@
 # %% [markdown]
 # # Spectra and dimensions of the empirical score
 #
-# Three questions, each with the theory beside the measurement: what the published figure shows, where a prediction
-# is quantitative, and how many dimensions of the data an empirical score resolves.
+# Four questions, each with the theory beside the measurement: what the published figure shows, where a prediction
+# is quantitative, when a gap closes, and how many dimensions of the data an empirical score resolves.
 
 # %%
 import os
@@ -32,7 +32,9 @@ import geomem_theory
 from geomem import (
     EmpiricalScore,
     Manifold,
+    Status,
     compare,
+    critical_time,
     load_data,
     lower,
     measure_resolved_dimension,
@@ -158,6 +160,46 @@ of_means = compare(measured, predicted)
 shown = ("reduced_chi_square", "max_abs_z", "log_time_shift", "log_time_shift_error")
 print({name: round(of_means.attrs[name], 3) for name in shown})
 assert of_means.attrs["max_abs_z"] < 4.5
+
+# %% [markdown]
+# ## When the gap closes
+#
+# The count of dimensions that a plot of sorted values shows ends where their gap closes: criterion `gap`. A bulk of
+# many directions is wide before any one of them is lost, one of few is not. Variances 1 and 0.05, each of so many
+# directions; level `finite_n` for both times. Dotted: fewer than 20 samples are active where it closes, and the
+# law of the gap is not held against data.
+
+# %%
+sizes = np.geomspace(100, 1e8, 2 if small else 19)
+counts = np.array([5, 50] if small else [2, 3, 4, 6, 9, 14, 20, 30, 45, 70, 100, 150, 200])
+closed, lost = (
+    [
+        critical_time(Manifold([1.0, 0.05], [count, count]), 0, num_samples=sizes, criterion=one, theory="finite_n")
+        for count in counts
+    ]
+    for one in ("gap", "signal_to_noise")
+)
+ratio = np.array([np.log(gap.value / single.value) for gap, single in zip(closed, lost, strict=True)]) / np.log(2)
+beyond = np.array([gap.status == Status.OUT_OF_VALIDITY for gap in closed])
+figure, axes = plt.subplots(figsize=(COLUMN_WIDTH, 2.8), layout="constrained")
+axes.set(xscale="log", yscale="log", xlabel="number of samples $N$", ylabel="directions of each variance")
+axes.set_title(r"$t_\mathrm{gap}/t_{R = 1}$", fontsize=8)
+axes.contourf(sizes, counts, ratio, [0.0, 10.0], colors="0.85")
+axes.contourf(sizes, counts, beyond, [0.5, 1.5], colors="none", hatches=["..."])
+lines = axes.contour(sizes, counts, ratio, [-1.5, -1, -0.5, 0, 0.5, 1, 1.5, 2], colors="black", linestyles="solid")
+lines.set_linewidths([2.0 if level == 0 else 0.8 for level in lines.levels])
+# Away from the ends of the lines.
+places = [(1e6, 2.2), (1e6, 3.6), (1e6, 7), (1e6, 17), (1e5, 29), (1e5, 58), (1e5, 110), (1e4, 130)]
+axes.clabel(lines, fmt=lambda level: f"{2.0**level:.2g}", fontsize=6, manual=places)
+save_figure(figure, figures / "gap_before_loss")
+plt.show()
+for place in (0, -1):
+    print(f"{counts[place]} directions: t_gap/t_R", np.round(2.0 ** ratio[place, [0, len(sizes) // 2, -1]], 2))
+
+# %% [markdown]
+# Below the heavy line a count of dimensions outlives its directions: the gap is seen where their score is noise
+# already. Above it, shaded, the gap is gone while every direction alone is still resolved; in the corner there is no
+# gap at any noise variance.
 
 # %% [markdown]
 # ## How many dimensions are resolved
