@@ -153,7 +153,7 @@ sides = ("sensitivity_swept", "sensitivity_probe")
 figure, grid = plt.subplots(8, 2, figsize=(2 * COLUMN_WIDTH, 12.0), layout="constrained", sharex=True, sharey=True)
 share = {}
 for row, (level, criterion, amplitude) in zip(grid, cases, strict=True):
-    fine = (2 if small else 24) if level == "finite_n" else 40
+    fine = 2 if small else 24 if level == "finite_n" else 40
     diagram = phase_diagram(
         manifold,
         num_samples=np.geomspace(10, 1e9, 2 * fine),
@@ -296,8 +296,8 @@ def milliseconds(blocks, directions, count):
 
 
 costs = {
-    "sizes": [(8, 8, count) for count in ([1, 64] if small else [1, 16, 64, 256])],
-    "blocks": [(blocks, 8, 16) for blocks in ([4, 16] if small else [4, 16, 64])],
+    "sizes": [(8, 8, count) for count in ([16] if small else [1, 16, 64, 256])],
+    "blocks": [(blocks, 8, 16) for blocks in ([8] if small else [4, 16, 64])],
     "directions of a block": [(8, each, 16) for each in ([1, 1000] if small else [1, 10, 100, 1000])],
 }
 figure, axes = plt.subplots(figsize=(COLUMN_WIDTH, 2.5), layout="constrained")
