@@ -5,7 +5,7 @@ from markupsafe import Markup
 
 from geomem.core.status import Status
 from geomem.reports.page import Section, joined, listed, paragraph
-from geomem.reports.study import NUM_POINTS, Study
+from geomem.reports.study import Study
 from geomem.reports.words import at, directions, interval, number
 
 _DOWN_TO = 0.5  # of the noise variance at which the first directions are lost
@@ -68,16 +68,20 @@ def _lost_first(study: Study, numbers: dict[str, object]) -> list[str]:
             "first_lost_time_lower": lower,
             "first_lost_time_upper": upper,
         }
+        one = fates.counts[first] == 1
         said.append(
-            f"As the noise falls further, the {directions(fates.counts[first])} of block {first} (variance "
-            f"{number(float(fates.variances[first]))}) are lost first, at noise variance {at(time, study.clock)}, "
-            f"{_with_interval(lower, upper)}: below it the score along them is that of single training samples."
+            f"As the noise falls further, the {_named(fates.counts[first])} of block {first} (variance "
+            f"{number(float(fates.variances[first]))}) {'is' if one else 'are'} lost first, at noise variance "
+            f"{at(time, study.clock)}, {_with_interval(lower, upper)}: below it the score along {'it' if one else 'them'} "
+            "depends more on which samples there happen to be than on the law they come from."
         )
     else:
         said.append("None of those is lost again at a lower noise variance, as far as the theory tells.")
     needed = []
     if order:
-        text = f"to keep these down to half of that, {at(wanted[-1], study.clock)}, you need "
+        text = (
+            f"to keep {'this one' if one else 'these'} down to half of that, {at(wanted[-1], study.clock)}, you need "
+        )
         needed.append(text + _samples(sizes, first, len(wanted) - 1, "needed_to_keep", numbers))
         numbers["needed_to_keep_time"] = wanted[-1]
     for place in unresolved[:1]:
@@ -85,6 +89,10 @@ def _lost_first(study: Study, numbers: dict[str, object]) -> list[str]:
         needed.append(text + _samples(sizes, int(place), 0, "needed_to_resolve", numbers))
     sentence = "; ".join(needed)
     return [*said, sentence[0].upper() + sentence[1:] + "."]
+
+
+def _named(count: float) -> str:
+    return "direction" if count == 1 else directions(count)
 
 
 def _samples(sizes, block: int, place: int, name: str, numbers: dict[str, object]) -> str:  # noqa: ANN001
@@ -125,5 +133,5 @@ def _trust(study: Study, numbers: dict[str, object]) -> list[object]:
         Markup(
             "The intervals are of the scatter over {} data points with noise, at which the law is seen; they hold "
             "neither errors of the law nor the choice of blocks."
-        ).format(min(NUM_POINTS, int(study.size) - 1)),
+        ).format(study.num_points),
     ]

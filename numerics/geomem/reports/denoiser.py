@@ -114,8 +114,11 @@ def _of_model(study: Study, others: np.ndarray, noised: list[np.ndarray], times:
         apart = time * float(np.mean((own - np.asarray(score(x, others, time))) ** 2))
         numbers[f"model_distance_{place}"] = apart
         lines.append(f"{number(apart)} at {at(time, study.clock)}")
-    said = "The model's score is from the empirical one, in t |S - S_empirical|^2 per dimension (1: the noise's own size): "
-    return paragraph(said + ", ".join(lines) + ".")
+    said = (
+        "How far the model's score is from the empirical one, t |S - S_empirical|^2 per dimension, where 1 is the size "
+        "of the noise's own: "
+    )
+    return paragraph(f"{said}{', '.join(lines)}.")
 
 
 def _figure(study: Study, columns: dict[str, list[np.ndarray]], times: list[float]) -> Figure:

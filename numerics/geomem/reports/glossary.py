@@ -6,7 +6,7 @@ from shlex import quote
 from markupsafe import Markup
 
 from geomem.reports.page import Section, code, heading, joined, paragraph
-from geomem.reports.study import MOST_BLOCKS, NUM_POINTS, Study
+from geomem.reports.study import MOST_BLOCKS, Study
 
 _WORDS = {
     "noise variance t": "the variance of the noise in x = y + sqrt(t) omega, in squared units of the data",
@@ -56,10 +56,10 @@ def _commands(study: Study) -> str:
         return "# the data came from Python; see the lines below"
     clock = "" if study.clock is None else f" --schedule {quote(study.clock.name)}"
     blocks = "" if study.num_blocks is None else f" --num-blocks {MOST_BLOCKS}"
-    given = f"--data {quote(source)}{blocks}{clock}"
+    given = f"--data {quote(source)}{blocks}{clock} --num-points {study.num_points}"
     return (
-        f"# the diagram and the fates of the blocks\ngeomem phase-diagram {given} --out diagram\n"
-        f"# samples that keep them down to a noise variance t\ngeomem critical-size {given} --noise-variance T --out sizes"
+        f"# the diagram and the fates of the blocks\ngeomem phase-diagram {given} --out diagram\n# samples that keep them "
+        f"down to a noise variance T\ngeomem critical-size {given} --noise-variance T --out sizes"
     )
 
 
@@ -73,7 +73,7 @@ def _python(study: Study) -> str:
 key = jax.random.key(0)
 geomem.data_warnings(data)                                    # the data
 fitted = geomem.fit_law(data, key=key)                        # its law, and how far to trust it
-probe = geomem.Probe.noised(data[:{NUM_POINTS}], key=key)                    # points at which it is seen
+probe = geomem.Probe.noised(data[:{study.num_points}], key=key)                    # points at which it is seen
 geomem.phase_diagram(fitted.law, num_samples=[len(data)], criterion="signal_to_noise",
                      theory="finite_n", probe=probe{blocks})     # the answer and the diagram
 geomem.collapse_time(data, key=key), geomem.generalization_time(data, key=key)

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 _DPI = 130
 _NOTHING = Markup("")
+_LONG = 24  # letters of a cell that is not broken
 
 
 class Section(NamedTuple):
@@ -53,15 +54,19 @@ def table(caption: str, head: Sequence[object], rows: Iterable[Sequence[object]]
     """A table, whose first column names its rows."""
     titles = joined(Markup('<th scope="col">{}</th>').format(one) for one in head)
     lines = joined(
-        Markup('<tr><th scope="row">{}</th>{}</tr>').format(
-            first, joined(Markup("<td>{}</td>").format(one) for one in others)
-        )
+        Markup('<tr><th scope="row">{}</th>{}</tr>').format(first, joined(_cell(one) for one in others))
         for first, *others in rows
     )
     return Markup(
         '<div class="wide" tabindex="0" role="region" aria-label="{}"><table{}><caption>{}</caption>'
         "<thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>"
     ).format(caption, Markup(' id="{}"').format(name) if name else "", caption, titles, lines)
+
+
+def _cell(one: object) -> Markup:
+    """A cell; text of several words may be broken."""
+    broken = isinstance(one, str) and len(one) > _LONG
+    return Markup('<td class="text">{}</td>' if broken else "<td>{}</td>").format(one)
 
 
 def picture(figure: Figure, alt: str, caption: object = "", kind: str = "") -> Markup:

@@ -8,9 +8,9 @@ import jax
 import numpy as np
 from jaxtyping import Array
 
-from geomem.core.arguments import Numbers, check_key
+from geomem.core.arguments import Numbers, check_key, listed_sizes
 from geomem.core.kinds import check_score
-from geomem.core.opening import as_path
+from geomem.core.opening import as_path, named
 from geomem.core.progress import bar
 from geomem.core.provenance import digest, document_of, key_record, provenance
 from geomem.core.status import InputError
@@ -85,9 +85,9 @@ def checked_file(out: str | Path, overwrite: bool) -> Path:
     """
     file = as_path(out, "out")
     if file.is_dir() or not file.name:
-        raise InputError(f"{str(file)!r} is a folder; give the name of a file, such as report.html")
+        raise InputError(f"{named(file)!r} is a folder; give the name of a file, such as report.html")
     if file.suffix.lower() not in (".html", ".htm"):
-        raise InputError(f"out is {str(file)!r}; a page ends in .html")
+        raise InputError(f"out is {named(file)!r}; a page ends in .html")
     if file.exists() and not overwrite:
         raise InputError(
             f"{str(file)!r} is there already; choose another name, or replace it by --overwrite (in Python overwrite=True)"
@@ -180,8 +180,6 @@ def _sizes(sizes: Numbers | Sequence[float] | None, count: int) -> np.ndarray:
     Raises:
         InputError: for sizes that are none.
     """
-    from geomem.core.arguments import listed_sizes
-
     if sizes is None:
         low, high, number = _SIZES
         given = np.geomspace(max(low * count, _FEWEST), high * count, number)

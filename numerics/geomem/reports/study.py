@@ -20,7 +20,9 @@ from geomem.schedules.clock import Clock, on_schedule
 from geomem.studies.fitting import Fitted, fit_law
 from geomem.studies.noised_points import noised_points
 
-NUM_POINTS, MOST_BLOCKS = 8, 8
+MOST_BLOCKS = 8
+# Data points at which the law is seen: the more the fewer directions there are to take means over.
+_FEWEST_POINTS, _MOST_POINTS, _PRODUCT = 8, 32, 512
 CRITERION, THEORY = "signal_to_noise", "finite_n"
 Score = Callable[..., Array | np.ndarray]
 
@@ -55,6 +57,11 @@ class Study:
         """In how many blocks directions are grouped; none where each is one of its own."""
         return None if self.dims <= MOST_BLOCKS else MOST_BLOCKS
 
+    @property
+    def num_points(self) -> int:
+        """At how many data points with noise the law is seen."""
+        return int(min(np.clip(_PRODUCT // self.dims, _FEWEST_POINTS, _MOST_POINTS), len(self.subject.rows) - 1))
+
     @cached_property
     def fitted(self) -> Fitted:
         return fit_law(self.subject.rows, key=self.key)
@@ -62,8 +69,7 @@ class Study:
     @cached_property
     def asked(self) -> Question[Level]:
         """Signal to noise at data points with noise."""
-        points, probe, _ = noised_points(self.subject.rows, min(NUM_POINTS, len(self.subject.rows) - 1), self.key)
-        assert len(points)
+        _, probe, _ = noised_points(self.subject.rows, self.num_points, self.key)
         return question(CRITERION, level_of(THEORY), probe)
 
     @property
