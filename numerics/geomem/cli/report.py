@@ -59,12 +59,10 @@ def report(
 
     import jax
 
-    from geomem.files.writing import check_output
     from geomem.reports.report import checked_file, report_of, write_report
     from geomem.reports.subject import subject_of
 
     file = checked_file(out, overwrite)
-    check_output(file.parent, [file.name])
     schedule = clock.read()
     subject = subject_of(data, header=header, columns=columns, drop_duplicates=drop_duplicates, standardize=standardize)
     for note in advised(subject.sentences):

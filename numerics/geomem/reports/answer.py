@@ -1,15 +1,15 @@
 """The answer in three sentences, and how far to trust it."""
 
 import numpy as np
-from markupsafe import Markup
 
+from geomem.boundaries.principal_sizes import BlockSizes
 from geomem.core.status import Status
 from geomem.reports.page import Section, joined, listed, paragraph
 from geomem.reports.study import Study
 from geomem.reports.words import at, directions, interval, number
 
 _DOWN_TO = 0.5  # of the noise variance at which the first directions are lost
-_LARGEST = "10^15"
+_LARGEST = "10¹⁵"
 
 
 def answer(study: Study) -> Section:
@@ -72,16 +72,15 @@ def _lost_first(study: Study, numbers: dict[str, object]) -> list[str]:
         said.append(
             f"As the noise falls further, the {_named(fates.counts[first])} of block {first} (variance "
             f"{number(float(fates.variances[first]))}) {'is' if one else 'are'} lost first, at noise variance "
-            f"{at(time, study.clock)}, {_with_interval(lower, upper)}: below it the score along {'it' if one else 'them'} "
-            "depends more on which samples there happen to be than on the law they come from."
+            f"{at(time, study.clock)}, {_with_interval(lower, upper)}: below it the score along "
+            f"{'it' if one else 'them'} depends more on which samples there happen to be than on their law."
         )
     else:
         said.append("None of those is lost again at a lower noise variance, as far as the theory tells.")
     needed = []
     if order:
-        text = (
-            f"to keep {'this one' if one else 'these'} down to half of that, {at(wanted[-1], study.clock)}, you need "
-        )
+        these = "this one" if one else "these"
+        text = f"to keep {these} down to half of that, {at(wanted[-1], study.clock)}, you need "
         needed.append(text + _samples(sizes, first, len(wanted) - 1, "needed_to_keep", numbers))
         numbers["needed_to_keep_time"] = wanted[-1]
     for place in unresolved[:1]:
@@ -95,7 +94,7 @@ def _named(count: float) -> str:
     return "direction" if count == 1 else directions(count)
 
 
-def _samples(sizes, block: int, place: int, name: str, numbers: dict[str, object]) -> str:  # noqa: ANN001
+def _samples(sizes: BlockSizes, block: int, place: int, name: str, numbers: dict[str, object]) -> str:
     """How many samples, with an interval; and as numbers of that name."""
     log_size, error = float(sizes.log_size[block, place]), float(sizes.log_error[block, place])
     if sizes.status[block, place] not in (Status.CONVERGED, Status.OUT_OF_VALIDITY):
@@ -126,12 +125,10 @@ def _trust(study: Study, numbers: dict[str, object]) -> list[object]:
     enough = "" if ratio > 1 else " With no more samples than dimensions some directions have no variance at all."
     return [
         law,
-        f"Where it is least known, signal to noise may be off by a factor e^{number(off, 2)}, by the number of rows "
-        "and by what such a law cannot be.",
+        f"At the noise variance where the law is known least, signal to noise is expected to be off by a factor of "
+        f"{number(float(np.exp(off)), 2)}, by the number of rows and by the choice of such a law.",
         *found,
         f"There are {number(ratio)} samples per dimension (N = {number(study.size)}, d = {study.dims}).{enough}",
-        Markup(
-            "The intervals are of the scatter over {} data points with noise, at which the law is seen; they hold "
-            "neither errors of the law nor the choice of blocks."
-        ).format(study.num_points),
+        f"The intervals are of the scatter over {study.num_points} data points with noise, at which the law is seen; "
+        "they hold neither errors of the law nor the choice of blocks.",
     ]

@@ -26,7 +26,7 @@ def copies(study: Study) -> Section:
     which = copied_rows(samples, rows)
     numbers: dict[str, object] = {"memorization_ratio": ratio, "memorization_ratio_error": error}
     said = (
-        f"{100 * ratio:.3g} % of {len(samples)} generated samples (95 % interval {100 * low:.3g} to {100 * high:.3g} %) "
+        f"{100 * ratio:.3g} % of {len(samples)} generated samples (95 % interval {100 * low:.3g} to {100 * high:.3g}) "
         "are copies: three times nearer to one training sample than to any other."
     )
     parts = [paragraph(said, "answer")]

@@ -74,7 +74,7 @@ def work(study: Study) -> Section:
 
 
 def _times(study: Study) -> list[float]:
-    """Critical noise variances: those of the blocks lost first and last; without any, half of the widest block's own."""
+    """Critical noise variances: of the blocks lost first and last, or half of the widest one's own."""
     fates = study.fates
     found = [float(fates.lost[place]) for place in fates.order]
     if not found:

@@ -15,6 +15,7 @@ from geomem.figures.style import shades
 from geomem.reports.page import Section, embedded, joined, paragraph, picture, table
 from geomem.reports.study import Fates, Study
 from geomem.reports.words import block_name, directions, number, on_axis, reading
+from geomem.schedules.clock import Clock
 
 _TIMES = 160  # of the curves D(t)
 _INK = "#7d848c"  # on white and on black
@@ -63,10 +64,7 @@ def diagram(study: Study) -> Section:
         kind="still",
     )
     colours = [to_hex(colour) for colour in shades(len(variances))[::-1]]
-    head = ["block", "directions", "opens at t"] + ([""] if clock is None else ["on schedule"])
     head = ["block", "directions", "opens at t", "lost at t", "95 % interval", "at this N"]
-    if clock is not None:
-        head[3:3], head[5:5] = ["opens on schedule"], ["lost on schedule"]
     body = joined(
         [
             paragraph(
@@ -114,16 +112,20 @@ def _rows(study: Study, fates: Fates) -> list[list[str]]:
     rows = []
     for block, variance in enumerate(fates.variances):
         lost = float(fates.lost[block])
-        said = "-" if np.isnan(lost) else "never" if lost == 0 else number(lost)
+        said = "-" if np.isnan(lost) else "never" if lost == 0 else _told(lost, study.clock)
         reach = [float(one[block]) for one in (fates.lower, fates.upper)]
         between = f"{number(reach[0])} to {number(reach[1])}" if np.isfinite(reach).all() and lost > 0 else "-"
-        row = [block_name(block), number(float(fates.counts[block])), number(float(variance)), said, between]
+        opens = _told(float(variance), study.clock)
+        row = [block_name(block), number(float(fates.counts[block])), opens, said, between]
         row.append(_fate(float(variance), lost))
-        if study.clock is not None:
-            row[3:3] = [reading(float(variance), study.clock) or "-"]
-            row[5:5] = [reading(lost, study.clock) if lost > 0 else "-"]
         rows.append(row)
     return rows
+
+
+def _told(time: float, clock: Clock | None) -> str:
+    """A noise variance in a cell."""
+    said = reading(time, clock)
+    return f"{number(time)}, {said}" if said else number(time)
 
 
 def _fate(variance: float, lost: float) -> str:

@@ -57,10 +57,13 @@ def _commands(study: Study) -> str:
     clock = "" if study.clock is None else f" --schedule {quote(study.clock.name)}"
     blocks = "" if study.num_blocks is None else f" --num-blocks {MOST_BLOCKS}"
     given = f"--data {quote(source)}{blocks}{clock} --num-points {study.num_points}"
-    return (
-        f"# the diagram and the fates of the blocks\ngeomem phase-diagram {given} --out diagram\n# samples that keep them "
-        f"down to a noise variance T\ngeomem critical-size {given} --noise-variance T --out sizes"
+    lines = (
+        "# the diagram and the fates of the blocks",
+        f"geomem phase-diagram {given} --out diagram",
+        "# samples that keep them down to a noise variance T",
+        f"geomem critical-size {given} --noise-variance T --out sizes",
     )
+    return "\n".join(lines)
 
 
 def _python(study: Study) -> str:

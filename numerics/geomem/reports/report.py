@@ -14,12 +14,12 @@ from geomem.core.opening import as_path, named
 from geomem.core.progress import bar
 from geomem.core.provenance import digest, document_of, key_record, provenance
 from geomem.core.status import InputError
-from geomem.files.writing import output_folder, write_whole
+from geomem.files.writing import check_output, output_folder, write_whole
 from geomem.reports.subject import Subject, samples_of, subject_of
 from geomem.schedules.clock import Clock, clock_of
 
 Score = Callable[..., Array | np.ndarray]
-_SIZES = (1 / 30, 1e4, 13)  # of the data's own, and how many
+_SIZES = (1 / 30, 1e4, 9)  # of the data's own, and how many
 _FEWEST = 5.0
 
 
@@ -84,14 +84,15 @@ def checked_file(out: str | Path, overwrite: bool) -> Path:
         InputError: if it is there, or is no file that can be written.
     """
     file = as_path(out, "out")
+    called = repr(named(file))
     if file.is_dir() or not file.name:
-        raise InputError(f"{named(file)!r} is a folder; give the name of a file, such as report.html")
+        raise InputError(f"{called} is a folder; give the name of a file, such as report.html")
     if file.suffix.lower() not in (".html", ".htm"):
-        raise InputError(f"out is {named(file)!r}; a page ends in .html")
+        raise InputError(f"out is {called}; a page ends in .html")
+    check_output(file.parent, [file.name])
     if file.exists() and not overwrite:
-        raise InputError(
-            f"{str(file)!r} is there already; choose another name, or replace it by --overwrite (in Python overwrite=True)"
-        )
+        other = "choose another name, or replace it by --overwrite (in Python overwrite=True)"
+        raise InputError(f"{called} is there already; {other}")
     return file
 
 
@@ -186,6 +187,6 @@ def _sizes(sizes: Numbers | Sequence[float] | None, count: int) -> np.ndarray:
         given = np.unique([float(f"{one:.2g}") for one in given])
     else:
         given, _ = listed_sizes(sizes, None)
-        if not np.isfinite(given).all():
-            raise InputError("sizes must be finite numbers of samples")
+        if not (np.isfinite(given) & (given >= 2)).all():
+            raise InputError("sizes must be numbers of samples, finite and at least 2")
     return np.unique(np.append(given, float(count)))

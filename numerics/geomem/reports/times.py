@@ -19,7 +19,7 @@ from geomem.reports.words import interval, number, reading
 from geomem.studies.generalization import generalization_time
 
 _PROBES = 1000
-_RANGE, _MEASURED, _PREDICTED = (1 / 8, 4.0), 10, 4  # about the collapse, and how many noise variances
+_RANGE, _MEASURED, _PREDICTED = (1 / 8, 4.0), 10, 3  # about the collapse, and how many noise variances
 _LEVEL = 0.05  # of the excess entropy at which the collapse is read off
 
 

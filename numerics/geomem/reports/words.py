@@ -10,6 +10,8 @@ from geomem.schedules.clock import Clock, clock_columns
 if TYPE_CHECKING:
     import xarray as xr
 
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
 
 def number(value: float, digits: int = 3) -> str:
     """A number to a few digits; counts up to a million in full."""
@@ -20,7 +22,7 @@ def number(value: float, digits: int = 3) -> str:
     if 1e3 <= abs(value) < 1e6:
         return str(round(float(f"{value:.{digits}g}")))
     mantissa, sign, exponent = f"{value:.{digits}g}".partition("e")
-    return f"{mantissa} × 10^{int(exponent)}" if sign else mantissa
+    return f"{mantissa} × 10{str(int(exponent)).translate(_RAISED)}" if sign else mantissa
 
 
 def reading(time: float, clock: Clock | None) -> str:

@@ -6,10 +6,10 @@ from jaxtyping import Array, Float
 
 from geomem.laws.probe import Probe
 
-Rows = Float[np.ndarray, "rows dims"]
 
-
-def noised_points(rows: Rows, count: int, key: Array) -> tuple[Rows, Probe, Rows]:
+def noised_points(
+    rows: Float[np.ndarray, "rows dims"], count: int, key: Array
+) -> tuple[Float[np.ndarray, "points dims"], Probe, Float[np.ndarray, "others dims"]]:
     """So many rows chosen at random, the probe that they are with noise, and the rows that are not among them.
 
     For a key that chose the law too: it is another here.

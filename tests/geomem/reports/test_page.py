@@ -54,7 +54,7 @@ def test_a_document_in_the_page_is_read_back():
 
 @pytest.mark.parametrize(
     ("value", "said"),
-    [(12.0, "12"), (0.12345, "0.123"), (1797.0, "1797"), (12603.4, "12600"), (3.2e9, "3.2 × 10^9"), (np.nan, "-")],
+    [(12.0, "12"), (0.12345, "0.123"), (1797.0, "1797"), (12603.4, "12600"), (3.2e9, "3.2 × 10⁹"), (np.nan, "-")],
 )
 def test_numbers(value, said):
     assert number(value) == said
@@ -63,5 +63,5 @@ def test_numbers(value, said):
 def test_noise_variances_are_on_the_clock():
     clock = clock_of("ddpm")
     assert at(1.0, clock) == f"t = 1 (step {clock.schedule.step(1.0)})"
-    assert at(1e-9, clock) == "t = 1 × 10^-9 (not on the schedule)"
+    assert at(1e-9, clock) == "t = 1 × 10⁻⁹ (not on the schedule)"
     assert at(1.0, None) == "t = 1"

@@ -22,6 +22,7 @@ from geomem.studies.noised_points import noised_points
 from tests.geomem.cli.commands import fail, run
 from tests.geomem.reports.outline import Outline
 from tests.geomem.sentences import is_one_sentence
+from tests.geomem.test_odd_inputs import unchecked as unchecked
 
 HOSTILE = ("<script>alert('1')</script>", "<img src=x onerror=alert(2)>", "c&amp;\"d'")
 NAME = "<script>alert(3)<br>.csv"
@@ -83,6 +84,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG)
+@pytest.mark.usefixtures("unchecked")
 def test_what_is_wrong_is_said_in_one_sentence(wrong, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     given = {"data": ROWS, "out": "page.html"} | wrong
@@ -128,7 +130,7 @@ def test_without_bokeh_one_sentence(few, monkeypatch):
 def test_frames_have_names_and_pictures_shapes():
     frame = pd.DataFrame(ROWS, columns=list(HOSTILE))
     assert subject_of(frame).columns == HOSTILE
-    pictures = subject_of(ROWS[:96].reshape(12, 3, 4, 2)).pictures
+    pictures = subject_of(ROWS[:64].reshape(12, 2, 4, 2)).pictures
     assert pictures is None  # two channels are no colours
     pictures = subject_of(np.arange(96.0).reshape(2, 3, 4, 4)).pictures
     assert pictures is not None
