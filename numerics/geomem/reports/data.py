@@ -4,6 +4,7 @@ import matplotlib as mpl
 import numpy as np
 from jaxtyping import Float, Int
 from markupsafe import Markup
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from geomem.figures.style import STYLE, UNITS, shades
@@ -194,7 +195,7 @@ def grey_scale(study: Study) -> tuple[float, float]:
     return float(study.subject.rows.min()), float(study.subject.rows.max())
 
 
-def draw(axes: "mpl.axes.Axes", one: np.ndarray, scale: tuple[float, float]) -> None:
+def draw(axes: Axes, one: np.ndarray, scale: tuple[float, float]) -> None:
     """One picture."""
     low, high = scale
     if one.ndim == 3 and one.shape[2] == 3:

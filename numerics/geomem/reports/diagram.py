@@ -64,7 +64,7 @@ def diagram(study: Study) -> Section:
         kind="still",
     )
     colours = [to_hex(colour) for colour in shades(len(variances))[::-1]]
-    head = ["block", "directions", "opens at t", "lost at t", "95 % interval", "at this N"]
+    head = ["block", "directions", "opens at t", "lost below t", "95 % interval", "at this N"]
     body = joined(
         [
             paragraph(
@@ -112,7 +112,7 @@ def _rows(study: Study, fates: Fates) -> list[list[str]]:
     rows = []
     for block, variance in enumerate(fates.variances):
         lost = float(fates.lost[block])
-        said = "-" if np.isnan(lost) else "never" if lost == 0 else _told(lost, study.clock)
+        said = "-" if np.isnan(lost) else "none found" if lost == 0 else _told(lost, study.clock)
         reach = [float(one[block]) for one in (fates.lower, fates.upper)]
         between = f"{number(reach[0])} to {number(reach[1])}" if np.isfinite(reach).all() and lost > 0 else "-"
         opens = _told(float(variance), study.clock)
@@ -135,7 +135,7 @@ def _fate(variance: float, lost: float) -> str:
         return "not known"
     if lost >= variance:
         return "never resolved"
-    return "never lost" if lost == 0 else "resolved, then lost"
+    return "resolved, no loss found" if lost == 0 else "resolved, then lost"
 
 
 def _controls(study: Study, sizes_said: list[str], found: xr.Dataset, colours: list[str]) -> Markup:
@@ -173,7 +173,7 @@ def _figure_json(
     _bokeh()
     from bokeh.embed import json_item
     from bokeh.layouts import column
-    from bokeh.models import ColumnDataSource, HoverTool, Span
+    from bokeh.models import ColumnDataSource, HoverTool, Range1d, Span
     from bokeh.plotting import figure
 
     clock, sizes = study.clock, study.sizes
@@ -204,11 +204,13 @@ def _figure_json(
         opening = on_axis(np.array([variance]), clock)
         if np.isfinite(opening).all() and variance > 0:
             above.scatter([sizes[-1] * 1.3], opening, marker="triangle", size=8, color=colours[block])
-    above.add_layout(Span(location=study.size, dimension="height", line_color=_INK, line_width=2, name="size"))
+    above.add_layout(
+        Span(location=study.size, dimension="height", line_color=_INK, line_width=2, name="size", level="underlay")
+    )
     below = figure(
         height=300, sizing_mode="stretch_width", x_axis_type="log" if log_axis else "linear",
         x_axis_label=label, y_axis_label="directions kept, D(t)", tools="pan,wheel_zoom,box_zoom,reset",
-        y_range=(0, float(found.multiplicity.values.sum()) * 1.05),
+        y_range=Range1d(start=0, end=float(found.multiplicity.values.sum()) * 1.05),
     )  # fmt: skip
     shown = ColumnDataSource({"x": axis, "D": kept, "t": [number(float(time)) for time in times]}, name="kept")
     curve = below.step("x", "D", source=shown, mode="center", line_width=2.5, color="#3b82c4")
@@ -220,5 +222,5 @@ def _figure_json(
         for line in (*one.xaxis, *one.yaxis):
             line.axis_label_text_color = line.major_label_text_color = _INK
             line.axis_line_color = line.major_tick_line_color = line.minor_tick_line_color = _INK
-    item = json_item(column(above, below, sizing_mode="stretch_width"), "diagram")
+    item = json_item(column(above, below, sizing_mode="stretch_width"))
     return json.dumps(item).replace("<", "\\u003c").replace("&", "\\u0026")

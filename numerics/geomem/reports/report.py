@@ -34,6 +34,7 @@ def report(
     data: Numbers | str | Path,
     out: str | Path | None = None,
     *,
+    header: bool | None = None,
     schedule: str | Path | None = None,
     samples: Numbers | str | Path | None = None,
     sizes: Numbers | None = None,
@@ -49,6 +50,7 @@ def report(
         data: samples, (samples, dims), pictures, (samples, height, width[, channels]), a data frame, or a name, file
             or folder as `load_data` takes them.
         out: the file to write; without it none is written.
+        header: whether the first line of a .csv or .tsv file names its columns, as for `load_data`.
         schedule: the sampler's, by name (ve, sigma, ou, ddpm, ddpm-cosine or flow) or by a configuration of diffusers.
         samples: generated samples, as the data, or their file.
         sizes: data-set sizes N of the diagram, to which the data's own is added; by default from a thirtieth of it to
@@ -70,7 +72,7 @@ def report(
         check_key(key)
     file = None if out is None else checked_file(out, overwrite)
     clock = None if schedule is None else clock_of(str(as_path(schedule, "the schedule")))
-    subject = subject_of(data)
+    subject = subject_of(data, header=header)
     made = report_of(subject, clock, samples, sizes, score, jax.random.key(0) if key is None else key)
     if file is not None:
         write_report(made, file)

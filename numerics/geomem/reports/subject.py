@@ -90,9 +90,11 @@ def subject_of(
         whole = numbers is None and not standardize
         pictures = _pictures(str(data), loaded.sample_shape, loaded.rows) if whole else None
         return Subject(named(data), prepared.data, names, pictures, prepared.sentences, str(data))
-    names = tuple(map(str, data.columns)) if is_frame(data) and hasattr(data, "columns") else None  # ty: ignore[not-iterable]
+    if header is not None:
+        raise InputError("header is said of a .csv or .tsv file; leave it out")
+    names = tuple(map(str, getattr(data, "columns", ()))) if is_frame(data) else None
     rows = check_data(_flat(data))
-    shape = np.shape(data)[1:] if np.ndim(data) in (3, 4) else None  # ty: ignore[invalid-argument-type]
+    shape = np.shape(data)[1:] if np.ndim(data) in (3, 4) else None
     return Subject("data", rows, names, _pictures("", shape, rows), inspect(rows).sentences, None)
 
 
@@ -107,7 +109,7 @@ def samples_of(samples: Numbers | str | Path) -> Numbers:
 
 def _flat(data: Numbers) -> Numbers:
     """Pictures as rows."""
-    if np.ndim(data) in (3, 4):  # ty: ignore[invalid-argument-type]
+    if np.ndim(data) in (3, 4):
         array = np.asarray(data)
         return array.reshape(len(array), -1)
     return data

@@ -24,7 +24,7 @@ from tests.geomem.reports.outline import Outline
 from tests.geomem.sentences import is_one_sentence
 from tests.geomem.test_odd_inputs import unchecked as unchecked
 
-HOSTILE = ("<script>alert('1')</script>", "<img src=x onerror=alert(2)>", "c&amp;\"d'")
+HOSTILE = ("<script>alert('1')</script>", "<img src=x onerror=alert(2)>", "c&amp\"d'")
 NAME = "<script>alert(3)<br>.csv"
 ROWS = np.random.default_rng(0).normal(size=(100, 3)) * [3.0, 1.0, 0.2]
 
@@ -74,6 +74,7 @@ WRONG = {
     "a folder": {"out": "."},
     "no page": {"out": "page.txt"},
     "no schedule": {"schedule": "nothing"},
+    "a header of no file": {"header": True},
     "no sizes": {"sizes": [1.0, 10.0]},
     "infinite sizes": {"sizes": [10.0, np.inf]},
     "no score": {"score": 3},
@@ -188,7 +189,7 @@ def page(tmp_path_factory):
     made = rows[:40] + 1e-3
     made[20:] = np.random.default_rng(1).normal(size=(20, 3))
     found = geomem.report(
-        str(folder / NAME), folder / "page.html", schedule="ddpm", samples=made, sizes=[30.0, 1000.0, 1e5]
+        str(folder / NAME), folder / "page.html", header=True, schedule="ddpm", samples=made, sizes=[30.0, 1000.0, 1e5]
     )
     return folder / "page.html", found, rows, made
 
