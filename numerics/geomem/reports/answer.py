@@ -23,13 +23,13 @@ def answer(study: Study) -> Section:
     size = number(study.size)
     numbers: dict[str, object] = {
         "num_samples": study.size,
-        "num_directions": float(study.dims),
+        "num_directions": float(study.num_looked_at),
         "resolved": count,
         "resolved_lower": low,
         "resolved_upper": high,
     }
     first = (
-        f"At your N = {size}, {number(count)} of {study.dims} directions (95 % interval {number(low)} to "
+        f"At your N = {size}, {number(count)} of {_looked_at(study)} directions (95 % interval {number(low)} to "
         f"{number(high)}) are still resolved where they open, at a noise variance as large as their own variance."
     )
     sentences = [first, *_lost_first(study, numbers)]
@@ -90,6 +90,10 @@ def _lost_first(study: Study, numbers: dict[str, object]) -> list[str]:
     return [*said, sentence[0].upper() + sentence[1:] + "."]
 
 
+def _looked_at(study: Study) -> str:
+    return f"the {study.num_looked_at} widest of {study.dims}" if study.large else str(study.dims)
+
+
 def _named(count: float) -> str:
     return "direction" if count == 1 else directions(count)
 
@@ -122,6 +126,11 @@ def _trust(study: Study, numbers: dict[str, object]) -> list[object]:
         law += f" Without noise it gains {number(fitted.nats_gained)} nats a held-out sample."
     checks = [f"{sentence[0].upper()}{sentence[1:]}." for sentence in study.subject.sentences.values()]
     found = checks or ["The checks of the data found nothing: no copies, outliers or columns of unlike scales."]
+    if study.large:
+        law += (
+            f" It is fitted along the {study.num_looked_at} widest directions, and all others have their mean "
+            "variance: what is said of noise below that is rough."
+        )
     enough = "" if ratio > 1 else " With no more samples than dimensions some directions have no variance at all."
     return [
         law,

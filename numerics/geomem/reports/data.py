@@ -30,17 +30,17 @@ def data(study: Study) -> Section:
 
 def _spectrum(study: Study, numbers: dict[str, object]) -> Markup:
     blocks = study.blocks
-    total = float((blocks.variances * blocks.multiplicities).sum())
+    total = float(np.trace(np.asarray(study.fitted.law.covariance())))
     shares = blocks.variances * blocks.multiplicities / total
     numbers["total_variance"] = total
     numbers |= {f"share_{place}": float(share) for place, share in enumerate(shares)}
     parts = [
         picture(
             _spectrum_figure(study),
-            f"Variances along the {study.dims} principal directions of the law, the largest "
+            f"Variances along {study.num_looked_at} principal directions of the law, the largest "
             f"{number(float(blocks.variances[0]))}, in {len(blocks.variances)} blocks.",
-            "Variance along every principal direction of the law of the data; colours are the blocks, and lines the "
-            "blocks' mean variances.",
+            f"Variance along {study.num_looked_at} principal directions of the law of the data, the widest first; "
+            "colours are the blocks, and lines the blocks' mean variances.",
         )
     ]
     rows = [
@@ -106,8 +106,8 @@ def _spectrum_figure(study: Study) -> Figure:
 
 def _variances(study: Study) -> Float[np.ndarray, " directions"]:
     """Of every direction of the law, along its principal directions."""
-    covariance = np.asarray(study.fitted.law.covariance())
-    return np.maximum(np.einsum("ij,jk,ik->i", study.blocks.axes, covariance, study.blocks.axes), 0.0)
+    axes = study.blocks.axes
+    return np.maximum(((axes @ np.asarray(study.fitted.law.covariance())) * axes).sum(axis=1), 0.0)
 
 
 def _directions_figure(study: Study) -> Figure:
@@ -146,7 +146,7 @@ def _odd_rows(study: Study, numbers: dict[str, object]) -> Markup:
         parts.append(paragraph("No row repeats another, nearly or exactly, and none lies far from all others."))
     if len(copies):
         first = copies[:_SHOWN]
-        originals = np.array([_closest_before(rows, one) for one in first])
+        originals = np.array([_closest_before(rows, int(one)) for one in first])
         text = f"{len(copies)} of {len(rows)} rows repeat earlier ones, or nearly; the first of them, with the earlier:"
         parts += [paragraph(text), _shown(study, "Copies and their originals", np.stack([originals, first], 1).ravel())]
     if len(outliers):

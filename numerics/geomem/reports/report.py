@@ -156,7 +156,7 @@ def report_of(
                 found[part] = part(study)
             except InputError as error:
                 found[part] = Section(titles[part], paragraph(f"This part is not there: {error}.", "why"), {})
-            except (ArithmeticError, ValueError, MemoryError, RuntimeError) as error:
+            except Exception as error:  # the page is written anyway
                 said = f"This part could not be computed ({type(error).__name__}: {error})."
                 found[part] = Section(titles[part], paragraph(said, "why"), {})
             told(len(found))

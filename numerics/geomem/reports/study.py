@@ -8,15 +8,14 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array, Float
 
-from geomem.boundaries.diagram import phase_diagram
-from geomem.boundaries.principal import PrincipalBlocks
+from geomem.boundaries.principal import PrincipalBlocks, principal_diagram
 from geomem.boundaries.principal_sizes import BlockSizes, principal_sizes
 from geomem.core.status import InputError, Status
-from geomem.laws.probe import Probe
 from geomem.levels.level import Level, level_of
 from geomem.levels.question import Question, question
 from geomem.reports.subject import Subject
 from geomem.schedules.clock import Clock, on_schedule
+from geomem.studies.fits import LEADING, MOST_DIMS
 from geomem.studies.fitting import Fitted, fit_law
 from geomem.studies.noised_points import noised_points
 
@@ -58,6 +57,20 @@ class Study:
         return None if self.dims <= MOST_BLOCKS else MOST_BLOCKS
 
     @property
+    def large(self) -> bool:
+        """Whether laws are fitted along the leading directions alone, and all others have one variance."""
+        return self.dims > MOST_DIMS
+
+    @property
+    def num_directions(self) -> int | None:
+        """How many of the leading directions are looked at; none: all of them."""
+        return LEADING if self.large else None
+
+    @property
+    def num_looked_at(self) -> int:
+        return LEADING if self.large else self.dims
+
+    @property
     def num_points(self) -> int:
         """At how many data points with noise the law is seen."""
         return int(min(np.clip(_PRODUCT // self.dims, _FEWEST_POINTS, _MOST_POINTS), len(self.subject.rows) - 1))
@@ -72,13 +85,9 @@ class Study:
         _, probe, _ = noised_points(self.subject.rows, self.num_points, self.key)
         return question(CRITERION, level_of(THEORY), probe)
 
-    @property
-    def probe(self) -> Probe:
-        return self.asked.probe
-
     @cached_property
     def blocks(self) -> PrincipalBlocks:
-        return PrincipalBlocks.of(self.asked.level, self.fitted.law, self.num_blocks)
+        return PrincipalBlocks.of(self.asked.level, self.fitted.law, self.num_blocks, self.num_directions)
 
     @cached_property
     def diagram(self) -> xr.Dataset:
@@ -87,20 +96,22 @@ class Study:
         Raises:
             InputError: for data whose law cannot be fitted.
         """
-        found = phase_diagram(
+        found = principal_diagram(
+            self.asked,
             self.fitted.law,
-            num_samples=self.sizes,
-            criterion=CRITERION,
-            theory=THEORY,
-            probe=self.probe,
-            num_blocks=self.num_blocks,
+            self.sizes,
+            np.log(self.sizes),
+            np.zeros(0),
+            0,
+            self.num_blocks,
+            self.num_directions,
         )
         found.attrs |= {"law": self.fitted.family}
         return found if self.clock is None else on_schedule(found, self.clock)
 
     def critical_sizes(self, times: Float[np.ndarray, " times"]) -> BlockSizes:
         """The largest sizes at which blocks are lost at noise variances."""
-        return principal_sizes(self.asked, self.fitted.law, times, self.num_blocks)
+        return principal_sizes(self.asked, self.fitted.law, times, self.num_blocks, self.num_directions)
 
     @cached_property
     def fates(self) -> "Fates":

@@ -9,16 +9,17 @@ from matplotlib.ticker import NullFormatter
 
 from geomem.boundaries.excess_entropy import expected_excess_entropy
 from geomem.boundaries.trajectories import trajectory_times
-from geomem.core.status import InputError, Status
+from geomem.core.status import Status
 from geomem.empirical.excess_entropy import collapse_time, excess_entropy
 from geomem.figures.style import STYLE, TIME_LABEL
 from geomem.laws.manifold import Manifold
 from geomem.reports.page import Section, joined, paragraph, picture, table
 from geomem.reports.study import THEORY, Study
 from geomem.reports.words import interval, number, reading
+from geomem.studies.fits import MOST_DIMS
 from geomem.studies.generalization import generalization_time
 
-_PROBES = 1000
+_PROBES, _FEW_PROBES, _MANY_NUMBERS = 1000, 250, 2e7  # of data of more numbers fewer are taken
 _RANGE, _MEASURED, _PREDICTED = (1 / 8, 4.0), 10, 3  # about the collapse, and how many noise variances
 _LEVEL = 0.05  # of the excess entropy at which the collapse is read off
 
@@ -31,8 +32,9 @@ def times(study: Study) -> Section:
     """
     rows, clock = study.subject.rows, study.clock
     of_collapse, of_generalization, of_entropy = jax.random.split(jax.random.fold_in(study.key, 2), 3)
-    collapse = collapse_time(rows, key=of_collapse, num_probes=_PROBES, level=_LEVEL)
-    generalization = generalization_time(rows, key=of_generalization, num_probes=_PROBES)
+    probes = _PROBES if rows.size <= _MANY_NUMBERS else _FEW_PROBES
+    collapse = collapse_time(rows, key=of_collapse, num_probes=probes, level=_LEVEL)
+    generalization = generalization_time(rows, key=of_generalization, num_probes=probes)
     numbers: dict[str, object] = {}
     lines = []
     for name, found, how in (
@@ -42,15 +44,7 @@ def times(study: Study) -> Section:
         value, lower, upper = float(found.value), float(found.lower), float(found.upper)
         numbers |= {name: value, f"{name}_lower": lower, f"{name}_upper": upper}
         lines.append([name, number(value), interval(lower, upper), reading(value, clock) or "-", how])
-    # One Gaussian has closed forms by its spectrum, which compile in a fraction of the time.
-    law = study.fitted.law
-    law = Manifold(law.variances, law.multiplicities) if study.fitted.family == "gaussian" else law
-    theory = trajectory_times(law, num_samples=study.size)
-    for name in ("onset", "collapse", "held_out", "generalization", "speciation"):
-        one = getattr(theory, name)
-        if int(one.status) != Status.CONVERGED:
-            continue
-        value = float(one.value)
+    for name, value in _of_theory(study).items():
         numbers[f"{name}_in_theory"] = value
         called = name.replace("_", "-")
         lines.append([called, number(value), "-", reading(value, clock) or "-", "theory: formula for many directions"])
@@ -73,17 +67,29 @@ def times(study: Study) -> Section:
         )
         return Section("Times of trajectories", joined(parts), numbers)
     ends = _RANGE[0] * middle, _RANGE[1] * middle
-    measured = excess_entropy(rows, np.geomspace(*ends, _MEASURED), num_probes=_PROBES, key=of_entropy)
-    try:
+    measured = excess_entropy(rows, np.geomspace(*ends, _MEASURED), num_probes=probes, key=of_entropy)
+    predicted = None
+    if study.large:
+        parts.append(paragraph(f"Of more than {MOST_DIMS} dimensions no excess entropy is predicted here.", "why"))
+    else:
         predicted = expected_excess_entropy(
             study.fitted.law, noise_variance=np.geomspace(*ends, _PREDICTED), num_samples=study.size, theory=THEORY
         )
-    except InputError as error:
-        predicted = None
-        parts.append(paragraph(f"The predicted excess entropy could not be computed: {error}.", "why"))
     numbers |= {f"excess_entropy_{place}": float(one) for place, one in enumerate(measured.value)}
     parts.append(_curve(measured, predicted, middle))
     return Section("Times of trajectories", joined(parts), numbers)
+
+
+def _of_theory(study: Study) -> dict[str, float]:
+    """The times of the fitted law, but for those that there are none of."""
+    law = study.fitted.law
+    if study.fitted.family == "gaussian":  # closed forms by its spectrum, which compile in a fraction of the time
+        law = Manifold(law.variances, law.multiplicities)
+    elif study.large:
+        return {}
+    found = trajectory_times(law, num_samples=study.size)
+    names = ("onset", "collapse", "held_out", "generalization", "speciation")
+    return {name: float(one.value) for name in names if int((one := getattr(found, name)).status) == Status.CONVERGED}
 
 
 def _curve(measured: xr.Dataset, predicted: xr.Dataset | None, collapse: float):  # noqa: ANN202
