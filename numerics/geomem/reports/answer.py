@@ -33,6 +33,8 @@ def answer(study: Study) -> Section:
         f"{number(high)}) are still resolved where they open, at a noise variance as large as their own variance."
     )
     sentences = [first, *_lost_first(study, numbers)]
+    if study.subject.sentences:
+        sentences.append("But look first at what the checks of the data found, below: the theory is of other data.")
     trust = listed(_trust(study, numbers))
     caution = (
         "All this is of the exact empirical score of your samples, the one that fits them perfectly: a network follows "

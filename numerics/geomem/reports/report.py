@@ -8,9 +8,9 @@ import jax
 import numpy as np
 from jaxtyping import Array
 
-from geomem.core.arguments import Numbers, check_key, listed_sizes
+from geomem.core.arguments import Numbers, check_key, listed_sizes, refuse_traced
 from geomem.core.kinds import check_score
-from geomem.core.opening import as_path, named
+from geomem.core.opening import as_path, kind_of_file, named, reason
 from geomem.core.progress import bar
 from geomem.core.provenance import digest, document_of, key_record, provenance
 from geomem.core.status import InputError
@@ -68,6 +68,8 @@ def report(
         InputError: for data, samples, sizes, a schedule or a score that are none, a file that is there or cannot be
             written, or without Bokeh.
     """
+    refuse_traced(data, "the data")
+    refuse_traced(samples, "the samples")
     if key is not None:
         check_key(key)
     file = None if out is None else checked_file(out, overwrite)
@@ -87,12 +89,16 @@ def checked_file(out: str | Path, overwrite: bool) -> Path:
     """
     file = as_path(out, "out")
     called = repr(named(file))
-    if file.is_dir() or not file.name:
+    try:
+        kind = kind_of_file(file)
+    except OSError as error:
+        raise InputError(f"out is {called}, and no file can be there: {reason(error)}") from error
+    if kind == "folder" or not file.name:
         raise InputError(f"{called} is a folder; give the name of a file, such as report.html")
     if file.suffix.lower() not in (".html", ".htm"):
         raise InputError(f"out is {called}; a page ends in .html")
     check_output(file.parent, [file.name])
-    if file.exists() and not overwrite:
+    if kind != "nothing" and not overwrite:
         other = "choose another name, or replace it by --overwrite (in Python overwrite=True)"
         raise InputError(f"{called} is there already; {other}")
     return file

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from geomem.core.arguments import Numbers, as_samples, check_data
+from geomem.core.arguments import Numbers, as_samples, check_data, check_points
 from geomem.core.frames import is_frame
 from geomem.core.opening import named
 from geomem.core.status import InputError
@@ -56,7 +56,7 @@ class Subject(NamedTuple):
         """Generated samples as rows like those of the data.
 
         Raises:
-            InputError: for samples of another shape.
+            InputError: for samples of another shape, or that are not finite.
         """
         table = as_samples(_flat(samples))
         dims = self.rows.shape[1]
@@ -64,7 +64,7 @@ class Subject(NamedTuple):
             table = table[:, self.pictures.held]
         if table.shape[1] != dims:
             raise InputError(f"the samples have {table.shape[1]} numbers each, and the data {dims}; they must be alike")
-        return table
+        return check_points(table, (None, dims), "samples")
 
 
 def subject_of(
