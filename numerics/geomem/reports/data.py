@@ -6,6 +6,7 @@ from jaxtyping import Float, Int
 from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from geomem.figures.style import STYLE, UNITS, shades
 from geomem.files.inspection import inspect
@@ -48,7 +49,7 @@ def _spectrum(study: Study, numbers: dict[str, object]) -> Markup:
             block_name(place),
             number(float(blocks.multiplicities[place])),
             number(float(blocks.variances[place])),
-            f"{100 * shares[place]:.3g} %",
+            f"{number(100 * float(shares[place]))} %",
             *([] if study.subject.pictures else [_loadings(study, place)]),
         ]
         for place in range(len(shares))
@@ -98,6 +99,7 @@ def _spectrum_figure(study: Study) -> Figure:
             places = np.arange(end - int(count), end)
             axes.plot(places + 1, variances[places], color=colour, marker="o", markersize=3, linestyle="none")
             axes.hlines(mean, places[0] + 0.6, end + 0.4, color=colour, linewidth=1)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set(xlabel="principal direction", ylabel=f"variance [{UNITS}]")
         if (variances > 0).any():
             axes.set_yscale("log")
