@@ -16,7 +16,7 @@ from geomem.reports.study import Study
 from geomem.reports.words import at, number, reading
 
 _SHOWN, _LEVELS = 3, 2  # samples, and noise variances
-_MOST_WORK = 2e9  # pairs of pixels of all probes and images, for a local score
+_MOST_WORK = 5e8  # pairs of pixels of all probes and images, for a local score
 _SIDES = (1 / 4, 1 / 2)  # of a picture, odd
 
 
