@@ -9,7 +9,8 @@ from geomem.reports.study import Study
 from geomem.reports.words import at, directions, interval, number
 
 _DOWN_TO = 0.5  # of the noise variance at which the first directions are lost
-_LARGEST = "10¹⁵"
+_LARGEST, _MOST = "10¹⁵", 1e15
+_HARDLY = 100.0  # from the one end of an interval to the other
 
 
 def answer(study: Study) -> Section:
@@ -106,12 +107,16 @@ def _samples(sizes: BlockSizes, block: int, place: int, name: str, numbers: dict
     if sizes.status[block, place] not in (Status.CONVERGED, Status.OUT_OF_VALIDITY):
         return f"more samples than theory reaches, or none at all: no critical size is found up to N = {_LARGEST}"
     value, lower, upper = (float(np.exp(log_size + sign * 1.96 * error)) for sign in (0, -1, 1))
+    lower, upper = max(lower, 2.0), min(upper, _MOST)  # no data set is smaller, and none of the theory larger
     numbers |= {name: value, f"{name}_lower": lower, f"{name}_upper": upper}
     return f"N = {number(value)} samples, {_with_interval(lower, upper)}"
 
 
 def _with_interval(lower: float, upper: float) -> str:
-    return f"95 % interval {interval(lower, upper)}" if np.isfinite([lower, upper]).all() else "without an interval"
+    if not np.isfinite([lower, upper]).all():
+        return "without an interval"
+    hardly = ", hardly known from so few points" if upper > _HARDLY * lower else ""
+    return f"95 % interval {interval(lower, upper)}{hardly}"
 
 
 def _trust(study: Study, numbers: dict[str, object]) -> list[object]:
