@@ -20,6 +20,7 @@ ROOMS = (
     "studies",
     "networks",
     "figures",
+    "reports",
     "cli",
 )
 MOST_LINES = 320

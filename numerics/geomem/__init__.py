@@ -94,6 +94,8 @@ if TYPE_CHECKING:
     from geomem.networks.training import Trained as Trained
     from geomem.networks.training import train as train
     from geomem.networks.training import train_group as train_group
+    from geomem.reports.report import Report as Report
+    from geomem.reports.report import report as report
     from geomem.schedules.continuous import FlowMatching as FlowMatching
     from geomem.schedules.continuous import OrnsteinUhlenbeck as OrnsteinUhlenbeck
     from geomem.schedules.continuous import VarianceExploding as VarianceExploding
@@ -126,6 +128,7 @@ _MODULE_OF = {
     "Quenched": "levels.sums",
     "RandomFeatures": "levels.random_features",
     "RandomManifold": "laws.random_manifold",
+    "Report": "reports.report",
     "SampledLaw": "laws.pool",
     "Status": "core.status",
     "TrainConfig": "networks.config",
@@ -185,6 +188,7 @@ _MODULE_OF = {
     "progress": "core.progress",
     "quenched": "levels.quenched",
     "random_features": "levels.feature_networks",
+    "report": "reports.report",
     "resolved_dimension": "boundaries.phases",
     "sampling_grid": "empirical.sampling",
     "schedule_from_json": "schedules.diffusers",

@@ -21,7 +21,8 @@ IMAGES = np.random.default_rng(0).normal(size=(3, 4, 5))
 NETWORK = geomem.MLP(width=8, embedding=8, embedding_width=8)
 # What is only returned, or raised, or made by functions of its class; and what takes nothing that could be wrong.
 RETURNED = {
-    "Fitted", "Gibbs", "InputError", "LocalGibbs", "LoweringError", "NetworkResponse", "Probe", "Quenched", "Status",
+    "Fitted", "Gibbs", "InputError", "LocalGibbs", "LoweringError", "NetworkResponse", "Probe", "Quenched", "Report",
+    "Status",
     "Trained", "TrajectoryTimes", "Transition"
 }  # fmt: skip
 NO_INPUT = {"progress", "OrnsteinUhlenbeck"}
@@ -123,12 +124,15 @@ PARAMETERS = {
     "protocol": (CHOICES, "jacobian"),
     "radius": (NUMBERS, 3.0),
     "rates": (NUMBERS | {"NaN": np.nan, "negative": -1.0}, None),
+    "out": (NO_PATHS | LONG | {"a folder": ".", "no page": "page.txt", "no text": ""}, "page.html"),
+    "overwrite": (FLAGS, False),
     "ratio": (NUMBERS, [1.0, 0.5, 0.0]),
     "ridge": (NUMBERS | {"NaN": np.nan, "negative": -1.0}, None),
     "said": (NOTHING, None),
     "samples": (TABLES, DATA),
     "sample_shape": ({"a fraction": (1.5,), "none": (0, 2), "text": ("3",)}, None),
     "scale_inputs": (FLAGS, True),
+    "sizes": (NUMBERS | {"NaN": [np.nan, 10.0], "negative": [-1.0, 10.0], "none": []}, None),
     "schedule": (NOTHING, geomem.VarianceExploding()),
     "sigma_max": ({"text": "x", "NaN": np.nan, "negative": -1.0}, 50.0),
     "sigma_min": ({"text": "x", "NaN": np.nan, "negative": -1.0}, 0.01),
@@ -160,6 +164,7 @@ OWN = {
     "measure_response": {"noise_variance": 1.0, "score": geomem.score_of(DATA)},
     "training_spectrum": {"noise_variance": 1.0},
     "training_phase": {"training_time": 1.0},
+    "report": {"data": DATA[:9], "schedule": "ddpm", "samples": DATA[:5], "out": None},
     "score_from": {"prediction": "epsilon"},
     "local_score": {"x": IMAGES[:1]},
     "local_gibbs": {"x": IMAGES[:1]},
@@ -174,6 +179,9 @@ OF_NETWORKS = {
 } | {("TrainConfig", "num_steps"), ("UNet", "image_shape")}
 # Data are looked at when the score is called; whatever an embedding's number may be, there it is a function.
 LATER = {("EmpiricalScore", name) for name in ("data", "chunk_size", "mesh")} | {("local_covariance", "embedding")}
+
+# What is not asked for where it is None.
+OPTIONAL = {("report", "key"), ("report", "score")}
 
 
 # A theory of many dimensions takes any number for a width.
@@ -193,6 +201,8 @@ def cases():
             real = parameter == "width" and function in ANY_WIDTH
             wrong = NUMBERS | {"NaN": np.nan, "negative": -1.0} if real else PARAMETERS[parameter][0]
             for name, value in wrong.items():
+                if value is None and (function, parameter) in OPTIONAL:
+                    continue
                 yield pytest.param(function, parameter, value, id=f"{function}, {parameter}, {name}")
 
 

@@ -39,8 +39,8 @@ class PrincipalBlocks(NamedTuple):
     members: Bool[np.ndarray, "blocks directions"]
 
     @classmethod
-    def of(cls, level: Level, law: Law, num_blocks: int | None) -> "PrincipalBlocks":
-        """Every direction a block, or so many groups of them.
+    def of(cls, level: Level, law: Law, num_blocks: int | None, num_directions: int | None = None) -> "PrincipalBlocks":
+        """Every direction a block, or so many groups of them; of the leading directions alone if that is said.
 
         Raises:
             InputError: for a law without a covariance, or a level that does not average over directions.
@@ -49,7 +49,7 @@ class PrincipalBlocks(NamedTuple):
             raise InputError(f"theory {level.name!r} does not average over directions; use theory 'finite_n'")
         check_law(law)
         law.require("views", "a phase diagram along directions")
-        spectrum, axes = principal(np.asarray(law.covariance()))
+        spectrum, axes = (rows[:num_directions] for rows in principal(np.asarray(law.covariance())))
         spectrum = np.where(spectrum > _NULL * spectrum[0], spectrum, 0.0)
         variances, counts = spectrum, np.ones(len(spectrum))
         if num_blocks is not None:
@@ -71,13 +71,14 @@ def principal_diagram(
     swept_values: Float[np.ndarray, " swept"],
     block: int | np.integer,
     num_blocks: int | None,
+    num_directions: int | None = None,
 ) -> xr.Dataset:
-    """`phase_diagram` of blocks of principal directions.
+    """`phase_diagram` of blocks of principal directions, or of the leading ones alone.
 
     Raises:
         InputError: for a law without a covariance, an unknown block, or as `Question.points`.
     """
-    own = PrincipalBlocks.of(asked.level, law, num_blocks)
+    own = PrincipalBlocks.of(asked.level, law, num_blocks, num_directions)
     axes, variances, counts, blocks = own
     if not is_whole(block) or not 0 <= block < len(counts):
         raise InputError(f"there is no block {block!r}: the diagram has blocks 0 to {len(counts) - 1}")
@@ -94,6 +95,7 @@ def principal_diagram(
         data |= _swept(asked, law, own.directions(block), float(variances[block]), swept_values, log_sizes, text)
         coordinates |= swept_axis(swept_values, block)
     inputs = law.record() | {"block": int(block), "num_blocks": num_blocks} | asked.record()
+    inputs |= {} if num_directions is None else {"num_directions": num_directions}
     return xr.Dataset(data, coordinates, diagram_attributes(asked, block, inputs))
 
 

@@ -27,7 +27,11 @@ class BlockSizes(NamedTuple):
 
 
 def principal_sizes(
-    asked: Question[Level], law: Law, noise_variances: Float[np.ndarray, " times"], num_blocks: int | None
+    asked: Question[Level],
+    law: Law,
+    noise_variances: Float[np.ndarray, " times"],
+    num_blocks: int | None,
+    num_directions: int | None = None,
 ) -> BlockSizes:
     """The largest N below which a block is lost, at every noise variance.
 
@@ -36,7 +40,7 @@ def principal_sizes(
     """
     if one_by_one(asked.probe):
         raise InputError(f"the probe {asked.probe.kind!r} is another point for every direction of a block; give points")
-    blocks = PrincipalBlocks.of(asked.level, law, num_blocks)
+    blocks = PrincipalBlocks.of(asked.level, law, num_blocks, num_directions)
     varying = blocks.variances > 0
     seen = asked.points(law, blocks.axes)
     assert seen is not None

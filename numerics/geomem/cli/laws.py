@@ -112,11 +112,10 @@ class LawInput:
             _warn_of_one_gaussian(found.data, seed)
             return None
         import jax
-        import numpy as np
 
         from geomem.laws.pool import SampledLaw
-        from geomem.laws.probe import Probe
         from geomem.studies.fitting import chosen_law
+        from geomem.studies.noised_points import noised_points
 
         rows, key = found.data, jax.random.key(seed)
         why = _why_not(rows) if asked.chosen else None
@@ -132,12 +131,9 @@ class LawInput:
             attributes |= {"num_components": chosen.num_components, "nats_gained": chosen.nats_gained}
         if not asked.noised:
             return _said(law, asked.question, chosen.why, "about the mean", attributes)
-        of_rows, of_noise = jax.random.split(jax.random.fold_in(key, 1))
-        order = np.asarray(jax.random.permutation(of_rows, len(rows)))
-        points, others = rows[order[: self.num_points]], rows[np.sort(order[self.num_points :])]
+        _, probe, others = noised_points(rows, self.num_points, key)
         if chosen.family == "pool":  # that knows nothing of the points
             law = SampledLaw(others)
-        probe = Probe.noised(points, key=of_noise)
         attributes |= {"probe": NOISED, "num_points": self.num_points}
         where = f"at {self.num_points} data points with noise"
         return _said(law, _probed(asked.question, probe), chosen.why, where, attributes)

@@ -140,6 +140,7 @@ COLUMNS = {
         "memorized_error", "memorization_start",
     ),
     "derive": (),
+    "report": (),
 }  # fmt: skip
 
 

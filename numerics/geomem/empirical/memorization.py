@@ -53,16 +53,28 @@ def memorization_ratio(samples: Numbers | xr.DataArray, data: Numbers) -> tuple[
     Raises:
         InputError: for points that are no finite tables of the same dimensions, or data with one place only.
     """
-    places = _places(data)
+    which = copied_rows(samples, data)
+    copies, number = int(np.sum(which >= 0)), len(which)
+    error = np.sqrt((copies + 1) * (number - copies + 1) / ((number + 2) ** 2 * (number + 3)))
+    return copies / number, float(error)
+
+
+def copied_rows(samples: Numbers | xr.DataArray, data: Numbers) -> Int[np.ndarray, " samples"]:
+    """Of every sample that is a copy the row in the data that it copies, the first of equal ones; of others -1.
+
+    Raises:
+        InputError: as `memorization_ratio`.
+    """
+    places, first_rows = np.unique(check_data(data), axis=0, return_index=True)
     points = check_points(_numbers(samples), (None, places.shape[1]), "samples")
     if len(places) < 2 or not len(points):
         raise InputError(f"there are {len(points)} samples and {len(places)} places in the data; it takes one and two")
     nearest = _nearest(points, places, 2)
     # Of the two that matter, without the rounding of the products, which may have exchanged them.
-    first, second = np.sort([np.linalg.norm(points - places[nearest[:, rank]], axis=1) for rank in range(2)], axis=0)
-    copies, number = int(np.sum(first < _NEARER * second)), len(points)
-    error = np.sqrt((copies + 1) * (number - copies + 1) / ((number + 2) ** 2 * (number + 3)))
-    return copies / number, float(error)
+    distances = np.stack([np.linalg.norm(points - places[nearest[:, rank]], axis=1) for rank in range(2)])
+    first, second = np.sort(distances, axis=0)
+    own = nearest[np.arange(len(points)), distances.argmin(axis=0)]
+    return np.where(first < _NEARER * second, first_rows[own], -1)
 
 
 def _numbers(values: Numbers | xr.DataArray) -> Numbers:
@@ -211,11 +223,6 @@ def collapse_of_trajectories(trajectory: xr.Dataset, data: Numbers) -> xr.Datase
         {"quantile": ("quantile", np.array(_QUANTILES), described("fraction of the trajectories below", "1"))},
         {"observable": "collapse of trajectories", "provenance": provenance(record)},
     )
-
-
-def _places(data: Numbers) -> Float[np.ndarray, "places dims"]:
-    """The data, each place once."""
-    return np.unique(check_data(data), axis=0)
 
 
 def _nearest(

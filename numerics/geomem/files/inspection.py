@@ -27,10 +27,11 @@ _NAMED = 5  # rows or columns that a sentence names
 
 
 class Inspection(NamedTuple):
-    """What was found: a sentence for every kind of it, and the rows that copy earlier ones, or nearly."""
+    """What was found: a sentence for every kind of it, the rows that copy earlier ones, or nearly, and outliers."""
 
     sentences: dict[str, str]  # by kind
     copies: Bool[np.ndarray, " samples"]
+    outliers: Bool[np.ndarray, " samples"]
 
 
 def data_warnings(data: Numbers) -> list[str]:
@@ -85,7 +86,8 @@ def inspect(rows: Float[np.ndarray, "samples dims"], columns: Sequence[int] | No
         others = inspect(rows[:, ~passed.counting], numbers[~passed.counting].tolist()).sentences
         found |= {f"{kind}_beside_index": f"{said} (the index left out)" for kind, said in others.items()}
         found.pop("few_beside_index", None)
-        return Inspection(found | few(count, dims), np.zeros(count, dtype=bool))
+        nothing = np.zeros(count, dtype=bool)
+        return Inspection(found | few(count, dims), nothing, nothing)
     _, first, place = np.unique(passed.hashes, return_index=True, return_inverse=True)
     copies = first[place] != np.arange(count)
     if copies.any():
@@ -98,13 +100,15 @@ def inspect(rows: Float[np.ndarray, "samples dims"], columns: Sequence[int] | No
         )
     typical = np.median(passed.distances)
     outliers = passed.distances > _FAR * typical
-    if typical > 0 and outliers.any():
+    if typical == 0:
+        outliers[:] = False
+    if outliers.any():
         found["outliers"] = (
             f"{_of(outliers, 'lie')} farther from the median than {_FAR:g} times the median distance "
             f"({_named('row', outliers)}); outliers decide variances"
         )
     found |= _unlike(passed, numbers) | few(count, dims)
-    return Inspection(found, copies | later)
+    return Inspection(found, copies | later, outliers)
 
 
 class Prepared(NamedTuple):

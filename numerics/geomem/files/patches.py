@@ -37,6 +37,16 @@ def patches(source: str) -> Float[np.ndarray, "samples pixels"]:
     return together
 
 
+def shape_of_patches(source: str) -> tuple[int, ...]:
+    """Height, width and, in colour, channels of the patches of such a name.
+
+    Raises:
+        InputError: as `patches`.
+    """
+    side, _, colour, _ = _asked(source)
+    return (side, side, 3) if colour else (side, side)
+
+
 def _asked(source: str) -> tuple[int, int, bool, tuple[str, ...]]:
     """Side, number, whether in colour, and photographs."""
     found: dict[str, str] = {}

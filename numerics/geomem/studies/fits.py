@@ -23,7 +23,7 @@ RIDGES = (1e-6, 1e-4, 1e-3, 1e-2)  # of the data's mean variance
 _FIRST_RIDGE = 1e-3  # with which the number of components is chosen, on which it hardly depends
 _ROWS_OF_A_COMPONENT = 2  # per dimension, at the least
 MOST_DIMS = 512  # in which covariances are fitted in full; beyond, along so many leading directions
-_LEADING = 128
+LEADING = 128
 _LEVELS, _QUARTILE, _RANGE = 5, 0.25, 100  # noise variances, and how far down they go
 _SURE = 2.0  # standard errors
 _MOST_STEPS = 60
@@ -49,7 +49,7 @@ class Coordinates(NamedTuple):
         center, dims = column_means(rows), rows.shape[1]
         products = sum((part - center).T @ (part - center) for part in parts(rows))
         covariance = np.asarray(products) / len(rows)
-        variances, axes = principal(covariance) if dims <= MOST_DIMS else leading(covariance, _LEADING)
+        variances, axes = principal(covariance) if dims <= MOST_DIMS else leading(covariance, LEADING)
         varying = variances > _NULL * variances[0]
         if not varying.any():
             raise InputError("all samples are the same; there is no law to fit")
