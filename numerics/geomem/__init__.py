@@ -89,6 +89,7 @@ if TYPE_CHECKING:
     from geomem.lowering import lower as lower
     from geomem.networks.config import MLP as MLP
     from geomem.networks.config import TrainConfig as TrainConfig
+    from geomem.networks.config import ResNet as ResNet
     from geomem.networks.config import UNet as UNet
     from geomem.networks.training import Trained as Trained
     from geomem.networks.training import train as train
@@ -125,6 +126,7 @@ _MODULE_OF = {
     "Quenched": "levels.sums",
     "RandomFeatures": "levels.random_features",
     "RandomManifold": "laws.random_manifold",
+    "ResNet": "networks.config",
     "SampledLaw": "laws.pool",
     "Status": "core.status",
     "TrainConfig": "networks.config",

@@ -170,7 +170,7 @@ OF_NETWORKS = {
     (function, name)
     for function in ("train", "train_group")
     for name in ("config", "datasets", "keys", "held_out", "names")
-} | {("TrainConfig", "num_steps"), ("UNet", "image_shape")}
+} | {("TrainConfig", "num_steps"), ("UNet", "image_shape"), ("ResNet", "image_shape")}
 # Data are looked at when the score is called; whatever an embedding's number may be, there it is a function.
 LATER = {("EmpiricalScore", name) for name in ("data", "chunk_size", "mesh")} | {("local_covariance", "embedding")}
 
