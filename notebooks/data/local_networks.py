@@ -12,11 +12,26 @@ from pathlib import Path
 
 import jax
 import numpy as np
+import xarray as xr
 from sklearn.datasets import load_sample_image
 
-from geomem import ResNet, TrainConfig, UNet, load_images
+from geomem import (
+    ResNet,
+    TrainConfig,
+    UNet,
+    generate,
+    load_images,
+    local_agreement,
+    local_gibbs,
+    local_score_of,
+    memorization_ratio,
+    score_of,
+)
 from geomem.networks.training import train_group
 
+TIMES = np.geomspace(0.01, 10, 7)
+GRID = np.geomspace(100, 0.01, 41)  # down which images are generated
+KEY = jax.random.key(7)
 SMALL = {"embedding": 32, "embedding_width": 64}
 
 
@@ -44,7 +59,12 @@ class Setting:
     networks: dict
     sizes: tuple  # of the training sets
     steps: tuple  # at which they are measured
-    seeds: tuple
+    seeds: tuple  # of weights and noise; the training sets are the same
+    patch_sizes: tuple
+    nearest: int  # patch size at which nearest patches are looked for
+    num_probes: int
+    num_generated: int
+    num_starts: int
 
 
 SETTINGS = {
@@ -57,6 +77,11 @@ SETTINGS = {
         sizes=(20, 100, 1000),
         steps=(400, 1500, 4000),
         seeds=(0, 1),
+        patch_sizes=(1, 3, 5, 7),
+        nearest=5,
+        num_probes=48,
+        num_generated=200,
+        num_starts=24,
     ),
     "tiles": Setting(
         tiles,
@@ -67,6 +92,11 @@ SETTINGS = {
         sizes=(20, 300),
         steps=(400, 2000),
         seeds=(0,),
+        patch_sizes=(1, 3, 5, 7, 9, 11, 15),
+        nearest=7,
+        num_probes=12,
+        num_generated=60,
+        num_starts=8,
     ),
 }
 
@@ -105,13 +135,105 @@ def trained(folder, name, network, seed):
     return found
 
 
+def mosaic(samples, images, size):
+    """Of every sample, its root mean square distance of nearest patches per pixel, and how they hang together.
+
+    The second is the share of neighbouring pixels whose nearest patches are neighbours in one image as well.
+    """
+    found = local_gibbs(samples, images, 0.01, patch_size=size)
+    distance = np.sqrt(np.mean(np.asarray(found.nearest_distance) ** 2, axis=(1, 2))) / size
+    place = np.stack([found.nearest_index, found.nearest_row, found.nearest_column], axis=1)
+    together = []
+    for axis in (0, 1):
+        apart = np.diff(place, axis=2 + axis)
+        expected = np.array([0, 1 - axis, axis])[:, None, None]
+        together.append((apart == expected).all(axis=1).reshape(len(samples), -1))
+    return distance, np.concatenate(together, axis=1).mean(axis=1)
+
+
+def followed(score_at, starts):
+    """Images that the probability flow makes of the starts, of a score that may be another one at every noise level."""
+    x, first = starts, 0
+    kinds = [score_at(time) for time in np.sqrt(GRID[:-1] * GRID[1:])]
+    while first < len(kinds):
+        last = first
+        while last < len(kinds) and kinds[last] is kinds[first]:
+            last += 1
+        part = {"num_samples": len(x), "dims": x.shape[1], "noise_variance": GRID[first : last + 1]}
+        x = generate(kinds[first], KEY, method="ode", start=x, **part).x.values[-1]
+        first = last
+    return x
+
+
+def correlations(some, others):
+    """Of every image and its counterpart, over pixels."""
+    return np.array([np.corrcoef(one, other)[0, 1] for one, other in zip(some, others, strict=True)])
+
+
+def measured(folder, name, seeds):
+    """All that is measured of one kind of images."""
+    setting = SETTINGS[name]
+    rows, side = split(setting), len(split(setting)[0])
+    networks = {(kind, seed): trained(folder, name, kind, seed) for kind in setting.networks for seed in seeds}
+    probes = rows[-setting.num_probes :]
+    parts = []
+    for place, size in enumerate(setting.sizes):
+        images = rows[:size]
+        flat = images.reshape(size, -1)
+        labels = [(kind, seed, step) for (kind, seed) in networks for step in setting.steps]
+        scores = [networks[kind, seed][step][place].score for kind, seed, step in labels]
+        part = local_agreement(scores, images, probes, noise_variance=TIMES, patch_sizes=setting.patch_sizes, key=KEY)
+        best = part.best_patch_size.values
+        columns = {}
+        of_probes = mosaic(probes, images, setting.nearest)
+        part["held_out_nearest"], part["held_out_together"] = (((), one.mean()) for one in of_probes)
+        for number, score in enumerate(scores):
+            asked = {"dims": flat.shape[1], "noise_variance": GRID, "method": "sde"}
+            samples = generate(score, KEY, num_samples=setting.num_generated, **asked).x.values[-1]
+            ratio = memorization_ratio(samples, flat)
+            some = samples[: setting.num_probes].reshape(-1, side, side)
+            distance, together = mosaic(some, images, setting.nearest)
+            values = {
+                "memorization": ratio[0],
+                "memorization_error": ratio[1],
+                "nearest": distance.mean(),
+                "nearest_error": distance.std(ddof=1) / np.sqrt(len(some)),
+                "together": together.mean(),
+                "together_error": together.std(ddof=1) / np.sqrt(len(some)),
+            }
+            for key, value in values.items():
+                columns.setdefault(key, []).append(value)
+            print(name, size, labels[number], {key: round(float(one), 3) for key, one in values.items()}, flush=True)
+        starts = np.sqrt(GRID[0]) * np.random.default_rng(1).normal(size=(setting.num_starts, flat.shape[1]))
+        patches = {each: local_score_of(images, patch_size=each) for each in setting.patch_sizes}
+        whole = followed(lambda time, score=score_of(flat): score, starts)
+        of_local = np.full((len(labels), len(starts)), np.nan)
+        of_whole = of_local.copy()
+        for number, (_, seed, step) in enumerate(labels):
+            if step == setting.steps[-1] and seed == 0:
+                ends = followed(lambda time, score=scores[number]: score, starts)
+                chosen = best[number]
+                local = followed(lambda time: patches[chosen[np.argmin(np.abs(np.log(TIMES / time)))]], starts)
+                of_local[number], of_whole[number] = correlations(ends, local), correlations(ends, whole)
+                print("one start", labels[number], np.median(of_local[number]), np.median(of_whole[number]), flush=True)
+        columns |= {key: np.array(values) for key, values in columns.items()}
+        part = part.assign({key: ("score", values) for key, values in columns.items()})
+        part["correlation_of_images"] = ("score", "start"), of_local
+        part["correlation_with_whole"] = ("score", "start"), of_whole
+        names = ("network", "seed", "step")
+        part = part.assign_coords({each: ("score", list(one)) for each, one in zip(names, zip(*labels), strict=True)})
+        part = part.set_index(score=names).unstack("score")
+        parts.append(part.expand_dims(num_samples=[size]))
+    result = xr.concat(parts, "num_samples")
+    result.attrs = {"nearest_patch_size": setting.nearest, "num_probes": setting.num_probes}
+    result.to_netcdf(Path(__file__).parent / f"local_networks_{name}.nc", engine="h5netcdf")
+    return result
+
+
 def main(folder):
-    """Train all."""
-    for seed in (0, 1):
-        for name, setting in SETTINGS.items():
-            for network in setting.networks:
-                if seed in setting.seeds:
-                    trained(folder, name, network, seed)
+    """Train all, and measure."""
+    for name, setting in SETTINGS.items():
+        measured(folder, name, setting.seeds)
 
 
 if __name__ == "__main__":
