@@ -151,16 +151,13 @@ def mosaic(samples, images, size):
     return distance, np.concatenate(together, axis=1).mean(axis=1)
 
 
-def followed(score_at, starts):
-    """Images that the probability flow makes of the starts, of a score that may be another one at every noise level."""
+def followed(scores, starts):
+    """Images that the probability flow makes of the starts, by a score for every step; equal ones stand together."""
     x, first = starts, 0
-    kinds = [score_at(time) for time in np.sqrt(GRID[:-1] * GRID[1:])]
-    while first < len(kinds):
-        last = first
-        while last < len(kinds) and kinds[last] is kinds[first]:
-            last += 1
+    while first < len(scores):
+        last = next((place for place in range(first, len(scores)) if scores[place] is not scores[first]), len(scores))
         part = {"num_samples": len(x), "dims": x.shape[1], "noise_variance": GRID[first : last + 1]}
-        x = generate(kinds[first], KEY, method="ode", start=x, **part).x.values[-1]
+        x = generate(scores[first], KEY, method="ode", start=x, **part).x.values[-1]
         first = last
     return x
 
@@ -170,64 +167,70 @@ def correlations(some, others):
     return np.array([np.corrcoef(one, other)[0, 1] for one, other in zip(some, others, strict=True)])
 
 
+def of_samples(score, images, setting):
+    """What samples of a score copy: whole images, and patches."""
+    flat = images.reshape(len(images), -1)
+    asked = {"num_samples": setting.num_generated, "dims": flat.shape[1], "noise_variance": GRID, "method": "sde"}
+    samples = generate(score, KEY, **asked).x.values[-1]
+    ratio, error = memorization_ratio(samples, flat)
+    found = {"memorization": ratio, "memorization_error": error}
+    some = samples[: setting.num_probes].reshape(-1, *images.shape[1:])
+    for name, values in zip(("nearest", "together"), mosaic(some, images, setting.nearest), strict=True):
+        found |= {name: values.mean(), f"{name}_error": values.std(ddof=1) / np.sqrt(len(some))}
+    return found
+
+
+def of_starts(score, best, images, setting):
+    """Correlations over pixels of what a score and what local scores, or that of whole images, make of one start.
+
+    Local scores are of the best patch size of every noise level.
+    """
+    flat, count = images.reshape(len(images), -1), len(GRID) - 1
+    starts = np.sqrt(GRID[0]) * np.random.default_rng(1).normal(size=(setting.num_starts, flat.shape[1]))
+    levels = np.abs(np.log(np.sqrt(GRID[:-1] * GRID[1:])[:, None] / TIMES)).argmin(axis=1)
+    patches = {size: local_score_of(images, patch_size=size) for size in setting.patch_sizes}
+    ends = followed([score] * count, starts)
+    others = followed([patches[best[level]] for level in levels], starts), followed([score_of(flat)] * count, starts)
+    return tuple(correlations(ends, other) for other in others)
+
+
+def of_size(networks, rows, size, setting):
+    """All that is measured of the networks, {(kind, seed, steps): score}, of one size of the training sets."""
+    images, probes = rows[:size], rows[-setting.num_probes :]
+    scores = list(networks.values())
+    found = local_agreement(scores, images, probes, noise_variance=TIMES, patch_sizes=setting.patch_sizes, key=KEY)
+    print(size, found.best_patch_size.values, found.participation.values.round(2), sep="\n", flush=True)
+    for name, values in zip(("nearest", "together"), mosaic(probes, images, setting.nearest), strict=True):
+        found[f"held_out_{name}"] = (), values.mean()
+    samples = [of_samples(score, images, setting) for score in scores]
+    found = found.assign({name: ("score", [one[name] for one in samples]) for name in samples[0]})
+    starts = np.full((2, len(scores), setting.num_starts), np.nan)
+    for place, (label, score) in enumerate(networks.items()):
+        print(size, label, {name: round(float(one), 3) for name, one in samples[place].items()}, flush=True)
+        if label[1:] == (0, setting.steps[-1]):  # of one seed, at the end
+            starts[:, place] = of_starts(score, found.best_patch_size.values[place], images, setting)
+            print("from one start", np.median(starts[:, place], axis=1).round(3), flush=True)
+    for name, values in zip(("correlation_with_local", "correlation_with_whole"), starts, strict=True):
+        found[name] = ("score", "start"), values
+    labels = zip(("network", "seed", "step"), zip(*networks, strict=True), strict=True)
+    found = found.assign_coords({name: ("score", list(one)) for name, one in labels})
+    return found.set_index(score=["network", "seed", "step"]).unstack("score").expand_dims(num_samples=[size])
+
+
 def measured(folder, name, seeds):
-    """All that is measured of one kind of images."""
+    """All that is measured of one kind of images, as a data set that is written."""
     setting = SETTINGS[name]
-    rows, side = split(setting), len(split(setting)[0])
+    rows = split(setting)
     networks = {(kind, seed): trained(folder, name, kind, seed) for kind in setting.networks for seed in seeds}
-    probes = rows[-setting.num_probes :]
     parts = []
     for place, size in enumerate(setting.sizes):
-        images = rows[:size]
-        flat = images.reshape(size, -1)
-        labels = [(kind, seed, step) for (kind, seed) in networks for step in setting.steps]
-        scores = [networks[kind, seed][step][place].score for kind, seed, step in labels]
-        part = local_agreement(scores, images, probes, noise_variance=TIMES, patch_sizes=setting.patch_sizes, key=KEY)
-        best = part.best_patch_size.values
-        columns = {}
-        of_probes = mosaic(probes, images, setting.nearest)
-        part["held_out_nearest"], part["held_out_together"] = (((), one.mean()) for one in of_probes)
-        for number, score in enumerate(scores):
-            asked = {"dims": flat.shape[1], "noise_variance": GRID, "method": "sde"}
-            samples = generate(score, KEY, num_samples=setting.num_generated, **asked).x.values[-1]
-            ratio = memorization_ratio(samples, flat)
-            some = samples[: setting.num_probes].reshape(-1, side, side)
-            distance, together = mosaic(some, images, setting.nearest)
-            values = {
-                "memorization": ratio[0],
-                "memorization_error": ratio[1],
-                "nearest": distance.mean(),
-                "nearest_error": distance.std(ddof=1) / np.sqrt(len(some)),
-                "together": together.mean(),
-                "together_error": together.std(ddof=1) / np.sqrt(len(some)),
-            }
-            for key, value in values.items():
-                columns.setdefault(key, []).append(value)
-            print(name, size, labels[number], {key: round(float(one), 3) for key, one in values.items()}, flush=True)
-        starts = np.sqrt(GRID[0]) * np.random.default_rng(1).normal(size=(setting.num_starts, flat.shape[1]))
-        patches = {each: local_score_of(images, patch_size=each) for each in setting.patch_sizes}
-        whole = followed(lambda time, score=score_of(flat): score, starts)
-        of_local = np.full((len(labels), len(starts)), np.nan)
-        of_whole = of_local.copy()
-        for number, (_, seed, step) in enumerate(labels):
-            if step == setting.steps[-1] and seed == 0:
-                ends = followed(lambda time, score=scores[number]: score, starts)
-                chosen = best[number]
-                local = followed(lambda time: patches[chosen[np.argmin(np.abs(np.log(TIMES / time)))]], starts)
-                of_local[number], of_whole[number] = correlations(ends, local), correlations(ends, whole)
-                print("one start", labels[number], np.median(of_local[number]), np.median(of_whole[number]), flush=True)
-        columns |= {key: np.array(values) for key, values in columns.items()}
-        part = part.assign({key: ("score", values) for key, values in columns.items()})
-        part["correlation_of_images"] = ("score", "start"), of_local
-        part["correlation_with_whole"] = ("score", "start"), of_whole
-        names = ("network", "seed", "step")
-        part = part.assign_coords({each: ("score", list(one)) for each, one in zip(names, zip(*labels), strict=True)})
-        part = part.set_index(score=names).unstack("score")
-        parts.append(part.expand_dims(num_samples=[size]))
+        scores = {
+            (*label, step): of_sizes[place].score for label, one in networks.items() for step, of_sizes in one.items()
+        }
+        parts.append(of_size(scores, rows, size, setting))
     result = xr.concat(parts, "num_samples")
     result.attrs = {"nearest_patch_size": setting.nearest, "num_probes": setting.num_probes}
     result.to_netcdf(Path(__file__).parent / f"local_networks_{name}.nc", engine="h5netcdf")
-    return result
 
 
 def main(folder):
