@@ -54,11 +54,12 @@ def test_keys_are_read(tmp_path):
     assert experiment.steps == (5, 10, 20)
 
 
-def test_a_unet_learns_its_shape_from_the_images(tmp_path):
-    text = '[data]\nsource = "digits"\nnum_samples = [10]\n[network]\nkind = "unet"\n[training]\nnum_steps = 5\n'
+@pytest.mark.parametrize("kind", ["unet", "resnet"])
+def test_a_network_for_images_learns_its_shape_from_them(tmp_path, kind):
+    text = f'[data]\nsource = "digits"\nnum_samples = [10]\n[network]\nkind = "{kind}"\n[training]\nnum_steps = 5\n'
     assert read_experiment(written(tmp_path, text)).training.network.image_shape == (8, 8, 1)
     with pytest.raises(InputError, match=r"no key 'image_shape' in \[network\]"):
-        read_experiment(written(tmp_path, text.replace('"unet"', '"unet"\nimage_shape = [4, 4, 1]')))
+        read_experiment(written(tmp_path, text.replace(f'"{kind}"', f'"{kind}"\nimage_shape = [4, 4, 1]')))
 
 
 def test_images_are_read_once(tmp_path, monkeypatch):
