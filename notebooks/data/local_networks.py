@@ -180,6 +180,19 @@ def of_samples(score, images, setting):
     return found
 
 
+def of_gaussian(score, images, probes):
+    """r^2 as that of `local_agreement`, with the score of the Gaussian of the images' mean and covariance."""
+    flat, clean = images.reshape(len(images), -1), probes.reshape(len(probes), -1)
+    mean, covariance = flat.mean(axis=0), np.cov(flat.T)
+    noise = np.asarray(jax.random.normal(KEY, probes.shape)).reshape(clean.shape)
+    found = []
+    for time in TIMES:
+        x = clean + np.sqrt(time) * noise
+        expected = mean + (x - mean) @ np.linalg.solve(covariance + time * np.eye(len(covariance)), covariance)
+        found.append(np.median(correlations(x + time * np.asarray(score(x, time)), expected) ** 2))
+    return np.array(found)
+
+
 def of_starts(score, best, images, setting):
     """Correlations over pixels of what a score and what local scores, or that of whole images, make of one start.
 
@@ -202,6 +215,7 @@ def of_size(networks, rows, size, setting):
     print(size, found.best_patch_size.values, found.participation.values.round(2), sep="\n", flush=True)
     for name, values in zip(("nearest", "together"), mosaic(probes, images, setting.nearest), strict=True):
         found[f"held_out_{name}"] = (), values.mean()
+    found["gaussian"] = ("score", "noise_variance"), np.stack([of_gaussian(score, images, probes) for score in scores])
     samples = [of_samples(score, images, setting) for score in scores]
     found = found.assign({name: ("score", [one[name] for one in samples]) for name in samples[0]})
     starts = np.full((2, len(scores), setting.num_starts), np.nan)

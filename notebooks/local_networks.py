@@ -1,0 +1,188 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Local scores and trained networks
+#
+# How much of what a convolutional network does is said by the patches of its training images? Two networks, a U-Net and
+# one of convolutions alone, of which a pixel sees 15 by 15 pixels, are held at several training steps against local
+# scores of all patch sizes, at held-out images with noise: on digits of 8 by 8 pixels, and on disjoint tiles of 16 by
+# 16 pixels of two photographs. `notebooks/data/local_networks.py` trains them and measures, in half an hour of one
+# core.
+
+# %%
+import os
+from pathlib import Path
+
+import jax
+import matplotlib.pyplot as plt
+import numpy as np
+import xarray as xr
+from IPython.display import Markdown
+
+import geomem
+from geomem import load_images, local_agreement, local_score_of
+from geomem.core.crossing import level_crossing
+from geomem.figures.style import COLUMN_WIDTH, DASHES, MARKERS, STYLE, TIME_LABEL, save_figure, shades
+
+here = Path(__file__).parent if "__file__" in globals() else Path()
+figures = Path(os.environ.get("GEOMEM_FIGURES", here / "figures"))
+figures.mkdir(exist_ok=True)
+plt.rcParams.update(STYLE)
+results = Path(geomem.__file__).parents[2] / "notebooks" / "data"
+measured = {
+    name: xr.load_dataset(results / f"local_networks_{name}.nc", engine="h5netcdf") for name in ("digits", "tiles")
+}
+
+
+def table(rows):
+    """Rows as Markdown."""
+    names = list(rows[0])
+    lines = [" | ".join(names), " | ".join("---" for _ in names)]
+    lines += [
+        " | ".join(f"{cell:.3g}" if isinstance(cell, float) else str(cell) for cell in row.values()) for row in rows
+    ]
+    return Markdown("\n".join(lines))
+
+
+# %% [markdown]
+# ## Is the measure right?
+#
+# $r^2$ is the squared correlation over pixels of two denoised images, $x + tS(x)$, the median over held-out images. Of
+# a score that is local itself it finds the patch size, at every noise level at which the interval is not all sizes.
+
+# %%
+images = load_images("digits")[..., 0].astype(float)
+known = local_agreement(
+    local_score_of(images[:50], patch_size=5),
+    images[:50],
+    images[50:66],
+    noise_variance=[0.1, 1.0],
+    patch_sizes=[1, 3, 5, 7],
+    key=jax.random.key(0),
+)
+print(known.r_squared.values.round(3))
+np.testing.assert_allclose(known.r_squared.sel(patch_size=5), 1)
+assert (known.best_patch_size_lower == 5).all()
+assert (known.best_patch_size_upper == 5).all()
+
+
+# %% [markdown]
+# ## Patch by patch
+#
+# What local scores of one patch size leave unsaid of the network of convolutions, $1 - r^2$, and at the right what the
+# score of whole images does. Left: after all training, at several noise levels; right: at one of them, over training.
+
+
+# %%
+def draw(axes, part, colour, number, label):
+    """What is left unsaid, with intervals, over patch sizes and for whole images."""
+    sizes = part.patch_size.values
+    for name, places in (("r_squared", sizes), ("whole", sizes[-1:] + 2)):
+        value, lower, upper = (1 - np.atleast_1d(part[f"{name}{end}"].values) for end in ("", "_lower", "_upper"))
+        bars = np.maximum([value - upper, lower - value], 0)  # a percentile may pass the median by rounding
+        style = {"color": colour, "marker": MARKERS[number], "markersize": 3, "linestyle": DASHES[number]}
+        axes.errorbar(places, value, bars, label=label if name == "r_squared" else None, linewidth=0.8, **style)
+
+
+figure, grid = plt.subplots(2, 2, figsize=(COLUMN_WIDTH, 4.0), layout="constrained", sharex="row", sharey="row")
+for row, (name, size) in zip(grid, (("digits", 1000), ("tiles", 300)), strict=True):
+    found = measured[name].sel(num_samples=size, network="resnet", seed=0)
+    levels = found.noise_variance.values[1::2]
+    for number, (time, colour) in enumerate(zip(levels, shades(len(levels)), strict=True)):
+        draw(row[0], found.isel(step=-1).sel(noise_variance=time), colour, number, f"$t = {time:.2g}$")
+    middle = found.noise_variance.values[3]
+    for number, (step, colour) in enumerate(zip(found.step.values, shades(found.sizes["step"]), strict=True)):
+        draw(row[1], found.sel(step=step, noise_variance=middle), colour, number, f"{step} steps")
+    sizes = found.patch_size.values
+    for axes, title in zip(row, (f"{name}, $N = {size}$", f"$t = {middle:.2g}$"), strict=True):
+        axes.set(yscale="log", title=title, xlabel="patch size [pixels]")
+        axes.set_xticks([*sizes, sizes[-1] + 2], [*map(str, sizes), "all"])
+        axes.legend(frameon=False, fontsize=6, handlelength=1.6, labelspacing=0.2)
+    row[0].set_ylabel("$1 - r^2$")
+save_figure(figure, figures / "local_networks_agreement")
+figure
+
+
+# %% [markdown]
+# ## The patch size that says most, and the one that copies
+#
+# Marks: the best patch size $r_{\rm net}$ of the network of convolutions, at training steps, with its interval of 95 %
+# over held-out images. Grey: patch sizes at which the local score copies single patches: above $r^*$, where its
+# participation, averaged over pixels and noised held-out images, is one half.
+
+
+# %%
+def largest_patches(found):
+    """The patch size r* at which the participation passes one half, at every noise variance: 0 below all, inf above."""
+    rows = found.participation.transpose("noise_variance", "patch_size").values
+    return np.array([max(0.0, level_crossing(found.patch_size.values.astype(float), row, 0.5)) for row in rows])
+
+
+figure, grid = plt.subplots(2, 2, figsize=(COLUMN_WIDTH, 3.8), layout="constrained", sharex=True, sharey="row")
+for row, (name, of_data) in zip(grid, measured.items(), strict=True):
+    top = float(of_data.patch_size[-1]) + 1.5
+    for axes, size in zip(row, of_data.num_samples.values[[0, -1]], strict=True):
+        found = of_data.sel(num_samples=size, network="resnet", seed=0)
+        times, limit = found.noise_variance.values, largest_patches(found)
+        axes.fill_between(times, np.minimum(limit, top), top, color="0.85", linewidth=0)
+        for number, (step, colour) in enumerate(zip(found.step.values, shades(found.sizes["step"]), strict=True)):
+            value, lower, upper = (
+                found[f"best_patch_size{end}"].sel(step=step).values for end in ("", "_lower", "_upper")
+            )
+            style = {"color": colour, "marker": MARKERS[number], "markersize": 3, "linestyle": DASHES[number]}
+            bars = np.maximum([value - lower, upper - value], 0)
+            places = times * 1.12 ** (number - 1)
+            axes.errorbar(places, value, bars, label=f"{step} steps", linewidth=0.8, **style)
+        axes.set(xscale="log", ylim=(0, top), title=f"{name}, $N = {size}$")
+    row[0].set_ylabel("patch size [pixels]")
+    row[0].legend(frameon=False, fontsize=6, loc="lower right", handlelength=1.6, labelspacing=0.2)
+figure.supxlabel(TIME_LABEL, fontsize=8)
+save_figure(figure, figures / "local_networks_sizes")
+figure
+
+# %% [markdown]
+# ## Networks that copy
+#
+# After all training, per network and seed: at how many noise levels $r_{\rm net}$ is above $r^*$; the share of samples
+# that are copies of whole training images; distances of nearest patches per pixel, over those of held-out images; how
+# many neighbouring pixels have nearest patches that are neighbours too, of samples and of held-out images; and, of
+# images that the probability flow makes of one start, the median correlation with those of local scores of
+# $r_{\rm net}(t)$ and with those of the score of whole images, as in arXiv:2412.20292.
+
+# %%
+rows = []
+for name, of_data in measured.items():
+    for size in of_data.num_samples.values:
+        for network in of_data.network.values:
+            for seed in of_data.seed.values:
+                for step in of_data.step.values:
+                    found = of_data.sel(num_samples=size, network=network, seed=seed, step=step)
+                    beyond = int((found.best_patch_size.values > largest_patches(found)).sum())
+                    starts = found.correlation_with_local, found.correlation_with_whole
+                    together = float(found.together)
+                    rows.append(
+                        {
+                            "data": name,
+                            "N": size,
+                            "network": network,
+                            "seed": seed,
+                            "steps": step,
+                            "r_net > r*": f"{beyond} of {found.sizes['noise_variance']}",
+                            "copies": f"{float(found.memorization):.2f} ± {float(found.memorization_error):.2f}",
+                            "nearest": float(found.nearest / found.held_out_nearest),
+                            "together": f"{together:.2f} ({float(found.held_out_together):.2f})",
+                            "local": float(starts[0].median()),
+                            "whole": float(starts[1].median()),
+                        }
+                    )
+table(rows)
