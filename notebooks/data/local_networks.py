@@ -27,6 +27,7 @@ from geomem import (
     memorization_ratio,
     score_of,
 )
+from geomem.core.resampling import DATA_RESAMPLES, INTERVAL
 from geomem.networks.training import train_group
 
 TIMES = np.geomspace(0.01, 10, 7)
@@ -180,31 +181,43 @@ def of_samples(score, images, setting):
     return found
 
 
+def gaussian_score(images):
+    """The score of the Gaussian with the mean and covariance of the images, which knows nothing of patches."""
+    flat = images.reshape(len(images), -1)
+    mean, (values, vectors) = flat.mean(axis=0), np.linalg.eigh(np.cov(flat.T))
+
+    def score(x, time):
+        return -((x - mean) @ vectors / (values + time)) @ vectors.T
+
+    return score
+
+
 def of_gaussian(score, images, probes):
-    """r^2 as that of `local_agreement`, with the score of the Gaussian of the images' mean and covariance."""
-    flat, clean = images.reshape(len(images), -1), probes.reshape(len(probes), -1)
-    mean, covariance = flat.mean(axis=0), np.cov(flat.T)
+    """r^2 as that of `local_agreement`, with the score of a Gaussian: medians, and their intervals over the probes."""
+    clean, linear = probes.reshape(len(probes), -1), gaussian_score(images)
     noise = np.asarray(jax.random.normal(KEY, probes.shape)).reshape(clean.shape)
-    found = []
+    squares = []
     for time in TIMES:
         x = clean + np.sqrt(time) * noise
-        expected = mean + (x - mean) @ np.linalg.solve(covariance + time * np.eye(len(covariance)), covariance)
-        found.append(np.median(correlations(x + time * np.asarray(score(x, time)), expected) ** 2))
-    return np.array(found)
+        squares.append(correlations(*(x + time * np.asarray(each(x, time)) for each in (score, linear))) ** 2)
+    squares = np.array(squares)
+    drawn = np.random.default_rng(0).integers(len(probes), size=(DATA_RESAMPLES, len(probes)))
+    ends = np.percentile(np.median(squares[:, drawn], axis=2), INTERVAL, axis=1)
+    return np.array([np.median(squares, axis=1), *ends])
 
 
 def of_starts(score, best, images, setting):
-    """Correlations over pixels of what a score and what local scores, or that of whole images, make of one start.
+    """Correlations over pixels of what a score makes of a start with what three others do.
 
-    Local scores are of the best patch size of every noise level.
+    These are local scores, of the best patch size of every noise level, and those of whole images and of a Gaussian.
     """
     flat, count = images.reshape(len(images), -1), len(GRID) - 1
     starts = np.sqrt(GRID[0]) * np.random.default_rng(1).normal(size=(setting.num_starts, flat.shape[1]))
     levels = np.abs(np.log(np.sqrt(GRID[:-1] * GRID[1:])[:, None] / TIMES)).argmin(axis=1)
     patches = {size: local_score_of(images, patch_size=size) for size in setting.patch_sizes}
     ends = followed([score] * count, starts)
-    others = followed([patches[best[level]] for level in levels], starts), followed([score_of(flat)] * count, starts)
-    return tuple(correlations(ends, other) for other in others)
+    others = [patches[best[level]] for level in levels], [score_of(flat)] * count, [gaussian_score(images)] * count
+    return [correlations(ends, followed(other, starts)) for other in others]
 
 
 def of_size(networks, rows, size, setting):
@@ -215,17 +228,19 @@ def of_size(networks, rows, size, setting):
     print(size, found.best_patch_size.values, found.participation.values.round(2), sep="\n", flush=True)
     for name, values in zip(("nearest", "together"), mosaic(probes, images, setting.nearest), strict=True):
         found[f"held_out_{name}"] = (), values.mean()
-    found["gaussian"] = ("score", "noise_variance"), np.stack([of_gaussian(score, images, probes) for score in scores])
+    linear = np.stack([of_gaussian(score, images, probes) for score in scores], axis=1)
+    for name, values in zip(("gaussian", "gaussian_lower", "gaussian_upper"), linear, strict=True):
+        found[name] = ("score", "noise_variance"), values
     samples = [of_samples(score, images, setting) for score in scores]
     found = found.assign({name: ("score", [one[name] for one in samples]) for name in samples[0]})
-    starts = np.full((2, len(scores), setting.num_starts), np.nan)
+    starts = np.full((3, len(scores), setting.num_starts), np.nan)
     for place, (label, score) in enumerate(networks.items()):
         print(size, label, {name: round(float(one), 3) for name, one in samples[place].items()}, flush=True)
         if label[1:] == (0, setting.steps[-1]):  # of one seed, at the end
             starts[:, place] = of_starts(score, found.best_patch_size.values[place], images, setting)
             print("from one start", np.median(starts[:, place], axis=1).round(3), flush=True)
-    for name, values in zip(("correlation_with_local", "correlation_with_whole"), starts, strict=True):
-        found[name] = ("score", "start"), values
+    for name, values in zip(("local", "whole", "gaussian"), starts, strict=True):
+        found[f"correlation_with_{name}"] = ("score", "start"), values
     labels = zip(("network", "seed", "step"), zip(*networks, strict=True), strict=True)
     found = found.assign_coords({name: ("score", list(one)) for name, one in labels})
     return found.set_index(score=["network", "seed", "step"]).unstack("score").expand_dims(num_samples=[size])
