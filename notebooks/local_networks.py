@@ -128,61 +128,108 @@ def largest_patches(found):
     return np.array([max(0.0, level_crossing(found.patch_size.values.astype(float), row, 0.5)) for row in rows])
 
 
-figure, grid = plt.subplots(2, 2, figsize=(COLUMN_WIDTH, 3.8), layout="constrained", sharex=True, sharey="row")
-for row, (name, of_data) in zip(grid, measured.items(), strict=True):
+ROWS = (("digits", "unet", "U-Net"), ("digits", "resnet", "convolutions"), ("tiles", "resnet", "convolutions"))
+figure, grid = plt.subplots(3, 2, figsize=(COLUMN_WIDTH, 5.0), layout="constrained", sharex=True, sharey="row")
+for row, (name, network, called) in zip(grid, ROWS, strict=True):
+    of_data = measured[name]
     top = float(of_data.patch_size[-1]) + 1.5
     for axes, size in zip(row, of_data.num_samples.values[[0, -1]], strict=True):
-        found = of_data.sel(num_samples=size, network="resnet", seed=0)
+        found = of_data.sel(num_samples=size, network=network, seed=0)
         times, limit = found.noise_variance.values, largest_patches(found)
         axes.fill_between(times, np.minimum(limit, top), top, color="0.85", linewidth=0)
         for number, (step, colour) in enumerate(zip(found.step.values, shades(found.sizes["step"]), strict=True)):
-            value, lower, upper = (
-                found[f"best_patch_size{end}"].sel(step=step).values for end in ("", "_lower", "_upper")
-            )
+            ends = (found[f"best_patch_size{end}"].sel(step=step).values for end in ("", "_lower", "_upper"))
+            value, lower, upper = ends
             style = {"color": colour, "marker": MARKERS[number], "markersize": 3, "linestyle": DASHES[number]}
             bars = np.maximum([value - lower, upper - value], 0)
             places = times * 1.12 ** (number - 1)
             axes.errorbar(places, value, bars, label=f"{step} steps", linewidth=0.8, **style)
-        axes.set(xscale="log", ylim=(0, top), title=f"{name}, $N = {size}$")
+        axes.set(xscale="log", ylim=(0, top), title=f"{name}, {called}, $N = {size}$")
+        axes.title.set_fontsize(7)
     row[0].set_ylabel("patch size [pixels]")
-    row[0].legend(frameon=False, fontsize=6, loc="lower right", handlelength=1.6, labelspacing=0.2)
+    row[1].legend(frameon=False, fontsize=6, loc="lower right", handlelength=1.6, labelspacing=0.2)
 figure.supxlabel(TIME_LABEL, fontsize=8)
 save_figure(figure, figures / "local_networks_sizes")
 figure
 
 # %% [markdown]
+# ## What a local score has to beat
+#
+# $r^2$ after all training, of local scores of the best patch size, of the score of whole images, and of the score of one
+# Gaussian with the mean and covariance of the training images, which is linear and copies nothing: medians over held-out
+# images, the smallest and the largest over noise levels. And at how many noise levels the best patch size says more
+# than the Gaussian, or less, by intervals that do not meet.
+
+# %%
+last = {name: of_data.isel(step=-1) for name, of_data in measured.items()}
+
+
+def cells(of_data):
+    """Every network of some results, with its labels."""
+    for size in of_data.num_samples.values:
+        for network in of_data.network.values:
+            for seed in of_data.seed.values:
+                labels = {"num_samples": size, "network": network, "seed": seed}
+                yield {"N": size, "network": network, "seed": seed}, of_data.sel(labels)
+
+
+def best(found, end=""):
+    """r^2 at the best patch size, or an end of its interval."""
+    return found[f"r_squared{end}"].sel(patch_size=found.best_patch_size.astype(int))
+
+
+rows = []
+for name, of_data in last.items():
+    for labels, found in cells(of_data):
+        three = {"local": best(found), "whole": found.whole, "Gaussian": found.gaussian}
+        more = int((best(found, "_lower") > found.gaussian_upper).sum())
+        less = int((best(found, "_upper") < found.gaussian_lower).sum())
+        texts = {key: f"{float(one.min()):.3f} to {float(one.max()):.3f}" for key, one in three.items()}
+        rows.append({"data": name} | labels | texts | {"more": more, "less": less})
+table(rows)
+
+# %% [markdown]
 # ## Networks that copy
 #
-# After all training, per network and seed: at how many noise levels $r_{\rm net}$ is above $r^*$; the share of samples
-# that are copies of whole training images; distances of nearest patches per pixel, over those of held-out images; how
-# many neighbouring pixels have nearest patches that are neighbours too, of samples and of held-out images; and, of
-# images that the probability flow makes of one start, the median correlation with those of local scores of
-# $r_{\rm net}(t)$ and with those of the score of whole images, as in arXiv:2412.20292.
+# At every training step: at how many noise levels $r_{\rm net}$ is above $r^*$; the share of samples that are copies of
+# whole training images; distances of nearest patches per pixel of samples, over those of held-out images; and how many
+# neighbouring pixels have nearest patches that are neighbours too, of samples and of held-out images.
 
 # %%
 rows = []
 for name, of_data in measured.items():
-    for size in of_data.num_samples.values:
-        for network in of_data.network.values:
-            for seed in of_data.seed.values:
-                for step in of_data.step.values:
-                    found = of_data.sel(num_samples=size, network=network, seed=seed, step=step)
-                    beyond = int((found.best_patch_size.values > largest_patches(found)).sum())
-                    starts = found.correlation_with_local, found.correlation_with_whole
-                    together = float(found.together)
-                    rows.append(
-                        {
-                            "data": name,
-                            "N": size,
-                            "network": network,
-                            "seed": seed,
-                            "steps": step,
-                            "r_net > r*": f"{beyond} of {found.sizes['noise_variance']}",
-                            "copies": f"{float(found.memorization):.2f} ± {float(found.memorization_error):.2f}",
-                            "nearest": float(found.nearest / found.held_out_nearest),
-                            "together": f"{together:.2f} ({float(found.held_out_together):.2f})",
-                            "local": float(starts[0].median()),
-                            "whole": float(starts[1].median()),
-                        }
-                    )
+    for step in of_data.step.values:
+        for labels, found in cells(of_data.sel(step=step)):
+            beyond = int((found.best_patch_size.values > largest_patches(found)).sum())
+            share, error = float(found.memorization), float(found.memorization_error)
+            together, held_out = float(found.together), float(found.held_out_together)
+            rows.append(
+                {"data": name}
+                | labels
+                | {
+                    "steps": step,
+                    "r_net > r*": beyond,
+                    "copies": f"{share:.3f} ± {error:.3f}",
+                    "nearest": float(found.nearest / found.held_out_nearest),
+                    "together": f"{together:.2f} ± {float(found.together_error):.2f} ({held_out:.2f})",
+                }
+            )
+table(rows)
+
+# %% [markdown]
+# ## From one start
+#
+# As in arXiv:2412.20292: the probability flow makes an image of a start, by the network and by another score, here local
+# scores of $r_{\rm net}(t)$, the score of whole images, and that of the Gaussian. Median correlation over pixels, over
+# the starts, and quartiles.
+
+# %%
+rows = []
+for name, of_data in last.items():
+    for labels, found in cells(of_data.sel(seed=[0])):
+        texts = {}
+        for kind in ("local", "whole", "gaussian"):
+            low, middle, high = np.quantile(found[f"correlation_with_{kind}"].values, [0.25, 0.5, 0.75])
+            texts[kind] = f"{middle:.3f} ({low:.3f}, {high:.3f})"
+        rows.append({"data": name} | labels | texts)
 table(rows)

@@ -97,7 +97,7 @@ SETTINGS = {
         nearest=7,
         num_probes=12,
         num_generated=60,
-        num_starts=8,
+        num_starts=6,
     ),
 }
 
