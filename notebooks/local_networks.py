@@ -155,10 +155,10 @@ figure
 # %% [markdown]
 # ## What a local score has to beat
 #
-# $r^2$ after all training, of local scores of the best patch size, of the score of whole images, and of the score of one
-# Gaussian with the mean and covariance of the training images, which is linear and copies nothing: medians over held-out
-# images, the smallest and the largest over noise levels. And at how many noise levels the best patch size says more
-# than the Gaussian, or less, by intervals that do not meet.
+# $r^2$ after all training, of local scores of the best patch size, of the score of whole images, and of that of one
+# Gaussian with the mean and covariance of the training images, which is linear and copies nothing: medians over
+# held-out images, the smallest and the largest over noise levels. And at how many noise levels the best patch size says
+# more than the Gaussian, or less, by intervals that do not meet.
 
 # %%
 last = {name: of_data.isel(step=-1) for name, of_data in measured.items()}
@@ -219,9 +219,9 @@ table(rows)
 # %% [markdown]
 # ## From one start
 #
-# As in arXiv:2412.20292: the probability flow makes an image of a start, by the network and by another score, here local
-# scores of $r_{\rm net}(t)$, the score of whole images, and that of the Gaussian. Median correlation over pixels, over
-# the starts, and quartiles.
+# As in arXiv:2412.20292: the probability flow makes an image of a start, by the network and by another score, here
+# local scores of $r_{\rm net}(t)$, the score of whole images, and that of the Gaussian. Median correlation over pixels,
+# over the starts, and quartiles.
 
 # %%
 rows = []
