@@ -15,9 +15,24 @@
 #
 # How much of what a convolutional network does is said by the patches of its training images? Two networks, a U-Net and
 # one of convolutions alone, of which a pixel sees 15 by 15 pixels, are held at several training steps against local
-# scores of all patch sizes, at held-out images with noise: on digits of 8 by 8 pixels, and on disjoint tiles of 16 by
-# 16 pixels of two photographs. `notebooks/data/local_networks.py` trains them and measures, in half an hour of one
-# core.
+# scores of all patch sizes, at held-out images with noise: digits of 8 by 8 pixels from -1 to 1, in training sets of
+# N = 20, 100 and 1000. `notebooks/data/local_networks.py` trains them and measures, in half an hour of one core.
+#
+# What is found, after 4000 steps, in both seeds:
+#
+# - The network of convolutions is told by local scores better than by anything else that is tried: at N = 1000 with
+#   $r^2$ from 0.92 to 0.997 over noise levels, where a Gaussian has 0.89 to 0.995 and the score of whole images 0.83 to
+#   0.88; of one start they make images of a median correlation of 0.967 with the network's, the Gaussian 0.925, the
+#   score of whole images 0.759.
+# - The U-Net, which normalizes over the image and sees all of it, is not: $r^2$ is above 0.93 at N = 1000, but so is that
+#   of the Gaussian, and images of one start have correlations of 0.953 and 0.949. An $r^2$ alone is no sign of patches.
+# - $r_{\rm net}$ grows with the noise and with training, and stays below $r^*$ where N is 100 or 1000; there no sample
+#   of 200 is a copy. At N = 20 the U-Net passes $r^*$, at two and three noise levels of seven in the two seeds, and 0.69
+#   and 0.72 of its samples are copies; it is told by the score of whole images then, with 0.986 from one start.
+# - Passing $r^*$ is not the exact beginning: at 1500 steps 0.23 and 0.19 of its samples are copies, with $r_{\rm net}$
+#   above $r^*$ at one level in the first seed and at none in the second. And at N = 20 the network of convolutions
+#   passes it at one level, by little, and copies patches, not images: neighbouring pixels have neighbouring nearest
+#   patches a little more often than in held-out images.
 
 # %%
 import os
@@ -39,9 +54,7 @@ figures = Path(os.environ.get("GEOMEM_FIGURES", here / "figures"))
 figures.mkdir(exist_ok=True)
 plt.rcParams.update(STYLE)
 results = Path(geomem.__file__).parents[2] / "notebooks" / "data"
-measured = {
-    name: xr.load_dataset(results / f"local_networks_{name}.nc", engine="h5netcdf") for name in ("digits", "tiles")
-}
+measured = {name: xr.load_dataset(results / f"local_networks_{name}.nc", engine="h5netcdf") for name in ("digits",)}
 
 
 def table(rows):
@@ -79,8 +92,9 @@ assert (known.best_patch_size_upper == 5).all()
 # %% [markdown]
 # ## Patch by patch
 #
-# What local scores of one patch size leave unsaid of the network of convolutions, $1 - r^2$, and at the right what the
-# score of whole images does. Left: after all training, at several noise levels; right: at one of them, over training.
+# What local scores of one patch size leave unsaid of a network, $1 - r^2$, and at "all" what the score of whole images
+# does. Left: after all training, at several noise levels; right: at one of them, over training. The best patches grow
+# with the noise. The network of convolutions is said best by 3 by 3 or 5 by 5 pixels although it sees all of the image.
 
 
 # %%
@@ -94,9 +108,12 @@ def draw(axes, part, colour, number, label):
         axes.errorbar(places, value, bars, label=label if name == "r_squared" else None, linewidth=0.8, **style)
 
 
-figure, grid = plt.subplots(2, 2, figsize=(COLUMN_WIDTH, 4.0), layout="constrained", sharex="row", sharey="row")
-for row, (name, size) in zip(grid, (("digits", 1000), ("tiles", 300)), strict=True):
-    found = measured[name].sel(num_samples=size, network="resnet", seed=0)
+ROWS = (("digits", "resnet", "convolutions"), ("digits", "unet", "U-Net"))
+shape = {"figsize": (COLUMN_WIDTH, 2 * len(ROWS)), "sharex": "row", "sharey": "row"}
+figure, grid = plt.subplots(len(ROWS), 2, layout="constrained", **shape)
+for row, (name, network, called) in zip(grid, ROWS, strict=True):
+    size = measured[name].num_samples.values[-1]
+    found = measured[name].sel(num_samples=size, network=network, seed=0)
     levels = found.noise_variance.values[1::2]
     for number, (time, colour) in enumerate(zip(levels, shades(len(levels)), strict=True)):
         draw(row[0], found.isel(step=-1).sel(noise_variance=time), colour, number, f"$t = {time:.2g}$")
@@ -104,8 +121,9 @@ for row, (name, size) in zip(grid, (("digits", 1000), ("tiles", 300)), strict=Tr
     for number, (step, colour) in enumerate(zip(found.step.values, shades(found.sizes["step"]), strict=True)):
         draw(row[1], found.sel(step=step, noise_variance=middle), colour, number, f"{step} steps")
     sizes = found.patch_size.values
-    for axes, title in zip(row, (f"{name}, $N = {size}$", f"$t = {middle:.2g}$"), strict=True):
-        axes.set(yscale="log", title=title, xlabel="patch size [pixels]")
+    for axes, title in zip(row, (f"{name}, {called}, $N = {size}$", f"$t = {middle:.2g}$"), strict=True):
+        axes.set_title(title, fontsize=7)
+        axes.set(yscale="log", xlabel="patch size [pixels]")
         axes.set_xticks([*sizes, sizes[-1] + 2], [*map(str, sizes), "all"])
         axes.legend(frameon=False, fontsize=6, handlelength=1.6, labelspacing=0.2)
     row[0].set_ylabel("$1 - r^2$")
@@ -116,9 +134,11 @@ figure
 # %% [markdown]
 # ## The patch size that says most, and the one that copies
 #
-# Marks: the best patch size $r_{\rm net}$ of the network of convolutions, at training steps, with its interval of 95 %
+# Marks: the best patch size $r_{\rm net}$ of a network, at training steps, with its interval of 95 %
 # over held-out images. Grey: patch sizes at which the local score copies single patches: above $r^*$, where its
 # participation, averaged over pixels and noised held-out images, is one half.
+#
+# Smallest and largest training set, first seed.
 
 
 # %%
@@ -128,8 +148,9 @@ def largest_patches(found):
     return np.array([max(0.0, level_crossing(found.patch_size.values.astype(float), row, 0.5)) for row in rows])
 
 
-ROWS = (("digits", "unet", "U-Net"), ("digits", "resnet", "convolutions"), ("tiles", "resnet", "convolutions"))
-figure, grid = plt.subplots(3, 2, figsize=(COLUMN_WIDTH, 5.0), layout="constrained", sharex=True, sharey="row")
+figure, grid = plt.subplots(
+    len(ROWS), 2, figsize=(COLUMN_WIDTH, 1.8 * len(ROWS) + 0.2), layout="constrained", sharex=True, sharey="row"
+)
 for row, (name, network, called) in zip(grid, ROWS, strict=True):
     of_data = measured[name]
     top = float(of_data.patch_size[-1]) + 1.5
@@ -144,8 +165,8 @@ for row, (name, network, called) in zip(grid, ROWS, strict=True):
             bars = np.maximum([value - lower, upper - value], 0)
             places = times * 1.12 ** (number - 1)
             axes.errorbar(places, value, bars, label=f"{step} steps", linewidth=0.8, **style)
-        axes.set(xscale="log", ylim=(0, top), title=f"{name}, {called}, $N = {size}$")
-        axes.title.set_fontsize(7)
+        axes.set_title(f"{name}, {called}, $N = {size}$", fontsize=7)
+        axes.set(xscale="log", ylim=(0, top))
     row[0].set_ylabel("patch size [pixels]")
     row[1].legend(frameon=False, fontsize=6, loc="lower right", handlelength=1.6, labelspacing=0.2)
 figure.supxlabel(TIME_LABEL, fontsize=8)
@@ -214,6 +235,9 @@ for name, of_data in measured.items():
                     "together": f"{together:.2f} ± {float(found.together_error):.2f} ({held_out:.2f})",
                 }
             )
+copies = measured["digits"].memorization
+assert (copies.sel(num_samples=[100, 1000]) == 0).all()
+assert (copies.sel(num_samples=20, network="unet", step=4000) > 0.5).all()
 table(rows)
 
 # %% [markdown]
@@ -232,4 +256,8 @@ for name, of_data in last.items():
             low, middle, high = np.quantile(found[f"correlation_with_{kind}"].values, [0.25, 0.5, 0.75])
             texts[kind] = f"{middle:.3f} ({low:.3f}, {high:.3f})"
         rows.append({"data": name} | labels | texts)
+of_convolutions = last["digits"].sel(network="resnet", seed=0, num_samples=[100, 1000])
+assert (
+    of_convolutions.correlation_with_local.median("start") > of_convolutions.correlation_with_gaussian.median("start")
+).all()
 table(rows)
