@@ -16,8 +16,8 @@
 # How much of what a convolutional network does is said by the patches of its training images? Two networks, a U-Net and
 # one of convolutions alone, of which a pixel sees 15 by 15 pixels, are held at several training steps against local
 # scores of all patch sizes, at held-out images with noise: digits of 8 by 8 pixels from -1 to 1, in training sets of
-# N = 20, 100 and 1000, and disjoint tiles of 16 by 16 pixels of two photographs, N = 20 and 300. `notebooks/data/local_networks.py`
-# trains them and measures, in half an hour of one core.
+# N = 20, 100 and 1000, and disjoint tiles of 16 by 16 pixels of two photographs, N = 20 and 300.
+# `notebooks/data/local_networks.py` trains them and measures, in three quarters of an hour of one core.
 #
 # What is found on digits, after 4000 steps, in both seeds:
 #
