@@ -1,8 +1,8 @@
 """Convolutional networks beside local scores, over training: writes local_networks_digits.nc and ..._tiles.nc.
 
 A U-Net and a network of convolutions alone, on digits and on disjoint 16 by 16 tiles of scikit-learn's two photographs.
-Three quarters of an hour of one core: `python notebooks/data/local_networks.py FOLDER`, the folder for checkpoints, from which
-a second call goes on.
+Three quarters of an hour of one core: `python notebooks/data/local_networks.py FOLDER`, the folder for checkpoints,
+from which a second call goes on.
 """
 
 import shutil
