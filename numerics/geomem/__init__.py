@@ -89,6 +89,7 @@ if TYPE_CHECKING:
     from geomem.lowering import LoweringError as LoweringError
     from geomem.lowering import lower as lower
     from geomem.networks.config import MLP as MLP
+    from geomem.networks.config import ResNet as ResNet
     from geomem.networks.config import TrainConfig as TrainConfig
     from geomem.networks.config import UNet as UNet
     from geomem.networks.training import Trained as Trained
@@ -106,6 +107,7 @@ if TYPE_CHECKING:
     from geomem.studies.fitting import Fitted as Fitted
     from geomem.studies.fitting import fit_law as fit_law
     from geomem.studies.generalization import generalization_time as generalization_time
+    from geomem.studies.local_agreement import local_agreement as local_agreement
     from geomem.studies.simulation import theory_versus_simulation as theory_versus_simulation
     from geomem.studies.spectrum import predicted_spectrum as predicted_spectrum
     from geomem.studies.spectrum import spectrum_study as spectrum_study
@@ -129,6 +131,7 @@ _MODULE_OF = {
     "RandomFeatures": "levels.random_features",
     "RandomManifold": "laws.random_manifold",
     "Report": "reports.report",
+    "ResNet": "networks.config",
     "SampledLaw": "laws.pool",
     "Status": "core.status",
     "TrainConfig": "networks.config",
@@ -164,6 +167,7 @@ _MODULE_OF = {
     "load_curve": "files.curves",
     "load_data": "files.data",
     "load_images": "files.images",
+    "local_agreement": "studies.local_agreement",
     "local_covariance": "laws.local",
     "local_dimension": "empirical.dimension",
     "local_gibbs": "empirical.local",

@@ -111,6 +111,8 @@ PARAMETERS = {
     "num_samples": (NUMBERS | {"NaN": np.nan, "negative": -1.0, "nothing": []}, 10),
     "num_steps": (COUNTS, None),
     "images": ({"text": "digits", "a table": DATA, "NaN": IMAGES * np.nan, "a number": 3.0, "one": IMAGES[:1]}, IMAGES),
+    "patch_sizes": ({"text": "x", "falling": [3, 1], "fractions": [1.5], "larger": [9], "nothing": []}, [1, 3]),
+    "probes": ({"text": "x", "NaN": IMAGES * np.nan, "two": IMAGES[:2], "a table": DATA, "a number": 3.0}, IMAGES),
     "patch_size": (COUNTS | {"larger": 9}, 3),
     "path": (FILES, None),
     "planted": (FLAGS, True),
@@ -161,6 +163,7 @@ OWN = {
     "load_curve": {"path": "/nothing.csv"},
     "phase_diagram_figure": {"diagram": DIAGRAM},
     "theory_versus_simulation": {"noise_variance": 1.0},
+    "local_agreement": {"score": geomem.score_of(IMAGES.reshape(3, -1))},
     "measure_response": {"noise_variance": 1.0, "score": geomem.score_of(DATA)},
     "training_spectrum": {"noise_variance": 1.0},
     "training_phase": {"training_time": 1.0},
@@ -176,7 +179,7 @@ OF_NETWORKS = {
     (function, name)
     for function in ("train", "train_group")
     for name in ("config", "datasets", "keys", "held_out", "names")
-} | {("TrainConfig", "num_steps"), ("UNet", "image_shape")}
+} | {("TrainConfig", "num_steps"), ("UNet", "image_shape"), ("ResNet", "image_shape")}
 # Data are looked at when the score is called; whatever an embedding's number may be, there it is a function.
 LATER = {("EmpiricalScore", name) for name in ("data", "chunk_size", "mesh")} | {("local_covariance", "embedding")}
 

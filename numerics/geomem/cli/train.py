@@ -32,8 +32,8 @@ def train(
     Parameters
     ----------
     config
-        A TOML file with the sections data, network, training and measures, or a preset: linear-quick, linear-paper
-        or digits. --seed is added to its seeds.
+        A TOML file with the sections data, network, training and measures, or a preset: linear-quick, linear-paper,
+        digits or digits-resnet. --seed is added to its seeds.
     data
         A data set alone, instead: all else is chosen by its size and shape, and said. A table as of other commands, for
         an MLP; or images (a folder, CIFAR's .bin, IDX, FILE.npz[:KEY] of more than two axes), for a U-Net.

@@ -87,10 +87,7 @@ def local_score(
             unknown boundary, or as `gibbs`.
     """
     given = _Given.of(x, images, noise_variance, patch_size, equivariant, boundary)
-    sums = given.sums(PassOptions(chunk_size, checkpoint, mesh))
-    pixels = jnp.asarray(given.x).reshape(1, -1, given.patches.shape[2])
-    scores = _score(given.times[:, None, None], sums.weighted / sums.total[:, :, None], pixels)
-    return scores.reshape(given.result_shape + given.of_pixels)
+    return given.scores(given.sums(PassOptions(chunk_size, checkpoint, mesh)))
 
 
 def local_gibbs(
@@ -107,18 +104,22 @@ def local_gibbs(
 ) -> LocalGibbs:
     """The Gibbs measures over patches that `local_score` averages with; arguments and errors are the same."""
     given = _Given.of(x, images, noise_variance, patch_size, equivariant, boundary)
-    sums = given.sums(PassOptions(chunk_size, checkpoint, mesh))
-    height, width, _ = given.patches.shape
-    place = sums.index % (height * width)
-    fields = (
-        _log_partition(given.times[:, None], sums.total, sums.nearest),
-        sums.squares / sums.total**2,
-        jnp.sqrt(sums.nearest),
-        sums.index // (height * width),
-        place // width,
-        place % width,
-    )
-    return LocalGibbs(*(field.reshape(given.result_shape) for field in fields))
+    return given.gibbs(given.sums(PassOptions(chunk_size, checkpoint, mesh)))
+
+
+def local_score_and_gibbs(
+    x: Numbers,
+    images: Numbers,
+    noise_variance: Numbers,
+    *,
+    patch_size: int | Sequence[int],
+    equivariant: bool = True,
+    boundary: str = "zero",
+) -> tuple[Float[Array, "..."], LocalGibbs]:
+    """What `local_score` and `local_gibbs` give, by one pass; arguments and errors are the same."""
+    given = _Given.of(x, images, noise_variance, patch_size, equivariant, boundary)
+    sums = given.sums(PassOptions())
+    return given.scores(sums), given.gibbs(sums)
 
 
 def local_score_of(
@@ -186,6 +187,24 @@ class _Given:
         tile = int(np.clip(TILE_WEIGHTS // (len(self.times) * pixels), 8, 4096))
         data = self.images.reshape(len(self.images), -1)
         return fold_samples(self.patches, merge_patches, context, zero, data, pixels * channels, tile, options)
+
+    def scores(self, sums: Sums) -> Float[Array, "..."]:
+        pixels = jnp.asarray(self.x).reshape(1, -1, self.patches.shape[2])
+        scores = _score(self.times[:, None, None], sums.weighted / sums.total[:, :, None], pixels)
+        return scores.reshape(self.result_shape + self.of_pixels)
+
+    def gibbs(self, sums: Sums) -> LocalGibbs:
+        height, width, _ = self.patches.shape
+        place = sums.index % (height * width)
+        fields = (
+            _log_partition(self.times[:, None], sums.total, sums.nearest),
+            sums.squares / sums.total**2,
+            jnp.sqrt(sums.nearest),
+            sums.index // (height * width),
+            place // width,
+            place % width,
+        )
+        return LocalGibbs(*(field.reshape(self.result_shape) for field in fields))
 
 
 @dataclass(frozen=True)

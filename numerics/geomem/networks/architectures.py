@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, Float32
 from geomem.core.arguments import Numbers
 from geomem.core.status import InputError
 from geomem.lowering import lower
-from geomem.networks.config import GROUPS, MLP, UNet
+from geomem.networks.config import GROUPS, MLP, ResNet, UNet
 
 try:
     import equinox as eqx
@@ -30,20 +30,20 @@ _WAVES = (40.0, 0.5)
 _EPSILON = 1e-5  # of normalizations, as usual
 
 
-def initial_weights(config: MLP | UNet, dims: int, key: Array) -> "Network":
+def initial_weights(config: MLP | UNet | ResNet, dims: int, key: Array) -> "Network":
     """A network with random weights, drawn like PyTorch's: uniform, of variance 1/(3 inputs).
 
     Raises:
         InputError: if images have another number of pixels than points have coordinates.
     """
-    if isinstance(config, UNet):
-        if math.prod(config.image_shape) != dims:
-            raise InputError(
-                f"the data have {dims} dimensions but images of shape {config.image_shape} have "
-                f"{math.prod(config.image_shape)}; give their image_shape"
-            )
-        return _UNet(config, key)
-    return _MLP(config, dims, key)
+    if isinstance(config, MLP):
+        return _MLP(config, dims, key)
+    if math.prod(config.image_shape) != dims:
+        raise InputError(
+            f"the data have {dims} dimensions but images of shape {config.image_shape} have "
+            f"{math.prod(config.image_shape)}; give their image_shape"
+        )
+    return _UNet(config, key) if isinstance(config, UNet) else _ResNet(config, key)
 
 
 def network_score(network: "Network") -> Callable[[Numbers, Numbers], Array]:
@@ -245,7 +245,49 @@ class _UNet(eqx.Module):
         return self.last(jax.nn.silu(self.norm(hidden))).reshape(x.shape)
 
 
-Network = _MLP | _UNet
+class _LocalBlock(eqx.Module):
+    """A residual block of the network of convolutions alone: it normalizes every pixel apart."""
+
+    norm: _Norm
+    shift: _Linear
+    layer: _Convolution
+
+    def __init__(self, channels: int, embedding: int, key: Array) -> None:
+        one, other = jax.random.split(key)
+        self.norm, self.shift = _Norm(channels), _Linear(embedding, channels, one)
+        self.layer = _Convolution(channels, channels, other)
+
+    def __call__(self, x: Array, embedded: Array) -> Array:
+        normal = self.norm(x.reshape(-1, x.shape[3])).reshape(x.shape)
+        shift = jnp.broadcast_to(self.shift(embedded)[:, None, None, :], x.shape)
+        return x + self.layer(jax.nn.silu(normal + shift))
+
+
+class _ResNet(eqx.Module):
+    embedding: _Embedding
+    first: _Convolution
+    blocks: tuple[_LocalBlock, ...]
+    last: _Linear
+    image_shape: tuple[int, int, int] = eqx.field(static=True)
+
+    def __init__(self, config: ResNet, key: Array) -> None:
+        keys = jax.random.split(key, config.num_blocks + 3)
+        channels, width, colours = config.channels, config.embedding_width, config.image_shape[2]
+        self.embedding = _Embedding(config.embedding, width, True, keys[0])
+        self.first, self.last = _Convolution(colours, channels, keys[1]), _Linear(channels, colours, keys[2])
+        self.blocks = tuple(_LocalBlock(channels, width, one) for one in keys[3:])
+        self.image_shape = config.image_shape
+
+    def __call__(self, x: Float32[Array, "n d"], sigma: Float32[Array, " rows"]) -> Float32[Array, "n d"]:
+        """The noise predicted in images, of which the first n/rows share the first sigma, and so on."""
+        embedded = _shared(self.embedding(sigma), x)
+        hidden = self.first(_scaled(x, sigma).reshape(-1, *self.image_shape))
+        for block in self.blocks:
+            hidden = block(hidden, embedded)
+        return self.last(hidden).reshape(x.shape)
+
+
+Network = _MLP | _UNet | _ResNet
 
 
 def _shared(of_levels: Array, x: Array) -> Array:

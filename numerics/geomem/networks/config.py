@@ -66,10 +66,7 @@ class UNet:
 
     def __post_init__(self) -> None:
         _check_sizes(self, ("channels", "num_levels", "embedding", "embedding_width"))
-        shape = tuple(self.image_shape)
-        object.__setattr__(self, "image_shape", shape)
-        if len(shape) != 3 or not all(_is_count(size, _LARGEST) for size in shape):
-            raise InputError(f"image_shape is {shape}; it must be three positive integers: height, width and colours")
+        shape = _check_shape(self)
         if self.channels % GROUPS:
             raise InputError(f"channels is {self.channels}; it must be a multiple of {GROUPS}")
         halvings = self.num_levels - 1
@@ -79,11 +76,55 @@ class UNet:
             )
 
 
+@dataclass(frozen=True, kw_only=True)
+class ResNet:
+    """A network of convolutions alone, for images of `image_shape` = (height, width, colours), given as flat points.
+
+    Zero padding, no attention, no level of fewer pixels, and no normalization over pixels: a pixel of the output sees
+    the square of `receptive_field` = 2 `num_blocks` + 3 pixels around its own and nothing else. A convolution of 3 by 3
+    pixels is followed by residual blocks of one more each and by a map of every pixel's channels to its colours, as in
+    arXiv:2412.20292, but that the channels of a pixel are normalized before every block. Inputs are scaled and sigma is
+    embedded as in `MLP`.
+
+    Raises:
+        InputError: for a number that is not a positive integer, or an odd `embedding`.
+    """
+
+    image_shape: tuple[int, int, int] = (8, 8, 1)
+    """Height, width and colours of the images."""
+    channels: int = 32
+    """Channels of every pixel."""
+    num_blocks: int = 6
+    """Number of residual blocks."""
+    embedding: int = 64
+    """Number of sines and cosines of the noise level, even."""
+    embedding_width: int = 128
+    """Width of the perceptron that they go through."""
+
+    def __post_init__(self) -> None:
+        _check_sizes(self, ("channels", "num_blocks", "embedding", "embedding_width"))
+        _check_shape(self)
+
+    @property
+    def receptive_field(self) -> int:
+        """Side of the square of pixels that a pixel of the output sees."""
+        return 2 * self.num_blocks + 3
+
+
 def _is_count(value: object, most: float | int = math.inf) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= most
 
 
-def _check_sizes(config: MLP | UNet, names: tuple[str, ...]) -> None:
+def _check_shape(config: UNet | ResNet) -> tuple[int, ...]:
+    """The shape of the images, which becomes a tuple."""
+    shape = tuple(config.image_shape)
+    object.__setattr__(config, "image_shape", shape)
+    if len(shape) != 3 or not all(_is_count(size, _LARGEST) for size in shape):
+        raise InputError(f"image_shape is {shape}; it must be three positive integers: height, width and colours")
+    return shape
+
+
+def _check_sizes(config: MLP | UNet | ResNet, names: tuple[str, ...]) -> None:
     for name in names:
         refuse_traced(getattr(config, name), name)
         if not _is_count(getattr(config, name), _LARGEST):
@@ -100,7 +141,7 @@ class TrainConfig:
         InputError: for a number outside its range.
     """
 
-    network: MLP | UNet
+    network: MLP | UNet | ResNet
     """Its architecture."""
     num_steps: int
     """Number of steps; a training that has come so far may go on with more."""

@@ -53,7 +53,7 @@ def experiment_of_data(
     vars(data)["samples"] = read  # else they would be read once more
     training, measures, seeds = _for_images(read[:: max(1, count // _LARGEST)]) if images else _for_table(shape[0])
     network = training.network
-    kind = f"U-Net of {network.channels} channels" if isinstance(network, UNet) else f"MLP of width {network.width}"
+    kind = f"MLP of width {network.width}" if isinstance(network, MLP) else f"U-Net of {network.channels} channels"
     what = f"images of {shape[0]} by {shape[1]} pixels" if images else f"rows of {shape[0]} columns"
     said = (
         f"{count} {what}: {held_out} held out, training sets of {', '.join(map(str, sizes))}, {len(seeds)} "

@@ -1,6 +1,6 @@
 """What `geomem train` is asked, read from a TOML file: data, network, training and measures.
 
-For instance, the fields being those of `Data`, `MLP` or `UNet`, `TrainConfig` and `Measures`:
+For instance, the fields being those of `Data`, `MLP`, `UNet` or `ResNet`, `TrainConfig` and `Measures`:
 
     [data]
     source = "manifold"             # or digits, FILE.npz, a folder of PNG files, IDX or CIFAR files; or a table
@@ -9,7 +9,7 @@ For instance, the fields being those of `Data`, `MLP` or `UNet`, `TrainConfig` a
     num_samples = [50, 1000]
 
     [network]
-    kind = "mlp"                    # or unet, for images
+    kind = "mlp"                    # or unet or resnet, for images
 
     [training]
     num_steps = 20000
@@ -34,11 +34,11 @@ from geomem.core.status import InputError
 from geomem.empirical.spectrum import check_protocol
 from geomem.files.images import load_images
 from geomem.files.prepared import prepared_data
-from geomem.networks.config import MLP, TrainConfig, UNet
+from geomem.networks.config import MLP, ResNet, TrainConfig, UNet
 
 _PRESETS = Path(__file__).parent / "presets"
 PRESETS = tuple(sorted(file.stem for file in _PRESETS.glob("*.toml")))
-_NETWORKS = {"mlp": MLP, "unet": UNet}
+_NETWORKS = {"mlp": MLP, "unet": UNet, "resnet": ResNet}
 _EMBEDDINGS = ("none", "sphere", "tanh")
 # Keys of the data that do nothing but beside this value of another key.
 ONLY_WITH = {"radius": ("embedding", "sphere"), "dims": ("embedding", "tanh")} | dict.fromkeys(
@@ -189,8 +189,8 @@ class Experiment:
 def read_experiment(source: str | Path) -> Experiment:
     """An experiment from a TOML file, or a preset by its name.
 
-    The sections are `data`, `network` (with `kind`, mlp or unet), `training` (with `seeds`) and `measures`;
-    their keys are the fields of `Data`, `MLP` or `UNet`, `TrainConfig` and `Measures`.
+    The sections are `data`, `network` (with `kind`, mlp, unet or resnet), `training` (with `seeds`) and
+    `measures`; their keys are the fields of `Data`, `MLP`, `UNet` or `ResNet`, `TrainConfig` and `Measures`.
 
     Raises:
         InputError: if there is no such file, it is no TOML, or for an unknown section or key, or a value of the wrong
@@ -219,9 +219,9 @@ def _experiment(table: Mapping[str, Any]) -> Experiment:
     if not isinstance(kind, str) or kind not in _NETWORKS:
         raise InputError(f"network.kind is {kind!r}; choose one of {', '.join(_NETWORKS)}")
     own = {}
-    if kind == "unet":
+    if kind != "mlp":
         if data.source == "manifold" or data.table:
-            raise InputError("network.kind is 'unet', a network for images; set data.source")
+            raise InputError(f"network.kind is {kind!r}, a network for images; set data.source")
         # The data know the images' shape.
         own["image_shape"] = data.samples.shape[1:]
     built = _section(_NETWORKS[kind], "network", network, own, ("kind",))

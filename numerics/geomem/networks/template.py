@@ -9,7 +9,7 @@ from dataclasses import MISSING, fields
 from itertools import pairwise
 from typing import Any
 
-from geomem.networks.config import MLP, TrainConfig, UNet
+from geomem.networks.config import MLP, ResNet, TrainConfig, UNet
 from geomem.networks.experiment import ONLY_WITH, Data, Experiment, Measures, read_experiment
 
 _BEFORE = "linear-quick"  # the preset that lends values to keys without defaults
@@ -32,11 +32,13 @@ def configuration() -> str:
         *_keys(Data, lent, out=unused),
         "",
         "[network]",
-        "# Architecture: mlp, for data of any kind, or unet, for images.",
+        "# Architecture: mlp, for data of any kind, or unet or resnet, for images.",
         'kind = "mlp"',
         *_keys(MLP),
         '# Of kind = "unet", instead of these:',
         *_keys(UNet, out=[one.name for one in fields(UNet)], without=("image_shape",)),
+        '# Of kind = "resnet":',
+        *_keys(ResNet, out=[one.name for one in fields(ResNet)], without=("image_shape",)),
         "",
         "[training]",
         *_keys(TrainConfig, lent, without=("network",)),

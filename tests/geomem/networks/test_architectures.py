@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from geomem import MLP, InputError, UNet, measure_spectrum
+from geomem import MLP, InputError, ResNet, UNet, measure_spectrum
 from geomem.networks.architectures import initial_weights, network_score
 
 KEY = jax.random.key(0)
@@ -13,6 +13,7 @@ SMALL = {
     "mlp": (MLP(width=16, num_blocks=2, embedding=8, embedding_width=16), 6),
     "published": (MLP(width=16, embedding=8, embedding_width=16, scale_inputs=False, embed_logarithm=False), 6),
     "unet": (UNet(image_shape=(4, 4, 2), channels=8, num_levels=2, embedding=8, embedding_width=16), 32),
+    "resnet": (ResNet(image_shape=(4, 4, 2), channels=6, num_blocks=2, embedding=8, embedding_width=16), 32),
 }
 
 
@@ -77,6 +78,14 @@ def test_the_embedding_tells_noise_levels_apart(sigmas):
     assert sigmas[0] > 1 or change["published"] < 0.1 * change["mlp"]
 
 
+def test_a_pixel_sees_its_receptive_field_and_nothing_else():
+    config = ResNet(image_shape=(9, 9, 1), channels=4, num_blocks=1, embedding=8, embedding_width=8)
+    network, sigma = made(config, 81, KEY), jnp.ones(1, jnp.float32)
+    slopes = jax.jit(jax.grad(lambda x: network(x[None], sigma)[0, 40]))(jnp.linspace(-1, 1, 81, dtype=jnp.float32))
+    seen = np.abs(np.arange(9) - 4) <= config.receptive_field // 2
+    np.testing.assert_array_equal(np.asarray(slopes != 0).reshape(9, 9), seen[:, None] & seen)
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -87,6 +96,9 @@ def test_the_embedding_tells_noise_levels_apart(sigmas):
         (lambda: UNet(image_shape=(8, 6, 1)), "cannot be halved 2 times"),
         (lambda: UNet(channels=12), "multiple of 8"),
         (lambda: MLP(width=10**10), "must be a positive integer up to 65536"),
+        (lambda: ResNet(num_blocks=0), "num_blocks is 0"),
+        (lambda: ResNet(image_shape=(8, 8, 0)), "three positive integers"),
+        (lambda: initial_weights(ResNet(image_shape=(8, 8, 1)), 63, KEY), "63 dimensions .* 64"),
         (lambda: initial_weights(UNet(image_shape=(8, 8, 1)), 63, KEY), "63 dimensions .* 64"),
     ],
 )

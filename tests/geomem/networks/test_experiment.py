@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from geomem import MLP, InputError, Manifold, TrainConfig, UNet, load_images
+from geomem import MLP, InputError, Manifold, ResNet, TrainConfig, UNet, load_images
 from geomem.networks import experiment
 from geomem.networks.data_sets import training_sets
 from geomem.networks.defaults import experiment_of_data
@@ -54,11 +54,12 @@ def test_keys_are_read(tmp_path):
     assert experiment.steps == (5, 10, 20)
 
 
-def test_a_unet_learns_its_shape_from_the_images(tmp_path):
-    text = '[data]\nsource = "digits"\nnum_samples = [10]\n[network]\nkind = "unet"\n[training]\nnum_steps = 5\n'
+@pytest.mark.parametrize("kind", ["unet", "resnet"])
+def test_a_network_for_images_learns_its_shape_from_them(tmp_path, kind):
+    text = f'[data]\nsource = "digits"\nnum_samples = [10]\n[network]\nkind = "{kind}"\n[training]\nnum_steps = 5\n'
     assert read_experiment(written(tmp_path, text)).training.network.image_shape == (8, 8, 1)
     with pytest.raises(InputError, match=r"no key 'image_shape' in \[network\]"):
-        read_experiment(written(tmp_path, text.replace('"unet"', '"unet"\nimage_shape = [4, 4, 1]')))
+        read_experiment(written(tmp_path, text.replace(f'"{kind}"', f'"{kind}"\nimage_shape = [4, 4, 1]')))
 
 
 def test_images_are_read_once(tmp_path, monkeypatch):
@@ -81,7 +82,7 @@ def test_more_than_memory_holds_is_refused(changed):
     [
         ("[network]", "[net]", "no section 'net'; the sections are data, network, training, measures"),
         ("width = 16", "widht = 16", r"no key 'widht' in \[network\]; its keys are width"),
-        ("width = 16", 'kind = "mlpp"', "network.kind is 'mlpp'; choose one of mlp, unet"),
+        ("width = 16", 'kind = "mlpp"', "network.kind is 'mlpp'; choose one of mlp, unet, resnet"),
         ("width = 16", "width = 16.5", "network.width is 16.5; it must be a whole number"),
         ("width = 16", "width = true", "network.width is True; it must be a whole number"),
         ("num_samples = [4, 9]", "", r"\[data\] has no num_samples"),
@@ -105,6 +106,7 @@ def test_more_than_memory_holds_is_refused(changed):
         ("width = 16", "hight = 16", r"no key 'hight' in \[network\]; .* kind"),
         ("width = 16", "width = 10000000000", "positive integer up to 65536"),
         ("width = 16", 'kind = "unet"', "'unet', a network for images; set data.source"),
+        ("width = 16", 'kind = "resnet"', "'resnet', a network for images; set data.source"),
         ("num_held_out = 5", "num_held_out = 5\nradius = 2", "data.radius does nothing with source 'manifold'"),
         ("num_held_out = 5", 'source = "digits"', "data.variances does nothing with source 'digits'"),
         ("num_held_out = 5", "num_held_out = 5\ntable = true", "data.table is true but the source is 'manifold'"),
@@ -179,10 +181,11 @@ def test_the_template_holds_the_defaults_of_every_key(tmp_path):
     # What is commented out is read beside what it is for.
     kept = text.replace('embedding = "none"', 'embedding = "tanh"').replace("#dims", "dims")
     assert read_experiment(written(tmp_path, kept)) == replace(read, data=replace(read.data, embedding="tanh"))
-    of_unet = dict(line[1:].split(" = ") for line in text.splitlines() if re.match(r"#\w+ =", line))
-    del of_unet["radius"], of_unet["dims"]
-    assert of_unet == {name: str(getattr(UNet(), name)) for name in of_unet}
-    assert {"image_shape", *of_unet} == {one.name for one in fields(UNet)}
+    for kind, words in ((UNet, '"unet", instead of these'), (ResNet, '"resnet"')):
+        _, below = text.split(f"# Of kind = {words}:\n")
+        own = dict(line[1:].split(" = ") for line in re.split(r"\n# Of|\n\n", below)[0].splitlines() if line[1] != " ")
+        assert own == {name: str(getattr(kind(), name)) for name in own}
+        assert {"image_shape", *own} == {one.name for one in fields(kind)}
     # A meaning stands above every key.
     lines = text.splitlines()
     assert all(lines[place - 1].startswith("# ") for place, line in enumerate(lines) if re.match(r"#?\w+ =", line))
