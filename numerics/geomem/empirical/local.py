@@ -25,11 +25,12 @@ from geomem.core.kinds import refuse_beyond_memory
 from geomem.core.status import InputError
 from geomem.empirical.patch_sums import PatchContext, Patches, merge_patches, no_sums
 from geomem.empirical.streaming import PassOptions, fold_samples
-from geomem.empirical.sums import TILE_WEIGHTS, Sums
+from geomem.empirical.sums import Sums
 from geomem.lowering import lower
 
 _log_partition = jnp.vectorize(lower("log_partition_of_sum"))
 _score = jnp.vectorize(lower("empirical_score"))
+_TILE_WEIGHTS = 1 << 16  # of all pixels, computed at once, of which a few tables should stay in the cache
 
 
 class LocalGibbs(NamedTuple):
@@ -183,7 +184,8 @@ class _Given:
             np.array(self.patches.sizes),
             np.array([self.patches.equivariant, self.patches.periodic], dtype=int),
         )
-        tile = int(np.clip(TILE_WEIGHTS // (len(self.times) * pixels), 8, 4096))
+        together = max(map(self.patches.sizes.count, self.patches.sizes))  # noise variances, of patches of one size
+        tile = int(np.clip(_TILE_WEIGHTS // (together * pixels), 8, 4096))
         data = self.images.reshape(len(self.images), -1)
         return fold_samples(self.patches, merge_patches, context, zero, data, pixels * channels, tile, options)
 
@@ -204,7 +206,7 @@ class _Score:
 def _flat_score(patches: Patches, images: Array, x: Array, time: Array) -> Array:
     height, width, channels = patches.shape
     probes = x.reshape(-1, *patches.shape)
-    tile = int(np.clip(TILE_WEIGHTS // (height * width), 8, len(images)))
+    tile = int(np.clip(_TILE_WEIGHTS // (height * width), 8, len(images)))
     beyond = -len(images) % tile
     filled = jnp.pad(images, ((0, beyond), (0, 0))).reshape(-1, tile, images.shape[1])
     index = jnp.pad(jnp.arange(len(images)), (0, beyond), constant_values=-1).reshape(-1, tile)
