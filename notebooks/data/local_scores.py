@@ -9,14 +9,16 @@ its pixels, and half of the squared difference of the scores by two data sets, w
 """
 
 import sys
+from itertools import product
 from pathlib import Path
 
 import jax
 import numpy as np
 import xarray as xr
 from scipy.stats import qmc
+from sklearn.datasets import load_sample_image
 
-from geomem import Probe, local_gibbs, local_score, quenched
+from geomem import Probe, fit_law, load_images, local_gibbs, local_score, quenched
 from geomem.laws.full_mixture import FullMixture
 from geomem.studies.patch_law import stationary_covariance
 
@@ -108,14 +110,117 @@ def table(power, sizes, seeds, times, scrambles=SCRAMBLES, points=POINTS):
     return xr.Dataset({name: (over, one) for name, one in values.items()}, coordinates)
 
 
+def fields_table():
+    """Of fields."""
+    return table(power_spectrum(), SIZES, SEEDS, TIMES)
+
+
+COUNTS, REAL_SIZES, SETS, POOL, FRESH = (3, 10, 30, 100), (3, 5), 40, 400, 12
+REAL_TIMES = {"digits": (0.02, 0.06, 0.2, 0.6), "photographs": (0.001, 0.004, 0.016, 0.06)}
+
+
+def photographs():
+    """Grey crops of 16 by 16 pixels of both photographs, side by side, from -1 to 1."""
+    crops = []
+    for name in ("china.jpg", "flower.jpg"):
+        grey = load_sample_image(name) @ np.array([0.299, 0.587, 0.114]) / 127.5 - 1
+        rows, columns = (length // 16 * 16 for length in grey.shape)
+        crops.append(grey[:rows, :columns].reshape(rows // 16, 16, -1, 16).swapaxes(1, 2).reshape(-1, 16, 16))
+    return np.concatenate(crops)
+
+
+def cut(images, size):
+    """Patches that do not reach over the border, (images, positions, size^2)."""
+    windows = np.lib.stride_tricks.sliding_window_view(images, (size, size), axis=(1, 2))
+    return windows.reshape(len(images), -1, size**2)
+
+
+def averages(x, patches, time):
+    """Participation and mean of the middle pixel at noised patches, (2, patches of x)."""
+    squares = np.sum((x[:, None] - patches[None]) ** 2, axis=2)
+    weights = np.exp((squares.min(axis=1, keepdims=True) - squares) / (2 * time))
+    weights /= weights.sum(axis=1, keepdims=True)
+    return np.stack([np.sum(weights**2, axis=1), weights @ patches[:, patches.shape[1] // 2]])
+
+
+def alike(x, pool, time):
+    """The correlation of weights of patches of one image, the mean over noised patches x."""
+    squares = np.sum((x[:, None, None] - pool[None]) ** 2, axis=3)
+    weights = np.exp((squares.min(axis=(1, 2), keepdims=True) - squares) / (2 * time))
+    count, mean = pool.shape[1], weights.mean(axis=(1, 2))
+    pairs = (weights.sum(axis=2) ** 2 - (weights**2).sum(axis=2)).mean(axis=1) / (count * (count - 1))
+    return np.mean((pairs - mean**2) / np.maximum((weights**2).mean(axis=(1, 2)) - mean**2, 1e-300))
+
+
+def real_images(images, times):
+    """Participation and variance of the denoised pixel by N images, as many patches of others, and fewer of these."""
+    shape = (len(REAL_SIZES), len(times), len(COUNTS))
+    found = {name: np.empty((2, *shape)) for name in ("images", "images_error", "independent", "effective")}
+    share, laws = np.empty(shape[:2]), np.empty((len(LAWS), *shape))
+    for (row, size), (level, time) in product(enumerate(REAL_SIZES), enumerate(times)):
+        rng = np.random.default_rng([size, level])
+        order = rng.permutation(len(images))
+        fresh, pool, rest = np.split(cut(images[order], size), [FRESH, FRESH + POOL])
+        places = rng.integers(0, fresh.shape[1], (FRESH, 8))
+        clean = fresh[np.arange(FRESH)[:, None], places].reshape(-1, size**2)
+        x = clean + np.sqrt(time) * rng.normal(size=clean.shape)
+        share[row, level] = 1 + (fresh.shape[1] - 1) * alike(x[::4], pool[:200], time)
+        flat = pool.reshape(-1, size**2)
+        for place, count in enumerate(COUNTS):
+            whole = count * fresh.shape[1]
+            fewer = int(np.clip(whole / share[row, level], 2, whole))
+            sets = [rng.choice(len(rest), count, replace=False) for _ in range(SETS)]
+            rows = {
+                "images": [averages(x, rest[one].reshape(-1, size**2), time) for one in sets],
+                "independent": [averages(x, flat[rng.choice(len(flat), whole)], time) for _ in range(SETS)],
+                "effective": [averages(x, flat[rng.choice(len(flat), fewer)], time) for _ in range(SETS)],
+            }
+            for name, each in rows.items():
+                values = np.array(each)
+                found[name][0, row, level, place] = values[:, 0].mean()
+                found[name][1, row, level, place] = values[:, 1].var(axis=0, ddof=1).mean()
+            of_sets = np.array(rows["images"])[:, 0].mean(axis=1)
+            found["images_error"][0, row, level, place] = of_sets.std(ddof=1)  # of one set of images
+            found["images_error"][1, row, level, place] = np.nan
+        if level == 0:
+            key = jax.random.key(size)
+            fitted = [fit_law(flat, family=family, key=key).law for family in LAWS]
+        for number, law in enumerate(fitted):
+            at = quenched(
+                law, np.eye(size**2)[size**2 // 2], noise_variance=time, probe=Probe.point(x[::3]),
+                num_samples=np.array(COUNTS) * float(fresh.shape[1]),
+            )  # fmt: skip
+            laws[number, row, level] = np.asarray(at.participation).mean(axis=0)
+        print(size, time, *(found[name][0, row, level].round(3) for name in ("images", "independent", "effective")),
+              laws[:, row, level].round(3), share[row, level].round(2), flush=True)  # fmt: skip
+    return found, share, laws
+
+
+LAWS = ("gaussian", "mixture")
+
+
+def real_table():
+    """Of digits and photographs."""
+    sources = {"digits": np.asarray(load_images("digits")[..., 0], dtype=float), "photographs": photographs()}
+    parts = []
+    over = ("patch_size", "level", "num_images")
+    for name, images in sources.items():
+        found, share, laws = real_images(images, REAL_TIMES[name])
+        data = {key: (("observable", *over), values) for key, values in found.items()}
+        data |= {"repetition": (over[:2], share), "predicted": (("law", *over), laws)}
+        parts.append(xr.Dataset(data).assign_coords(noise_variance=("level", list(REAL_TIMES[name]))))
+    together = xr.concat(parts, xr.DataArray(list(sources), dims="data", name="data"))
+    return together.assign_coords(
+        patch_size=list(REAL_SIZES), num_images=list(COUNTS), law=list(LAWS), observable=["participation", "variance"]
+    )
+
+
 def main():
     """The part that is asked for."""
-    if sys.argv[1:] == ["fields"]:
-        found = table(power_spectrum(), SIZES, SEEDS, TIMES)
-    else:
+    parts = {"fields": fields_table, "real": real_table}
+    if len(sys.argv) != 2 or sys.argv[1] not in parts:
         raise SystemExit(__doc__)
-    found.to_netcdf(FOLDER / f"local_scores_{sys.argv[1]}.nc", engine="h5netcdf")
-    print(found.z.values.round(1))
+    parts[sys.argv[1]]().to_netcdf(FOLDER / f"local_scores_{sys.argv[1]}.nc", engine="h5netcdf")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,9 @@
 """Images that a user passes, and the patches that are asked of them, or one sentence that says what is wrong."""
 
+from collections.abc import Sequence
+from itertools import pairwise
+from reprlib import repr as shown
+
 import numpy as np
 from jaxtyping import Float
 
@@ -47,6 +51,21 @@ def checked_side(patch_size: object, images: np.ndarray) -> int:
     if side > min(images.shape[1:3]):
         raise InputError(f"patch_size is {side}, and the images have {images.shape[1]} by {images.shape[2]} pixels")
     return side
+
+
+def checked_sides(patch_sizes: Numbers, images: np.ndarray) -> list[int]:
+    """Sides of patches of these images, rising.
+
+    Raises:
+        InputError: if they are no such list, or one is larger than the images.
+    """
+    values = patch_sizes.tolist() if isinstance(patch_sizes, np.ndarray) else patch_sizes
+    if not isinstance(values, Sequence) or isinstance(values, (str, bytes)) or not values:
+        raise InputError(f"the patch sizes are {shown(patch_sizes)}; they must be a list of whole numbers")
+    sides = [checked_side(one, images) for one in values]
+    if any(small >= large for small, large in pairwise(sides)):
+        raise InputError(f"the patch sizes are {', '.join(map(str, sides))}; they must rise")
+    return sides
 
 
 def is_periodic(boundary: str) -> bool:

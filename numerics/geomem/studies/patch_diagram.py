@@ -18,7 +18,7 @@ from geomem.core.arguments import (
     whole_number,
 )
 from geomem.core.crossing import level_crossing
-from geomem.core.images import checked_images, checked_side, is_periodic
+from geomem.core.images import checked_images, checked_sides, is_periodic
 from geomem.core.progress import bar
 from geomem.core.provenance import digest, key_record, provenance
 from geomem.core.results import described, noise_axis, status_attributes
@@ -95,7 +95,7 @@ def patch_diagram(
         [False  True]
     """
     rows, periodic = checked_images(images, least=2 if pixel is None else 4), is_periodic(boundary)
-    sides = _sides(patch_sizes, rows)
+    sides = checked_sides(patch_sizes, rows)
     times = listed_noise_variances(noise_variance)
     counts = np.atleast_1d(np.asarray(float_array(len(rows) if num_images is None else num_images, "num_images")))
     if counts.ndim != 1:
@@ -120,16 +120,6 @@ def patch_diagram(
     record = {"images_sha256": digest(rows), "images": len(rows), "pixel": None if pixel is None else list(pixel)}
     record |= {"boundary": boundary, "family": family, "num_points": points, "key": key_record(key)}
     return _data_set({name: np.stack(each) for name, each in found.items()}, sides, times, counts, record)
-
-
-def _sides(patch_sizes: Numbers, images: Images) -> list[int]:
-    values = np.atleast_1d(np.asarray(patch_sizes))
-    if values.ndim != 1 or not values.size:
-        raise InputError(f"the patch sizes have shape {values.shape}; they must be a list of at least one")
-    sides = [checked_side(one, images) for one in values.tolist()]
-    if any(small >= large for small, large in zip(sides, sides[1:], strict=False)):
-        raise InputError(f"the patch sizes are {', '.join(map(str, sides))}; they must rise")
-    return sides
 
 
 def _fresh(window: Window, images: Images, count: int, key: Array) -> Float[np.ndarray, "points dims"]:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Complex, Float, Inexact
 
 from geomem.core.arguments import Numbers, check_key, float_array, is_whole, refuse_unless
 from geomem.core.images import checked_images, checked_side, image_shape, is_periodic
@@ -178,7 +178,7 @@ class Window(NamedTuple):
 
 
 def stationary_covariance(
-    power: Float[np.ndarray, "channels channels height width"], side: int
+    power: Inexact[np.ndarray, "channels channels height width"], side: int
 ) -> Float[np.ndarray, "dims dims"]:
     """Covariance of patches of a stationary field on a periodic grid, of that power spectrum.
 
@@ -193,7 +193,7 @@ def stationary_covariance(
     return apart[:, :, away[0] % height, away[1] % width].transpose(2, 0, 3, 1).reshape(dims, dims)
 
 
-def _power(images: Images) -> Float[np.ndarray, "channels channels height width"]:
+def _power(images: Images) -> Complex[np.ndarray, "channels channels height width"]:
     """The power spectrum of the images about the mean of all pixels."""
     mean, count = images.mean(axis=(0, 1, 2), dtype=float), images.shape[3]
     power = np.zeros((count, count, *images.shape[1:3]), dtype=complex)
