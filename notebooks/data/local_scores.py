@@ -5,7 +5,8 @@ Run from the repository root with `python notebooks/data/local_scores.py fields`
 
 Fields are stationary Gaussian ones on a periodic grid of 32 by 32 pixels, of power 1/k^2 on the grid, without the mean
 and of pixel variance one. One seed is data sets of N images and a fresh image with noise: the mean participation over
-its pixels, and half of the squared difference of the scores by two data sets, whose mean is the variance over data sets.
+its pixels, and half of the squared difference of the scores by two data sets, whose mean is
+the variance over data sets.
 """
 
 import sys
@@ -115,7 +116,7 @@ def fields_table():
     return table(power_spectrum(), SIZES, SEEDS, TIMES)
 
 
-COUNTS, REAL_SIZES, SETS, POOL, FRESH = (3, 10, 30, 100), (3, 5), 40, 400, 12
+COUNTS, REAL_SIZES, SETS, POOL, FRESH = (3, 10, 30, 100), (3, 5), 20, 400, 12
 REAL_TIMES = {"digits": (0.02, 0.06, 0.2, 0.6), "photographs": (0.001, 0.004, 0.016, 0.06)}
 
 
@@ -135,9 +136,14 @@ def cut(images, size):
     return windows.reshape(len(images), -1, size**2)
 
 
+def apart(x, patches):
+    """Squared distances."""
+    return np.sum(x**2, axis=1)[:, None] + np.sum(patches**2, axis=1) - 2 * x @ patches.T
+
+
 def averages(x, patches, time):
     """Participation and mean of the middle pixel at noised patches, (2, patches of x)."""
-    squares = np.sum((x[:, None] - patches[None]) ** 2, axis=2)
+    squares = apart(x, patches)
     weights = np.exp((squares.min(axis=1, keepdims=True) - squares) / (2 * time))
     weights /= weights.sum(axis=1, keepdims=True)
     return np.stack([np.sum(weights**2, axis=1), weights @ patches[:, patches.shape[1] // 2]])
@@ -145,7 +151,7 @@ def averages(x, patches, time):
 
 def alike(x, pool, time):
     """The correlation of weights of patches of one image, the mean over noised patches x."""
-    squares = np.sum((x[:, None, None] - pool[None]) ** 2, axis=3)
+    squares = apart(x, pool.reshape(-1, x.shape[1])).reshape(len(x), *pool.shape[:2])
     weights = np.exp((squares.min(axis=(1, 2), keepdims=True) - squares) / (2 * time))
     count, mean = pool.shape[1], weights.mean(axis=(1, 2))
     pairs = (weights.sum(axis=2) ** 2 - (weights**2).sum(axis=2)).mean(axis=1) / (count * (count - 1))
@@ -161,10 +167,10 @@ def real_images(images, times):
         rng = np.random.default_rng([size, level])
         order = rng.permutation(len(images))
         fresh, pool, rest = np.split(cut(images[order], size), [FRESH, FRESH + POOL])
-        places = rng.integers(0, fresh.shape[1], (FRESH, 8))
+        places = rng.integers(0, fresh.shape[1], (FRESH, 4))
         clean = fresh[np.arange(FRESH)[:, None], places].reshape(-1, size**2)
         x = clean + np.sqrt(time) * rng.normal(size=clean.shape)
-        share[row, level] = 1 + (fresh.shape[1] - 1) * alike(x[::4], pool[:200], time)
+        share[row, level] = 1 + (fresh.shape[1] - 1) * alike(x, pool, time)
         flat = pool.reshape(-1, size**2)
         for place, count in enumerate(COUNTS):
             whole = count * fresh.shape[1]
@@ -184,10 +190,11 @@ def real_images(images, times):
             found["images_error"][1, row, level, place] = np.nan
         if level == 0:
             key = jax.random.key(size)
-            fitted = [fit_law(flat, family=family, key=key).law for family in LAWS]
+            some = flat[rng.choice(len(flat), min(len(flat), 10_000), replace=False)]
+            fitted = [fit_law(some, family=family, key=key).law for family in LAWS]
         for number, law in enumerate(fitted):
             at = quenched(
-                law, np.eye(size**2)[size**2 // 2], noise_variance=time, probe=Probe.point(x[::3]),
+                law, np.eye(size**2)[size**2 // 2], noise_variance=time, probe=Probe.point(x[::2]),
                 num_samples=np.array(COUNTS) * float(fresh.shape[1]),
             )  # fmt: skip
             laws[number, row, level] = np.asarray(at.participation).mean(axis=0)

@@ -1,4 +1,4 @@
-r"""Local scores: a pixel is denoised by a Gibbs average over the patches of the images, the samples of a law of patches.
+r"""Local scores: a pixel is denoised by an average over the patches of the images, the samples of a law of patches.
 
 A patch of $d$ pixels around a pixel of a noised image is compared with $P$ patches of every one of N images: one, that
 at the same place, or those at all places. Patches of one image overlap and are no independent samples, but are counted
@@ -37,8 +37,8 @@ image_log_size = Equation(
     left=log_N_images,
     right=log_N_patches - sp.log(positions),
     arguments=(log_N_patches, positions),
-    meaning="How many images have so many patches. With the critical size of a patch, by any criterion, it is the number "
-    "of images below which a pixel is copied from one patch.",
+    meaning="How many images have so many patches. With the critical size of a patch, by any criterion, it is the "
+    "number of images below which a pixel is copied from one patch.",
     source=DERIVED,
     steps=(
         Step(
@@ -78,7 +78,7 @@ information_in_bits = Equation(
 CHAPTER = Chapter(
     name="local_scores",
     title="Local scores",
-    introduction="What convolutional networks are close to: every pixel is denoised from the patch around it. The theory "
-    "is that of the whole score with patches for samples, and as many of them as images times places.",
+    introduction="What convolutional networks are close to: every pixel is denoised from the patch around it. The "
+    "theory is that of the whole score with patches for samples, and as many of them as images times places.",
     equations=(patch_log_size, image_log_size, patch_collapse_log_size, information_in_bits),
 )

@@ -7,7 +7,7 @@ from reprlib import repr as shown
 import numpy as np
 from jaxtyping import Float
 
-from geomem.core.arguments import Numbers, whole_number
+from geomem.core.arguments import Numbers, refuse_traced, whole_number
 from geomem.core.kinds import concrete_array
 from geomem.core.status import InputError
 
@@ -59,6 +59,7 @@ def checked_sides(patch_sizes: Numbers, images: np.ndarray) -> list[int]:
     Raises:
         InputError: if they are no such list, or one is larger than the images.
     """
+    refuse_traced(patch_sizes, "patch_sizes")
     values = patch_sizes.tolist() if isinstance(patch_sizes, np.ndarray) else patch_sizes
     if not isinstance(values, Sequence) or isinstance(values, (str, bytes)) or not values:
         raise InputError(f"the patch sizes are {shown(patch_sizes)}; they must be a list of whole numbers")

@@ -166,7 +166,9 @@ class _Given:
         if len(sizes) != len(flat):
             raise InputError(f"there are {len(sizes)} patch sizes and {len(flat)} noise variances; give one for each")
         shape = image_shape(rows)
-        patches = Patches(shape, tuple(checked_side(one, rows) for one in sizes), bool(equivariant), is_periodic(boundary))
+        patches = Patches(
+            shape, tuple(checked_side(one, rows) for one in sizes), bool(equivariant), is_periodic(boundary)
+        )
         pixels = float(len(flat)) * probes.size
         refuse_beyond_memory(4 * pixels, "the sums of all pixels")
         result = times.shape + probes.shape[:3]
@@ -214,4 +216,3 @@ def _flat_score(patches: Patches, images: Array, x: Array, time: Array) -> Array
     nothing = no_sums((1, len(probes) * height * width), channels)
     sums, _ = jax.lax.scan(lambda sums, part: (patches(context, sums, *part), None), nothing, (filled, index))
     return _score(time, (sums.weighted / sums.total[:, :, None]).reshape(x.shape), x)
-

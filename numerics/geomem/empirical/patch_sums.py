@@ -54,9 +54,9 @@ class Patches:
         """Sums (levels, pixels) of one probe with those of a tile of images."""
         for size in dict.fromkeys(self.sizes):
             levels = np.flatnonzero(np.array(self.sizes) == size)
-            own = jax.tree.map(lambda leaf: leaf[levels], sums)
+            own = Sums(*(leaf[levels] for leaf in sums))
             own = self._of_size(times[levels], x, own, images, index, size)
-            sums = jax.tree.map(lambda leaf, new: leaf.at[levels].set(new), sums, own)
+            sums = Sums(*(leaf.at[levels].set(new) for leaf, new in zip(sums, own, strict=True)))
         return sums
 
     def _of_size(self, times: Array, x: Array, sums: Sums, images: Array, index: Array, size: int) -> Sums:

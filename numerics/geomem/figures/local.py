@@ -61,7 +61,9 @@ def draw_patch_plane(axes: Axes, diagram: xr.Dataset) -> None:
     for place, (count, colour) in enumerate(zip(counts, shades(max(len(counts), 2))[: len(counts)], strict=True)):
         style = DASHES[place % MOST_LINES]
         if min(logs.shape) > 1:
-            axes.contour(sizes, times, logs, levels=[np.log(count)], colors=[colour], linestyles=[style], linewidths=1.3)
+            axes.contour(
+                sizes, times, logs, levels=[np.log(count)], colors=[colour], linestyles=[style], linewidths=1.3
+            )
         axes.plot([], [], color=colour, linestyle=style, linewidth=1.3, label=f"$r^*$, $N$ = {count:g}")
     axes.set(yscale="log", xlabel="patch size $r$ [pixels]", ylabel=TIME_LABEL)
     axes.set_ylim(times.min(), times.max())

@@ -69,9 +69,7 @@ def _asked(source: str) -> tuple[int, int, bool, tuple[str, ...]]:
     return int(found.get("side", _SIDES[0])), int(found.get("number", _NUMBER)), "colour" in found, photographs
 
 
-def _of_photograph(
-    name: str, side: int, colour: bool, number: int
-) -> Float[np.ndarray, "samples side side channels"]:
+def _of_photograph(name: str, side: int, colour: bool, number: int) -> Float[np.ndarray, "samples side side channels"]:
     levels = _photograph(name)
     height, width = (length - side + 1 for length in levels.shape[:2])
     if number > height * width:

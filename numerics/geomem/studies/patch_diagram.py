@@ -148,7 +148,8 @@ def _of_patch(
     with np.errstate(invalid="ignore"):  # where there is none
         error = logs[1:].std(axis=0) * np.sqrt(len(logs) - 2)
     # Means over points and channels.
-    mean, variance = ((np.asarray(one)[:, :, :, _SCAN:]).mean(axis=(0, 1)) for one in (at.score_mean**2, at.score_variance))
+    signal, noise = np.asarray(at.score_mean) ** 2, np.asarray(at.score_variance)
+    mean, variance = (one[:, :, :, _SCAN:].mean(axis=(0, 1)) for one in (signal, noise))
     information = np.full(len(times), np.nan)
     if "typical_sizes" in law.knows:
         information = np.array([float(law.typical_sizes(jnp.asarray(time)).collapse) for time in times])
@@ -185,7 +186,9 @@ def _data_set(
         "signal_to_noise": (whole, found["signal_to_noise"], described("of the score of a pixel", "1")),
         "largest_patch": (
             ("num_images", "noise_variance"),
-            np.array([[_largest(sides, column, np.log(count)) for column in found["log_critical_size"].T] for count in counts]),
+            np.array(
+                [[_largest(sides, each, np.log(count)) for each in found["log_critical_size"].T] for count in counts]
+            ),
             described("side of the largest patch that does not copy", "pixels"),
         ),
     }
@@ -196,7 +199,7 @@ def _data_set(
     return xr.Dataset(data, coordinates, {"provenance": provenance(record)})
 
 
-def _with_one_less(rows: Float[np.ndarray, "points *others"]) -> Float[np.ndarray, "points_and_one *others"]:
+def _with_one_less(rows: Float[np.ndarray, "points times sizes"]) -> Float[np.ndarray, "groups times sizes"]:
     """Means over all points, and over all but one of them."""
     total = rows.sum(axis=0)
     return np.concatenate([total[None] / len(rows), (total[None] - rows) / (len(rows) - 1)])

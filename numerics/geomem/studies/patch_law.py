@@ -133,7 +133,9 @@ class Window(NamedTuple):
             and len(pixel) == 2
             and all(is_whole(place) and 0 <= place < length for place, length in zip(pixel, shape, strict=True))
         ):
-            raise InputError(f"the pixel is {pixel!r}; it must be a row and a column of {shape[0]} by {shape[1]} pixels")
+            raise InputError(
+                f"the pixel is {pixel!r}; it must be a row and a column of {shape[0]} by {shape[1]} pixels"
+            )
         begin = [place - before for place in pixel]
         end = [first + side for first in begin]
         if not periodic:

@@ -37,9 +37,7 @@ def denoised_pictures(
     rows = others.reshape(len(others), -1)
     denoised = np.empty((len(noise_variance), len(patch_sizes) + 1, *image.shape))
     for level, (time, x) in enumerate(zip(noise_variance, noised, strict=True)):
-        scores = local_score(
-            x[None], others, [time] * len(patch_sizes), patch_size=patch_sizes, boundary=boundary
-        )
+        scores = local_score(x[None], others, [time] * len(patch_sizes), patch_size=patch_sizes, boundary=boundary)
         denoised[level, :-1] = _posterior_mean(time, x[None], scores[:, 0])
         denoised[level, -1] = np.asarray(denoiser(x.ravel(), rows, time)).reshape(image.shape)
     pixels = ("row", "column", "channel")

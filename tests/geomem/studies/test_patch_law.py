@@ -5,13 +5,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import xarray as xr
+from notebooks.data import local_scores
 
-from geomem import InputError, Probe, local_gibbs, patch_diagram, patch_law, quenched
+from geomem import InputError, Probe, patch_diagram, patch_law, quenched
 from geomem.laws.full_mixture import FullMixture
 from geomem.laws.manifold import Manifold
 from geomem.lowering import lower
 from geomem.studies.patch_law import Window, law_in_window
-from notebooks.data import local_scores
 from tests.reference.local_scores import _patch
 
 KEY = jax.random.key(0)
@@ -55,7 +55,9 @@ def test_zeros_behind_the_patches_change_nothing():
         window = Window.of(images, 3, None, True, dims)
         law = law_in_window(window, images, "gaussian", None)
         at = quenched(law.law, law.directions[0], noise_variance=0.3, num_samples=500.0, probe=Probe.point(x[:, :dims]))
-        found.append((at.participation, at.score_mean, at.score_variance, law.law.typical_sizes(jnp.array(0.3)).collapse))
+        found.append(
+            (at.participation, at.score_mean, at.score_variance, law.law.typical_sizes(jnp.array(0.3)).collapse)
+        )
     for one, other in zip(*found, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-7)
 
