@@ -75,7 +75,7 @@ def local(
     images = load_images(data)
     sides = checked_sides(patch_sizes, images)
     times = _times(noise_variances, float(images.var(dtype=float)))
-    inputs = {"command": "local", "data": data, "data_sha256": digest(images), "patch_sizes": sides}
+    inputs: dict[str, object] = {"command": "local", "data": data, "data_sha256": digest(images), "patch_sizes": sides}
     inputs |= {"noise_variances": times.tolist(), "asked_images": None if num_images is None else list(num_images)}
     inputs |= {"law": law, "boundary": boundary, "num_points": num_points, "seed": output.seed}
     inputs |= {"schedule": None} if schedule is None else schedule.record
@@ -111,7 +111,7 @@ def local(
 
 def _rows(diagram: "xr.Dataset") -> list[dict[str, object]]:
     """A row for every patch size and noise variance; what is said of N is said of the last one."""
-    rows = []
+    rows: list[dict[str, object]] = []
     for size in range(diagram.sizes["patch_size"]):
         for level in range(diagram.sizes["noise_variance"]):
             at = diagram.isel(patch_size=size, noise_variance=level, num_images=-1)

@@ -66,12 +66,12 @@ class Patches:
         steps, pixels = self._steps(size), height * width
         everywhere = steps.pixels.shape[1] == pixels
 
-        def at(leaf: Array, place: Array) -> Array:
+        def at(leaf: Array, place: Array | np.ndarray) -> Array:
             """Of these pixels, on the second axis."""
             return leaf if everywhere else leaf[:, place]
 
         def add(sums: Sums, step: _Steps) -> tuple[Sums, None]:
-            moved = jnp.roll(images, (-step.down, -step.right), axis=(1, 2))  # at pixel i the image's pixel i + shift
+            moved = jnp.roll(jnp.roll(images, -step.down, axis=1), -step.right, axis=2)  # at i the image's i + shift
             squares = jnp.sum((x[None] - moved) ** 2, axis=3)
             over = jnp.einsum("ih,nhw,jw->nij", windows[0], squares, windows[1]).reshape(len(images), pixels)
             # What is filled up with is no pixel, and is dropped where sums are set.

@@ -97,7 +97,9 @@ def patch_diagram(
     rows, periodic = checked_images(images, least=2 if pixel is None else 4), is_periodic(boundary)
     sides = checked_sides(patch_sizes, rows)
     times = listed_noise_variances(noise_variance)
-    counts = np.atleast_1d(np.asarray(float_array(len(rows) if num_images is None else num_images, "num_images")))
+    counts = np.atleast_1d(
+        np.asarray(float_array(len(rows) if num_images is None else num_images, "num_images"), dtype=float)
+    )
     if counts.ndim != 1:
         raise InputError(f"the numbers of images have shape {counts.shape}; they must be a list")
     refuse_unless(counts, np.isfinite(counts) & (counts >= 1), "number of images", "they must be finite and at least 1")
@@ -117,7 +119,11 @@ def patch_diagram(
             for name, values in _of_patch(patches, Probe.noised(fresh, key=of_noise), times, counts).items():
                 found[name].append(values)
             report(place + 1)
-    record = {"images_sha256": digest(rows), "images": len(rows), "pixel": None if pixel is None else list(pixel)}
+    record: dict[str, object] = {
+        "images_sha256": digest(rows),
+        "images": len(rows),
+        "pixel": None if pixel is None else list(pixel),
+    }
     record |= {"boundary": boundary, "family": family, "num_points": points, "key": key_record(key)}
     return _data_set({name: np.stack(each) for name, each in found.items()}, sides, times, counts, record)
 

@@ -40,7 +40,7 @@ class PatchLaw(NamedTuple):
 
     def log_num_samples(self, num_images: Numbers) -> Float[np.ndarray, "..."]:
         """ln of the number of patches of so many images, as `quenched`, `critical_time` and others take it."""
-        sizes = np.asarray(float_array(num_images, "num_images"))
+        sizes = np.asarray(float_array(num_images, "num_images"), dtype=float)
         refuse_unless(sizes, np.isfinite(sizes) & (sizes >= 1), "number of images", "it must be finite and at least 1")
         return np.asarray(_patch_log_size(np.log(sizes), float(self.positions)))
 
