@@ -116,7 +116,8 @@ def fields_table():
     return table(power_spectrum(), SIZES, SEEDS, TIMES)
 
 
-COUNTS, REAL_SIZES, SETS, POOL, FRESH = (3, 10, 30, 100), (3, 5), 20, 400, 12
+COUNTS, REAL_SIZES, SETS, POOL, FRESH = (3, 10, 30, 100), (3, 5), 20, 300, 12
+COMPONENTS = 10  # of mixtures
 REAL_TIMES = {"digits": (0.02, 0.06, 0.2, 0.6), "photographs": (0.001, 0.004, 0.016, 0.06)}
 
 
@@ -190,11 +191,11 @@ def real_images(images, times):
             found["images_error"][1, row, level, place] = np.nan
         if level == 0:
             key = jax.random.key(size)
-            some = flat[rng.choice(len(flat), min(len(flat), 10_000), replace=False)]
-            fitted = [fit_law(some, family=family, key=key).law for family in LAWS]
+            some = flat[rng.choice(len(flat), min(len(flat), 5000), replace=False)]
+            fitted = [fit_law(some, family=family, num_components=count, key=key).law for family, count in LAWS.items()]
         for number, law in enumerate(fitted):
             at = quenched(
-                law, np.eye(size**2)[size**2 // 2], noise_variance=time, probe=Probe.point(x[::2]),
+                law, np.eye(size**2)[size**2 // 2], noise_variance=time, probe=Probe.point(x[::4]),
                 num_samples=np.array(COUNTS) * float(fresh.shape[1]),
             )  # fmt: skip
             laws[number, row, level] = np.asarray(at.participation).mean(axis=0)
@@ -203,7 +204,7 @@ def real_images(images, times):
     return found, share, laws
 
 
-LAWS = ("gaussian", "mixture")
+LAWS = {"gaussian": None, "mixture": COMPONENTS}
 
 
 def real_table():

@@ -43,7 +43,11 @@ def draw_critical_images(axes: Axes, diagram: xr.Dataset) -> None:
     top = max(diagram.num_images.values.max() * 100, 1e6)
     axes.set(xscale="log", yscale="log", xlim=(1.0, top), xlabel="number of images $N$", ylabel=TIME_LABEL)
     axes.set_ylim(times.min(), times.max())
-    axes.legend(title="copies left of (dashed:\nby the collapse)", fontsize=6, title_fontsize=6, loc="upper right")
+    # Beside the axes: in them it would be on a line.
+    axes.legend(
+        title="copies left of (dashed: by the collapse)", fontsize=6, title_fontsize=6, loc="lower center",
+        bbox_to_anchor=(0.5, 1.0), ncols=3, frameon=False,
+    )  # fmt: skip
 
 
 def draw_patch_plane(axes: Axes, diagram: xr.Dataset) -> None:

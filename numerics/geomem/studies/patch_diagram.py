@@ -84,15 +84,6 @@ def patch_diagram(
 
     Raises:
         InputError: as `patch_law`, for patch sizes that do not rise, or numbers that are none.
-
-    Example: patches of 3 pixels of 1500 digits do not copy at a noise variance of 0.3, those of 5 pixels do.
-
-        >>> import jax
-        >>> from geomem import load_images, patch_diagram
-        >>> found = patch_diagram(load_images("digits")[:1500], patch_sizes=[3, 5], noise_variance=[0.3],
-        ...                       num_points=8, key=jax.random.key(0))
-        >>> print((found.log_critical_size > np.log(1500)).values.ravel())
-        [False  True]
     """
     rows, periodic = checked_images(images, least=2 if pixel is None else 4), is_periodic(boundary)
     sides = checked_sides(patch_sizes, rows)
