@@ -118,7 +118,7 @@ def fields_table():
 
 COUNTS, REAL_SIZES, SETS, POOL, FRESH = (3, 10, 30, 100), (3, 5), 20, 300, 12
 COMPONENTS = 10  # of mixtures
-REAL_TIMES = {"digits": (0.02, 0.06, 0.2, 0.6), "photographs": (0.001, 0.004, 0.016, 0.06)}
+REAL_TIMES = {"digits": (0.02, 0.1, 0.5), "photographs": (0.001, 0.007, 0.05)}
 
 
 def photographs():
@@ -179,8 +179,12 @@ def real_images(images, times):
             sets = [rng.choice(len(rest), count, replace=False) for _ in range(SETS)]
             rows = {
                 "images": [averages(x, rest[one].reshape(-1, size**2), time) for one in sets],
-                "independent": [averages(x, flat[rng.choice(len(flat), whole)], time) for _ in range(SETS)],
-                "effective": [averages(x, flat[rng.choice(len(flat), fewer)], time) for _ in range(SETS)],
+                "independent": [
+                    averages(x, flat[rng.choice(len(flat), whole, replace=False)], time) for _ in range(SETS)
+                ],
+                "effective": [
+                    averages(x, flat[rng.choice(len(flat), fewer, replace=False)], time) for _ in range(SETS)
+                ],
             }
             for name, each in rows.items():
                 values = np.array(each)
@@ -195,7 +199,7 @@ def real_images(images, times):
             fitted = [fit_law(some, family=family, num_components=count, key=key).law for family, count in LAWS.items()]
         for number, law in enumerate(fitted):
             at = quenched(
-                law, np.eye(size**2)[size**2 // 2], noise_variance=time, probe=Probe.point(x[::4]),
+                law, np.eye(size**2)[size**2 // 2], noise_variance=time, probe=Probe.point(x[::6]),
                 num_samples=np.array(COUNTS) * float(fresh.shape[1]),
             )  # fmt: skip
             laws[number, row, level] = np.asarray(at.participation).mean(axis=0)

@@ -53,7 +53,7 @@ def test_all_digits_beside_sliding_windows(benchmark):
 
     scores()  # compiles
     found, wall, processor = timed(scores)
-    print(f"\n{PROBES} probes, 10 noise levels, 4 patch sizes: {wall:.1f} s, {processor:.1f} s of the processor", end="")
+    print(f"\n{PROBES} probes, 10 levels, 4 patch sizes: {wall:.1f} s, {processor:.1f} s of the processor", end="")
     few = 1
     plain, wall_of_few, of_few = timed(
         lambda: [sliding_windows(x[:few], digits, level, size) for level, size in zip(levels, sizes, strict=True)]
