@@ -177,14 +177,13 @@ def real_images(images, times):
             whole = count * fresh.shape[1]
             fewer = int(np.clip(whole / share[row, level], 2, whole))
             sets = [rng.choice(len(rest), count, replace=False) for _ in range(SETS)]
+            many, few = (
+                [rng.choice(len(flat), number, replace=False) for _ in range(SETS)] for number in (whole, fewer)
+            )
             rows = {
                 "images": [averages(x, rest[one].reshape(-1, size**2), time) for one in sets],
-                "independent": [
-                    averages(x, flat[rng.choice(len(flat), whole, replace=False)], time) for _ in range(SETS)
-                ],
-                "effective": [
-                    averages(x, flat[rng.choice(len(flat), fewer, replace=False)], time) for _ in range(SETS)
-                ],
+                "independent": [averages(x, flat[one], time) for one in many],
+                "effective": [averages(x, flat[one], time) for one in few],
             }
             for name, each in rows.items():
                 values = np.array(each)
