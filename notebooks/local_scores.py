@@ -115,21 +115,35 @@ plt.show()
 
 # %% [markdown]
 # Circles: patches of images; crosses: as many independent ones; lines: theory of one Gaussian (dashed) and of a mixture
-# (full). In numbers: what images have over what independent patches have, at 3 and at 100 images.
+# of ten (full), fitted to 5000 patches. In numbers: what images have over what independent patches have. `repetition`
+# is the design effect of surveys, 1 + (P - 1) times the correlation of the weights of patches of one image: as many
+# times fewer independent patches have the same variance, if the sum of their weights tells it.
 
 # %%
 for data in real.data.values:
     at = real.sel(data=data)
-    ratio = (at.images / at.independent).transpose("observable", "num_images", ...)
-    for name in ("participation", "variance"):
-        for count in (3, 100):
-            values = ratio.sel(observable=name, num_images=count).values
-            print(f"{data}, {name}, {count} images: {values.min():.2f} to {values.max():.2f}, mean {values.mean():.2f}")
+    for name, counts in {"participation": (3, 10, 30, 100), "variance": (3, 10)}.items():
+        for count in counts:
+            cells = at.sel(observable=name, num_images=count)
+            ratio, fewer = (cells.images / cells.independent).values, (cells.effective / cells.independent).values
+            print(
+                f"{data}, {name}, {count} images: {ratio.min():.2f} to {ratio.max():.2f} times that of independent "
+                f"patches; by as many as the repetition leaves {fewer.min():.2f} to {fewer.max():.2f} times"
+            )
     off = np.abs(at.predicted - at.independent.sel(observable="participation")).max(["level", "num_images"])
-    print(f"{data}: one Gaussian is off by up to {off.sel(law='gaussian').max():.2f}, "
-          f"a mixture by up to {off.sel(law='mixture').max():.2f}")  # fmt: skip
+    for law in real.law.values:
+        print(f"{data}, {law}: participation off by up to {off.sel(law=law).max():.2f}")
+    print(f"{data}, repetition: {at.repetition.min():.2f} to {at.repetition.max():.2f}")
 
 # %% [markdown]
+# Digits do not repeat themselves: the count of patches is right to 4 % of the participation, with two exceptions of
+# 8 % where it is 0.015. Photographs do, sky beside sky: of three crops the participation is up to twice that of
+# independent patches, of ten up to 1.9 times, from thirty on 0.8 to 1.01 times, and one set of crops differs from
+# another by up to three quarters. The variance over sets of three crops is 8 to 100 times larger. The repetition tells
+# the variance of digits, and the order of magnitude of that of photographs, but makes the participation far too large:
+# a set of few crops is one sky or none, a mixture of pools and no smaller pool. What is off by more is the law: one
+# Gaussian, and for photographs a mixture of ten too.
+#
 # ## Which patches copy
 #
 # Of the digits: left of a line on the left patches of its size are copied; dashed where the information of a noisy
