@@ -198,7 +198,7 @@ def real_images(images, times):
             fitted = [fit_law(some, family=family, num_components=count, key=key).law for family, count in LAWS.items()]
         for number, law in enumerate(fitted):
             at = quenched(
-                law, np.eye(size**2)[size**2 // 2], noise_variance=time, probe=Probe.point(x[::6]),
+                law, np.eye(size**2)[size**2 // 2], noise_variance=time, probe=Probe.point(x[::2]),
                 num_samples=np.array(COUNTS) * float(fresh.shape[1]),
             )  # fmt: skip
             laws[number, row, level] = np.asarray(at.participation).mean(axis=0)
