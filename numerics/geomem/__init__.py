@@ -108,6 +108,9 @@ if TYPE_CHECKING:
     from geomem.studies.fitting import fit_law as fit_law
     from geomem.studies.generalization import generalization_time as generalization_time
     from geomem.studies.local_agreement import local_agreement as local_agreement
+    from geomem.studies.patch_diagram import patch_diagram as patch_diagram
+    from geomem.studies.patch_law import PatchLaw as PatchLaw
+    from geomem.studies.patch_law import patch_law as patch_law
     from geomem.studies.simulation import theory_versus_simulation as theory_versus_simulation
     from geomem.studies.spectrum import predicted_spectrum as predicted_spectrum
     from geomem.studies.spectrum import spectrum_study as spectrum_study
@@ -126,6 +129,7 @@ _MODULE_OF = {
     "Manifold": "laws.manifold",
     "NetworkResponse": "levels.feature_response",
     "OrnsteinUhlenbeck": "schedules.continuous",
+    "PatchLaw": "studies.patch_law",
     "Probe": "laws.probe",
     "Quenched": "levels.sums",
     "RandomFeatures": "levels.random_features",
@@ -184,6 +188,8 @@ _MODULE_OF = {
     "memorization_time": "boundaries.memorization",
     "model_size_crossover": "boundaries.model_size",
     "on_sphere": "laws.embedding",
+    "patch_diagram": "studies.patch_diagram",
+    "patch_law": "studies.patch_law",
     "phase": "boundaries.phases",
     "phase_diagram": "boundaries.diagram",
     "phase_diagram_figure": "figures.diagram",

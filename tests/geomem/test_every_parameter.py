@@ -21,9 +21,8 @@ IMAGES = np.random.default_rng(0).normal(size=(3, 4, 5))
 NETWORK = geomem.MLP(width=8, embedding=8, embedding_width=8)
 # What is only returned, or raised, or made by functions of its class; and what takes nothing that could be wrong.
 RETURNED = {
-    "Fitted", "Gibbs", "InputError", "LocalGibbs", "LoweringError", "NetworkResponse", "Probe", "Quenched", "Report",
-    "Status",
-    "Trained", "TrajectoryTimes", "Transition"
+    "Fitted", "Gibbs", "InputError", "LocalGibbs", "LoweringError", "NetworkResponse", "PatchLaw", "Probe", "Quenched",
+    "Report", "Status", "Trained", "TrajectoryTimes", "Transition"
 }  # fmt: skip
 NO_INPUT = {"progress", "OrnsteinUhlenbeck"}
 WITHOUT = {"lower"}  # its names are those of geomem_theory, which has errors of its own
@@ -110,10 +109,15 @@ PARAMETERS = {
     "num_resamples": (COUNTS, 200),
     "num_samples": (NUMBERS | {"NaN": np.nan, "negative": -1.0, "nothing": []}, 10),
     "num_steps": (COUNTS, None),
-    "images": ({"text": "digits", "a table": DATA, "NaN": IMAGES * np.nan, "a number": 3.0, "one": IMAGES[:1]}, IMAGES),
-    "patch_sizes": ({"text": "x", "falling": [3, 1], "fractions": [1.5], "larger": [9], "nothing": []}, [1, 3]),
     "probes": ({"text": "x", "NaN": IMAGES * np.nan, "two": IMAGES[:2], "a table": DATA, "a number": 3.0}, IMAGES),
+    "images": (
+        {"text": "digits", "a table": DATA, "NaN": IMAGES * np.nan, "a number": 3.0, "none": IMAGES[:0]},
+        IMAGES,
+    ),
+    "num_images": (NUMBERS | {"NaN": np.nan, "negative": -1.0, "nothing": []}, None),
     "patch_size": (COUNTS | {"larger": 9}, 3),
+    "patch_sizes": ({"text": "3", "a number": 3, "falling": [3, 2], "larger": [9], "none": [], "half": [1.5]}, [1, 3]),
+    "pixel": ({"text": "xy", "a number": 3, "beyond": (9, 0), "halves": (0.5, 0.5), "one": (1,)}, None),
     "path": (FILES, None),
     "planted": (FLAGS, True),
     "point": (TABLES, np.zeros(3)),
@@ -169,6 +173,8 @@ OWN = {
     "training_phase": {"training_time": 1.0},
     "report": {"data": DATA[:9], "schedule": "ddpm", "samples": DATA[:5], "out": None},
     "score_from": {"prediction": "epsilon"},
+    "patch_diagram": {"family": "gaussian"},
+    "patch_law": {"family": "pool", "key": KEY},
     "local_score": {"x": IMAGES[:1]},
     "local_gibbs": {"x": IMAGES[:1]},
     "simulate_random_features": {"noise_variance": 1.0, "network": geomem.RandomFeatures(width=8)},

@@ -107,6 +107,8 @@ def points(draw) -> dict:
         symbols.companion,
         symbols.dominance,
         symbols.displaced_excess,
+        symbols.positions,
+        symbols.log_N_patches,
     ):
         values[symbol] = draw(st.floats(0.01, 10.0))
     values[symbols.G_prime] = -draw(st.floats(0.01, 10.0))

@@ -370,6 +370,11 @@ NOTATION: tuple[Notation, ...] = (
     Notation(sym.half_4, "of its fourth power", ""),
     Notation(sym.variance_by_weights(sym.dimension_t), "variance of an estimate over data sets, by the weights", ""),
     Notation(sym.variance_on_plane(sym.dimension_t), "the same where the data are a plane of so many dimensions", ""),
+    Notation(sym.positions, "number of patches of an image that a probe's is compared with", "`PatchLaw.positions`"),
+    Notation(sym.log_N_patches, "logarithm of the number of patches that a pixel is denoised by", ""),
+    Notation(sym.log_N_images, "logarithm of the number of images that have so many", "`patch_diagram`"),
+    Notation(sym.log_N_images_collapse, "the same where a pixel's patch condenses", "`patch_diagram`"),
+    Notation(sym.information_bits, "information in bits", "`patch_diagram`"),
 )
 
 

@@ -383,3 +383,10 @@ bulk_slope = sp.Symbol(r"\mathcal{G}'", positive=True)
 bulk_curvature = sp.Symbol(r"\mathcal{G}''", real=True)
 gap_balance = sp.Symbol(r"\mathcal{G} - \theta\mathcal{G}'", real=True)
 log_N_gap = sp.Symbol(r"\ln{N_c^{\Delta}}", real=True)
+
+# Local scores: patches of images for samples.
+positions = sp.Symbol("P", positive=True)
+log_N_patches = sp.Symbol(r"\ln{N_{\mathrm{eff}}}", positive=True)
+log_N_images = sp.Symbol(r"\ln{N_{\mathrm{images}}}", real=True)
+log_N_images_collapse = sp.Symbol(r"\ln{N_{\mathrm{images},C}}", real=True)
+information_bits = sp.Symbol(r"I_{\mathrm{bits}}", real=True)

@@ -12,6 +12,7 @@ from geomem.cli.compare import compare
 from geomem.cli.critical_size import critical_size
 from geomem.cli.derive import derive
 from geomem.cli.ending import one_sentence
+from geomem.cli.local import local
 from geomem.cli.phase_diagram import phase_diagram
 from geomem.cli.report import report
 from geomem.cli.spectrum import spectrum
@@ -28,7 +29,7 @@ app = App(
     suppress_keyboard_interrupt=False,  # `one_sentence` ends it
 )
 app.meta.suppress_keyboard_interrupt = False
-for command in (report, phase_diagram, critical_size, spectrum, compare, train, derive):
+for command in (report, phase_diagram, critical_size, spectrum, compare, local, train, derive):
     app.command(command, help_epilogue=column_help(command.__name__))
 
 

@@ -23,8 +23,8 @@ def derive(
     ----------
     chapter
         One chapter only: notation, partition, condensation, score, probe, finite_n, empirical, spectrum_law, dimension,
-        published, trajectories, mixture, points, unit_normalized, random_manifold, random_features, model_size,
-        schedules or predictions.
+        published, trajectories, mixture, points, local_scores, unit_normalized, random_manifold, random_features,
+        model_size, schedules or predictions.
     format
         Markdown with LaTeX formulas, or a LaTeX fragment.
     out

@@ -108,6 +108,13 @@ WORDS = {
         "memorized", "fraction of generated samples that are copies of training samples, mean over seeds"
     ),
     "memorized_error": _SPREAD,
+    "patch_size": Word("patch", "side of the patches in pixels"),
+    "critical_images": Word(
+        "critical images", "number of images below which a noised patch copies one: two draws of the weights are one"
+    ),
+    "log_critical_images_error": Word("+-", "standard error of its logarithm over the patches that are probed"),
+    "information_bits": Word("bits", "information of the noisy patch about the clean one, by the law"),
+    "patch_participation": Word("Y2 of patches", "probability that two draws of the weights are one patch, at N"),
     "memorization_start": Word("begins at step", "training step from which one in ten samples is a copy"),
 }
 
@@ -138,6 +145,10 @@ COLUMNS = {
         *(f"empirical_{name}" for name in _FATES), *_FATES, "critical_time_on_schedule", "critical_step",
         "empirical_loss_time_on_schedule", "empirical_loss_step", "loss_time_on_schedule", "loss_step", "memorized",
         "memorized_error", "memorization_start",
+    ),
+    "local": (
+        "patch_size", "noise_variance", "time_on_schedule", "step", "critical_images", "log_critical_images_error",
+        "information_bits", "patch_participation", "status",
     ),
     "derive": (),
     "report": (),

@@ -19,17 +19,18 @@ from jax.sharding import Mesh
 from jax.tree_util import Partial
 from jaxtyping import Array, Float, Int
 
-from geomem.core.arguments import Numbers, check_columns, positive_noise_variances, whole_number
-from geomem.core.kinds import concrete_array, refuse_beyond_memory
+from geomem.core.arguments import Numbers, check_columns, positive_noise_variances
+from geomem.core.images import checked_images, checked_side, image_shape, is_periodic
+from geomem.core.kinds import refuse_beyond_memory
 from geomem.core.status import InputError
 from geomem.empirical.patch_sums import PatchContext, Patches, merge_patches, no_sums
 from geomem.empirical.streaming import PassOptions, fold_samples
-from geomem.empirical.sums import TILE_WEIGHTS, Sums
+from geomem.empirical.sums import Sums
 from geomem.lowering import lower
 
 _log_partition = jnp.vectorize(lower("log_partition_of_sum"))
 _score = jnp.vectorize(lower("empirical_score"))
-BOUNDARIES = ("zero", "periodic")
+_TILE_WEIGHTS = 1 << 16  # of all pixels, computed at once, of which a few tables should stay in the cache
 
 
 class LocalGibbs(NamedTuple):
@@ -67,7 +68,7 @@ def local_score(
 
     Args:
         x: noised images, (probes, height, width) or (probes, height, width, channels), in the images' units.
-        images: the data set, (samples, height, width) or with channels last.
+        images: the data set, (samples, height, width) or with channels last. If equivariant one image is enough.
         noise_variance: one noise variance t or a list of them, in squared units of the pixels.
         patch_size: side of the patches in pixels, or one for each noise variance. One of even size reaches a pixel
             farther up and left of its own than down and right.
@@ -130,8 +131,8 @@ def local_score_of(
     Arguments and errors as for `local_score`; points (n, dims) are flattened images. It is traceable and
     differentiable: for `measure_spectrum`, `generate`, `score_distance`.
     """
-    rows = _images(images, "images")
-    patches = Patches(_shape(rows), (_side(patch_size, rows),), bool(equivariant), _periodic(boundary))
+    rows = checked_images(images, least=1 if equivariant else 2)
+    patches = Patches(image_shape(rows), (checked_side(patch_size, rows),), bool(equivariant), is_periodic(boundary))
     return Partial(_Score(patches), jnp.asarray(rows.reshape(len(rows), -1)))
 
 
@@ -151,8 +152,8 @@ class _Given:
         x: Numbers, images: Numbers, noise_variance: Numbers, patch_size: int | Sequence[int], equivariant: bool,
         boundary: str,
     ) -> "_Given":  # fmt: skip
-        rows = _images(images, "images")
-        probes = _images(x, "probes", 1)
+        rows = checked_images(images, least=1 if equivariant else 2)
+        probes = checked_images(x, "probes")
         times = positive_noise_variances(noise_variance)
         if times.ndim > 1:
             raise InputError(f"the noise variances have shape {times.shape}; they must be a number or a list")
@@ -165,8 +166,10 @@ class _Given:
         sizes = patch_size if isinstance(patch_size, (Sequence, np.ndarray)) else [patch_size] * len(flat)
         if len(sizes) != len(flat):
             raise InputError(f"there are {len(sizes)} patch sizes and {len(flat)} noise variances; give one for each")
-        shape = _shape(rows)
-        patches = Patches(shape, tuple(_side(one, rows) for one in sizes), bool(equivariant), _periodic(boundary))
+        shape = image_shape(rows)
+        patches = Patches(
+            shape, tuple(checked_side(one, rows) for one in sizes), bool(equivariant), is_periodic(boundary)
+        )
         pixels = float(len(flat)) * probes.size
         refuse_beyond_memory(4 * pixels, "the sums of all pixels")
         result = times.shape + probes.shape[:3]
@@ -184,7 +187,8 @@ class _Given:
             np.array(self.patches.sizes),
             np.array([self.patches.equivariant, self.patches.periodic], dtype=int),
         )
-        tile = int(np.clip(TILE_WEIGHTS // (len(self.times) * pixels), 8, 4096))
+        together = max(map(self.patches.sizes.count, self.patches.sizes))  # noise variances, of patches of one size
+        tile = int(np.clip(_TILE_WEIGHTS // (together * pixels), 8, 4096))
         data = self.images.reshape(len(self.images), -1)
         return fold_samples(self.patches, merge_patches, context, zero, data, pixels * channels, tile, options)
 
@@ -223,7 +227,7 @@ class _Score:
 def _flat_score(patches: Patches, images: Array, x: Array, time: Array) -> Array:
     height, width, channels = patches.shape
     probes = x.reshape(-1, *patches.shape)
-    tile = int(np.clip(TILE_WEIGHTS // (height * width), 8, len(images)))
+    tile = int(np.clip(_TILE_WEIGHTS // (height * width), 8, len(images)))
     beyond = -len(images) % tile
     filled = jnp.pad(images, ((0, beyond), (0, 0))).reshape(-1, tile, images.shape[1])
     index = jnp.pad(jnp.arange(len(images)), (0, beyond), constant_values=-1).reshape(-1, tile)
@@ -231,36 +235,3 @@ def _flat_score(patches: Patches, images: Array, x: Array, time: Array) -> Array
     nothing = no_sums((1, len(probes) * height * width), channels)
     sums, _ = jax.lax.scan(lambda sums, part: (patches(context, sums, *part), None), nothing, (filled, index))
     return _score(time, (sums.weighted / sums.total[:, :, None]).reshape(x.shape), x)
-
-
-def _images(values: Numbers, name: str, least: int = 2) -> Float[np.ndarray, "samples height width channels"]:
-    """Images with channels on a last axis."""
-    array = concrete_array(values, f"the {name}")
-    if array.ndim not in (3, 4) or 0 in array.shape[1:]:
-        raise InputError(
-            f"the {name} have shape {array.shape}; they must be ({name}, height, width) or ({name}, height, width, "
-            "channels): reshape flat ones, or see load_images"
-        )
-    if len(array) < least:
-        raise InputError(f"there are {len(array)} {name}; there must be at least {least}")
-    if not np.isfinite(array).all():
-        raise InputError(f"the {name} hold NaN or infinity")
-    return array[..., None] if array.ndim == 3 else array
-
-
-def _shape(images: np.ndarray) -> tuple[int, int, int]:
-    height, width, channels = images.shape[1:]
-    return height, width, channels
-
-
-def _side(patch_size: object, images: np.ndarray) -> int:
-    side = whole_number(patch_size, "patch_size", 1)
-    if side > min(images.shape[1:3]):
-        raise InputError(f"patch_size is {side}, and the images have {images.shape[1]} by {images.shape[2]} pixels")
-    return side
-
-
-def _periodic(boundary: str) -> bool:
-    if not isinstance(boundary, str) or boundary not in BOUNDARIES:
-        raise InputError(f"there is no boundary {boundary!r}; choose one of {', '.join(BOUNDARIES)}")
-    return boundary == "periodic"

@@ -10,9 +10,11 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from geomem.empirical.sums import Sums, first_at, merge, relative_log_weight, with_tile
+
+_OVERHEAD = 8  # of a step, in pixels
 
 
 class PatchContext(NamedTuple):
@@ -49,56 +51,88 @@ class Patches:
         return jax.tree.map(lambda leaf, old: jnp.moveaxis(leaf, 0, 1).reshape(old.shape), added, sums)
 
     def _added(self, times: Array, x: Array, sums: Sums, images: Array, index: Array) -> Sums:
-        """Sums (levels, pixels) of one probe with those of a tile of images, shift by shift."""
-        height, width, channels = self.shape
-        unlike = tuple(dict.fromkeys(self.sizes))
-        of_level = np.array([unlike.index(size) for size in self.sizes])
-        there = (index >= 0)[None, :, None]
+        """Sums (levels, pixels) of one probe with those of a tile of images."""
+        for size in dict.fromkeys(self.sizes):
+            levels = np.flatnonzero(np.array(self.sizes) == size)
+            own = Sums(*(leaf[levels] for leaf in sums))
+            own = self._of_size(times[levels], x, own, images, index, size)
+            sums = Sums(*(leaf.at[levels].set(new) for leaf, new in zip(sums, own, strict=True)))
+        return sums
 
-        def add(sums: Sums, shift: Array) -> tuple[Sums, None]:
-            moved = jnp.roll(images, -shift, axis=(1, 2))  # at pixel i the image's pixel i + shift
+    def _of_size(self, times: Array, x: Array, sums: Sums, images: Array, index: Array, size: int) -> Sums:
+        """The same of patches of one size, shift by shift."""
+        height, width, channels = self.shape
+        windows = [jnp.asarray(self._window(length, size)) for length in (height, width)]
+        steps, pixels = self._steps(size), height * width
+        everywhere = steps.pixels.shape[1] == pixels
+
+        def at(leaf: Array, place: Array | np.ndarray) -> Array:
+            """Of these pixels, on the second axis."""
+            return leaf if everywhere else leaf[:, place]
+
+        def add(sums: Sums, step: _Steps) -> tuple[Sums, None]:
+            moved = jnp.roll(jnp.roll(images, -step.down, axis=1), -step.right, axis=2)  # at i the image's i + shift
             squares = jnp.sum((x[None] - moved) ** 2, axis=3)
-            table = jnp.stack([self._over_patches(squares, size, shift) for size in unlike])
-            distances = jnp.where(there, table.reshape(len(unlike), len(images), -1), jnp.inf)[of_level]
-            least = jnp.min(distances, axis=1)
-            nearest = jnp.minimum(sums.nearest, jax.lax.stop_gradient(least))
+            over = jnp.einsum("ih,nhw,jw->nij", windows[0], squares, windows[1]).reshape(len(images), pixels)
+            # What is filled up with is no pixel, and is dropped where sums are set.
+            known = (index >= 0)[:, None] & (step.pixels < pixels)[None, :]
+            distances = jnp.where(known, at(over, step.pixels), jnp.inf)
+            before = jax.tree.map(lambda leaf: at(leaf, step.pixels), sums)
+            least = jnp.min(distances, axis=0)[None]
+            nearest = jnp.minimum(before.nearest, jax.lax.stop_gradient(least))
             safe = jnp.where(jnp.isfinite(nearest), nearest, 0.0)
-            weights = jnp.exp(relative_log_weight(times[:, None, None], distances, safe[:, None, :]))
-            rows = jnp.arange(height)[:, None] + shift[0], jnp.arange(width)[None, :] + shift[1]
-            place = (rows[0] % height * width + rows[1] % width).ravel()
-            closer = least < sums.nearest
-            pixels = jnp.moveaxis(moved.reshape(len(images), -1, channels), 0, 1)
+            weights = jnp.exp(relative_log_weight(times[:, None, None], distances[None], safe[:, None, :]))
+            closer = least < before.nearest
+            rows, columns = step.pixels // width + step.down, step.pixels % width + step.right
+            source = rows % height * width + columns % width
 
             def first() -> Array:
-                rows = first_at(jnp.swapaxes(distances, 1, 2), least, index)
-                return rows * (height * width) + place[None, :]
+                return first_at(distances.T[None], least, index) * pixels + source[None, :]
 
             found = jax.lax.cond(closer.any(), first, lambda: jnp.full(least.shape, -1))
-            weighted = jnp.einsum("lnp,pnc->lpc", weights, pixels)
-            index_of_both = jnp.where(closer, found, sums.index)
-            tile = Sums(nearest, index_of_both, jnp.sum(weights, axis=1), jnp.sum(weights**2, axis=1), weighted)
-            return with_tile(times, sums, tile), None
+            values = at(moved.reshape(len(images), pixels, channels), step.pixels)
+            weighted = [jnp.sum(weights * values[None, :, :, channel], axis=1) for channel in range(channels)]
+            sums_of_tile = jnp.sum(weights, axis=1), jnp.sum(weights**2, axis=1), jnp.stack(weighted, axis=-1)
+            tile = Sums(nearest, jnp.where(closer, found, before.index), *sums_of_tile)
+            after = with_tile(times, before, tile)
+            if everywhere:
+                return after, None
+            return jax.tree.map(lambda leaf, new: leaf.at[:, step.pixels].set(new, mode="drop"), sums, after), None
 
-        return jax.lax.scan(add, sums, jnp.asarray(self._shifts()))[0]
+        return jax.lax.scan(add, sums, jax.tree.map(jnp.asarray, steps))[0]
 
-    def _shifts(self) -> Int[np.ndarray, "shifts 2"]:
-        """Relative shifts that pair every pixel with every one of an image once; or with its own."""
+    def _steps(self, size: int) -> "_Steps":
+        """All relative shifts, and at each the pixels whose patches are compared with those so far away.
+
+        A patch that reaches over a border is compared along it alone, which makes large patches quick: a shift has few
+        pixels, and one of many is made in several steps, so that all have about as many.
+        """
+        along = [self._alike(length, size) for length in self.shape[:2]]
+        places = (along[0][:, None, :, None] & along[1][None, :, None, :]).reshape(
+            len(along[0]) * len(along[1]), self.shape[0] * self.shape[1]
+        )
+        counts = places.sum(axis=1)
+        most = np.arange(1, counts.max() + 1)
+        steps = -(-counts[None, :] // most[:, None]).sum(axis=1)
+        at_once = int(most[np.argmin(steps * (most + _OVERHEAD))])
+        shift, pixels = [], []
+        for number, row in enumerate(places):
+            own = np.flatnonzero(row)
+            own = np.pad(own, (0, -len(own) % at_once), constant_values=row.size).reshape(-1, at_once)
+            pixels.append(own)
+            shift.append(np.full(len(own), number))
+        down, right = np.divmod(np.concatenate(shift), len(along[1]))
+        return _Steps(down, right, np.concatenate(pixels))
+
+    def _alike(self, length: int, size: int) -> Bool[np.ndarray, "shifts length"]:
+        """Whether a patch along an axis is compared with that so far away."""
+        place = np.arange(length)
         if not self.equivariant:
-            return np.zeros((1, 2), dtype=int)
-        return np.stack(np.meshgrid(*map(np.arange, self.shape[:2]), indexing="ij"), axis=-1).reshape(-1, 2)
-
-    def _over_patches(self, squares: Array, size: int, shift: Array) -> Array:
-        """Sums of squares (images, height, width) over patches; infinite where the two reach over different borders."""
-        rows, columns = (jnp.asarray(self._window(length, size)) for length in self.shape[:2])
-        sums = jnp.einsum("ih,nhw,jw->nij", rows, squares, columns)
+            return np.ones((1, length), dtype=bool)
         if self.periodic:
-            return sums
-        alike = []
-        for length, by in zip(self.shape[:2], shift, strict=True):
-            place = np.arange(length)
-            inside = jnp.asarray((place >= size // 2) & (place + (size - 1) // 2 < length))
-            alike.append((by == 0) | (inside & inside[(place + by) % length]))
-        return jnp.where(alike[0][:, None] & alike[1][None, :], sums, jnp.inf)
+            return np.ones((length, length), dtype=bool)
+        inside = (place >= size // 2) & (place + (size - 1) // 2 < length)
+        return (inside[None, :] & inside[(place[None, :] + place[:, None]) % length]) | (place[:, None] == 0)
 
     def _window(self, length: int, size: int) -> Float[np.ndarray, "length length"]:
         """Which pixels along one axis a patch around a pixel has."""
@@ -107,6 +141,14 @@ class Patches:
         if self.periodic:
             window = window | (away - length >= -(size // 2)) | (away + length <= (size - 1) // 2)
         return window.astype(float)
+
+
+class _Steps(NamedTuple):
+    """Shifts, and pixels at each: what is filled up with is beyond the last one."""
+
+    down: Int[Array | np.ndarray, "*steps"]
+    right: Int[Array | np.ndarray, "*steps"]
+    pixels: Int[Array | np.ndarray, "*steps pixels"]
 
 
 def merge_patches(context: PatchContext, one: Sums, other: Sums) -> Sums:

@@ -8,6 +8,7 @@ from jaxtyping import Float32
 from geomem.core.opening import reading
 from geomem.core.status import InputError
 from geomem.files.formats import IMAGES, TABLES, file_and_key, refused, suffix
+from geomem.files.patches import patch_images
 from geomem.files.sources import Source, read_source
 
 # Numbers of channels that are usual, then those that are met.
@@ -18,6 +19,8 @@ def load_images(source: str | Path) -> Float32[np.ndarray, "samples height width
     """Images by name, file or folder, in memory; pixels of 8 bits from 0 to 255 are mapped to -1 to 1.
 
     - `digits`: the 1797 handwritten digits that ship with scikit-learn, 8 by 8, levels 0 to 16 mapped to -1 to 1.
+    - `patches`, `patches:16:colour` and others: patches of its two sample photographs, as for `load_data`, levels
+      mapped to -1 to 1.
     - FILE.npy, FILE.npz[:KEY] or FILE.nc[:VARIABLE]: an array (samples, height, width), (samples, height, width,
       channels) or (samples, channels, height, width), told by which of the two axes is 1 or 3 long, else 2 or 4, of
       unsigned bytes or of floating-point numbers. These are mapped to -1 to 1 too if all lie between 0 and 1, stay as
@@ -43,6 +46,8 @@ def load_images(source: str | Path) -> Float32[np.ndarray, "samples height width
         (1797, 8, 8, 1) pixels from -1 to 1
     """
     with reading(source, "images"):
+        if str(source).partition(":")[0] == "patches":
+            return _mapped(patch_images(str(source)))
         if suffix(file_and_key(source)[0]) in TABLES:
             raise refused(source, "file of images", IMAGES)
         return _images(source, read_source(source))

@@ -28,10 +28,20 @@ def patches(source: str) -> Float[np.ndarray, "samples pixels"]:
     Raises:
         InputError: for a name that has something else in it, more patches than there are, or without scikit-learn.
     """
+    images = patch_images(source)
+    return images.reshape(len(images), -1)
+
+
+def patch_images(source: str) -> Float[np.ndarray, "samples side side channels"]:
+    """The same as images, of one channel or of three.
+
+    Raises:
+        InputError: as `patches`.
+    """
     side, number, colour, photographs = _asked(source)
     share, more = divmod(number, len(photographs))
     parts = [_of_photograph(name, side, colour, share + (place < more)) for place, name in enumerate(photographs)]
-    together = np.empty((number, parts[0].shape[1]))
+    together = np.empty((number, *parts[0].shape[1:]))
     for place, part in enumerate(parts):
         together[place :: len(parts)] = part
     return together
@@ -69,7 +79,7 @@ def _asked(source: str) -> tuple[int, int, bool, tuple[str, ...]]:
     return int(found.get("side", _SIDES[0])), int(found.get("number", _NUMBER)), "colour" in found, photographs
 
 
-def _of_photograph(name: str, side: int, colour: bool, number: int) -> Float[np.ndarray, "samples pixels"]:
+def _of_photograph(name: str, side: int, colour: bool, number: int) -> Float[np.ndarray, "samples side side channels"]:
     levels = _photograph(name)
     height, width = (length - side + 1 for length in levels.shape[:2])
     if number > height * width:
@@ -81,7 +91,7 @@ def _of_photograph(name: str, side: int, colour: bool, number: int) -> Float[np.
     windows = np.lib.stride_tricks.sliding_window_view(levels, (side, side), axis=(0, 1))
     chosen = windows[places // width, places % width]  # (number, colours, rows, columns)
     pixels = np.moveaxis(chosen, 1, -1) / 255.0
-    return (pixels if colour else pixels @ np.array(_GREY)).reshape(number, -1)
+    return pixels if colour else (pixels @ np.array(_GREY))[..., None]
 
 
 def _photograph(name: str) -> UInt8[np.ndarray, "height width 3"]:

@@ -13,6 +13,7 @@ from geomem.core.provenance import digest
 from geomem.core.status import InputError
 from geomem.laws.classes import class_shares
 from geomem.laws.law import Law, TypicalSizes, register_law
+from geomem.laws.manifold import Manifold
 from geomem.laws.views import Gaussians, principal
 from geomem.lowering import lower
 
@@ -165,8 +166,13 @@ class FullMixture(Law):
         """Means of K, and of its slope in the tilt, over the same 512 samples and noises at every noise variance.
 
         As of one Gaussian: -K is onset's at samples, and collapse's less the noise's own weight at noised ones; the
-        entropy at tilt 1 vanishes at the held-out one.
+        entropy at tilt 1 vanishes at the held-out one. Of a single Gaussian they are closed forms.
         """
+        if self.num_classes == 1:
+            dims, rank = self.bases.shape[1:]
+            others = [self.remainders] if rank < dims else []
+            counts = jnp.asarray([1.0] * rank + [float(dims - rank)] * len(others))
+            return Manifold(jnp.concatenate([self.eigenvalues[0], *others]), counts).typical_sizes(time)
         along = jnp.asarray(np.eye(1, len(self.center)))
         noise = jax.random.normal(jax.random.key(1), (_SAMPLES, len(self.center)))
 

@@ -18,6 +18,7 @@ COMMANDS = {
     "spectrum": ("spectrum", "geomem.studies.spectrum.spectrum_study", "spectrum.nc"),
     "compare": (f"compare {CURVE} --law two-classes --squared-center 4", "geomem.studies.curve.predict",
                 "compare.json"),
+    "local": ("local --data digits", "geomem.studies.patch_diagram.patch_diagram", "local.nc"),
     "train": ("train --config linear-quick", "geomem.networks.sweep.train_study", "losses.pdf"),
     "derive": ("derive --chapter score", "geomem_theory.derivation.Chapter.to_markdown", "derivation.md"),
 }  # fmt: skip

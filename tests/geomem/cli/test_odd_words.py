@@ -19,6 +19,7 @@ COMMANDS = {
     "phase-diagram": "phase-diagram",
     "critical-size": "critical-size --noise-variance 1",
     "spectrum": "spectrum",
+    "local": "local --data digits",
     "train": "train --config linear-quick",
     "derive": "derive --chapter notation",
 }
@@ -65,6 +66,16 @@ WORDS = [
     "spectrum --checkpoint {nothing}/x.npz", "spectrum --num-samples 10.5", "compare",
     "compare {good.csv}", "compare {good.csv} word", "compare {good.csv} --observable nothing",
     "compare {good.csv} --observable participation",
+    "local", "local --data", "local --data=", "local --data nothing", "local --data {good.csv}",
+    "local --data patches:3", "local --data {several.npz}:a", "local --data {folder}", "local --data digits word",
+    "local --data digits --patch-sizes", "local --data digits --patch-sizes x", "local --data digits --patch-sizes 1.5",
+    "local --data digits --patch-sizes 0", "local --data digits --patch-sizes 9",
+    "local --data digits --patch-sizes 5 3", "local --data digits --noise-variances 1 2",
+    "local --data digits --noise-variances 2 1 5",
+    "local --data digits --noise-variances 1 2 1.5", "local --data digits --noise-variances nan 1 5",
+    "local --data digits --num-images 0", "local --data digits --num-images x", "local --data digits --num-images",
+    "local --data digits --law nothing", "local --data digits --boundary mirror", "local --data digits --num-points 1",
+    "local --data digits --num-points x", "local --data digits --schedule nothing",
     "compare {good.csv} --schedule ve", "train", "train --config", "train --config=", "train --config nothing",
 ]  # fmt: skip
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_sample_image
 
-from geomem import InputError, load_data
+from geomem import InputError, load_data, load_images
 
 GREY = np.array([0.299, 0.587, 0.114])
 
@@ -59,3 +59,10 @@ def test_sizes():
 def test_other_names_are_refused(name, said):
     with pytest.raises(InputError, match=said):
         load_data(name)
+
+
+@pytest.mark.parametrize(("name", "shape"), [("patches:100", (8, 8, 1)), ("patches:16:colour:100", (16, 16, 3))])
+def test_they_are_images_too(name, shape):
+    images = load_images(name)
+    assert images.shape == (100, *shape)
+    np.testing.assert_allclose(images.reshape(100, -1), 2 * load_data(name) - 1, atol=1e-6)
