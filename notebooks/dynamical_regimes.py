@@ -353,8 +353,8 @@ sets = {
     "ten Gaussians, own covariances": own,
 }
 times = np.geomspace(5, 300, 15)
-num_probes = 100 if small else 500
-fine = np.geomspace(5, 300, 24)
+num_probes = 50 if small else 500
+fine = np.geomspace(5, 300, 6 if small else 24)
 
 
 def measured_onset(rows):
@@ -429,7 +429,7 @@ plt.show()
 # printed slopes approach the former.
 
 # %%
-dimensions = np.array([4, 64] if small else [4, 8, 16, 32, 64])
+dimensions = np.array([4, 8] if small else [4, 8, 16, 32, 64])
 sizes = np.array([30, 30_000] if small else [30, 300, 3000, 30_000, 300_000])
 others = ("held_out", "collapse", "onset")
 exact, ratios = [], {name: [] for name in others}

@@ -148,9 +148,11 @@ cases = [
     ("finite_n", "participation", 1.0),
     ("finite_n", "signal_to_noise", 1.0),
     ("finite_n", "signal_to_noise", 6.0),
-]
+][5 if small else 0 :]
 sides = ("sensitivity_swept", "sensitivity_probe")
-figure, grid = plt.subplots(8, 2, figsize=(2 * COLUMN_WIDTH, 12.0), layout="constrained", sharex=True, sharey=True)
+figure, grid = plt.subplots(
+    len(cases), 2, figsize=(2 * COLUMN_WIDTH, 1.5 * len(cases)), layout="constrained", sharex=True, sharey=True
+)
 share = {}
 for row, (level, criterion, amplitude) in zip(grid, cases, strict=True):
     fine = 2 if small else 24 if level == "finite_n" else 40

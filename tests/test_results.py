@@ -14,7 +14,7 @@ GROUPS = [
     pytest.param("exact", marks=pytest.mark.slow),  # the integrals of level finite_n for ten settings
     pytest.param("diagrams", marks=pytest.mark.slow),  # twelve diagrams, with their derivatives
     "spectra",
-    pytest.param("trajectories", marks=pytest.mark.slow),  # averages over three classes at every noise variance
+    pytest.param("trajectories", marks=pytest.mark.long),  # averages over three classes at every noise variance
     "schedules",
     "training",
 ]

@@ -114,8 +114,7 @@ def walk_to_roots(
     tangents = np.full((max(len(slopes) - 1, 0), lanes), np.nan)
     status = np.full(lanes, int(Status.NO_TRANSITION))
     found = Roots(log_time, status, upper, lower, error, slope, tangents)
-    # An infinite balance is lost nowhere.
-    if not limits[0] < limits[1] or np.isposinf(first[0]).all():
+    if not limits[0] < limits[1]:
         return found
     while top < limits[1] and (first[0] < 0).any():
         top = min(top + _CLIMB, limits[1])

@@ -136,6 +136,9 @@ class FiniteN(Implicit):
         values, slopes = map(np.stack, zip(*in_threads(at_energy, pairs), strict=True))
         return values[:, :count], np.moveaxis(slopes, 0, 1)[:, :, :count]
 
+    def has_transition(self, criterion: str, at: Setting) -> bool:
+        return criterion != "gap" or bool(np.isfinite(closing_balances(at, at.largest_variance[None]))[0])
+
     def holds(self, criterion: str, at: Setting, times: Float[np.ndarray, " times"]) -> Bool[np.ndarray, " times"]:
         return closing_holds(at, times) if criterion == "gap" else super().holds(criterion, at, times)
 

@@ -153,6 +153,10 @@ class Implicit(Level):
     ) -> Float[Array, " sizes"]:
         """`balances` at one noise variance, traceable by JAX and differentiable in forward mode."""
 
+    def has_transition(self, criterion: str, at: Setting) -> bool:
+        """Whether there is anything to be lost at any noise variance."""
+        return True
+
     def holds(self, criterion: str, at: Setting, times: Float[np.ndarray, " times"]) -> Bool[np.ndarray, " times"]:
         """Whether the level's equation holds at these critical noise variances."""
         return np.ones(len(times), dtype=bool)

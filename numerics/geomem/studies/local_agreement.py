@@ -9,7 +9,8 @@ import xarray as xr
 from jaxtyping import Array, Float
 
 from geomem.core.arguments import Numbers, check_key, listed_noise_variances
-from geomem.core.kinds import check_score, concrete_array, whole_numbers
+from geomem.core.images import checked_images, checked_sides
+from geomem.core.kinds import check_score, concrete_array
 from geomem.core.progress import bar
 from geomem.core.provenance import digest, key_record, provenance
 from geomem.core.resampling import DATA_RESAMPLES, INTERVAL
@@ -75,10 +76,8 @@ def local_agreement(
         check_score(one)
     check_key(key)
     times = listed_noise_variances(noise_variance)
-    sizes = whole_numbers(patch_sizes, "patch_sizes", 1)
-    if not (np.diff(sizes) > 0).all():
-        raise InputError(f"patch_sizes is {sizes.tolist()}; it must rise")
     clean, data = concrete_array(probes, "the probes"), concrete_array(images, "the images")
+    sizes = np.array(checked_sides(patch_sizes, checked_images(data)))
     if not clean.ndim or len(clean) < _FEWEST:
         raise InputError(f"the probes have shape {clean.shape}; there must be at least {_FEWEST} images")
     noise = np.asarray(jax.random.normal(key, clean.shape))

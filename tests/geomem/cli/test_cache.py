@@ -93,7 +93,7 @@ def test_the_command_can_do_without(common, capsys, tmp_path, monkeypatch):
     assert common.exists()
 
 
-@pytest.mark.slow  # runs the command four times
+@pytest.mark.long  # runs the command four times
 def test_runs_that_meet_and_runs_that_follow_answer_alike(tmp_path):
     environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path / "cache")}
     for name in (FOLDER, "GEOMEM_NO_CACHE"):

@@ -49,7 +49,7 @@ def run(checkpoint, how):
     return [start(KILLED, address, number, checkpoint, how, devices=1) for number in range(2)]
 
 
-@pytest.mark.slow  # the runtime takes 30 seconds to miss a process
+@pytest.mark.long  # the runtime takes 30 seconds to miss a process
 def test_a_killed_process_is_named_and_both_go_on_from_where_they_were(tmp_path):
     checkpoint = tmp_path / "sums.npz"
     first, second = run(checkpoint, "dies")

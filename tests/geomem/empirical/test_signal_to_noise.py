@@ -88,7 +88,7 @@ def test_what_a_pool_has_in_common_by_chance_is_in_the_errors():
     assert (unknown.upper - unknown.lower > 0).any()
 
 
-@pytest.mark.slow  # seven thousand data sets in 61 dimensions
+@pytest.mark.long  # seven thousand data sets in 61 dimensions
 def test_subsets_of_gaussian_data_give_what_fresh_data_sets_give():
     """Gaussian pools with the spectrum of the digits, of as many samples."""
     law = Manifold.from_data(load_data("digits"))

@@ -160,7 +160,7 @@ def test_at_the_dominance_radius_the_own_weight_is_that_of_the_rest(make, time, 
     assert abs(balance.mean()) < 4 * balance.std() / np.sqrt(len(points))
 
 
-@pytest.mark.slow  # draws ten thousand samples many times
+@pytest.mark.long  # draws ten thousand samples many times
 def test_dominance_radius_of_classes_against_simulation():
     """Where half of the displaced training points have half of the weight, within 10 % of the formula."""
     law, size = GaussianMixture.two_classes(6.0, Manifold([1.0], [60])), 10_000
@@ -206,7 +206,7 @@ def times_of_three_classes():
     return trajectory_times(three_classes(), num_samples=50.0)
 
 
-@pytest.mark.slow  # compiles averages over three classes
+@pytest.mark.long  # compiles averages over three classes
 def test_speciation_of_oblique_classes_is_the_largest_variance_between_them(times_of_three_classes):
     law = three_classes()
     weights, centers = np.asarray(law.weights), np.asarray(law.centers)

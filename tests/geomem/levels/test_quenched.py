@@ -249,7 +249,7 @@ def test_scores_of_few_data_sets_are_exceeded_as_often_as_they_say(law, time, nu
     assert int((abs(z) > 4).sum()) <= 2
 
 
-@pytest.mark.slow  # draws 108 000 data sets
+@pytest.mark.long  # draws 108 000 data sets
 def test_z_scores_of_many_cells(default_manifold):
     """216 cells where many samples are active: the score's fourth moment, which is its variance's error bar, exists.
 

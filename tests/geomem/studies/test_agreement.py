@@ -52,7 +52,7 @@ def test_an_error_of_the_prediction_may_count_too():
     np.testing.assert_allclose(found.error, 5.0)
 
 
-@pytest.mark.parametrize("length", [pytest.param(0.3, marks=pytest.mark.slow), 3.0])  # hundreds of comparisons
+@pytest.mark.parametrize("length", [pytest.param(0.3, marks=pytest.mark.long), 3.0])  # hundreds of comparisons
 def test_a_covariance_that_is_known_is_used(length, rng):
     """Points that scatter together, over so many spacings: p-values are uniform, and as if independent they are not."""
     place = np.arange(len(TIMES))
@@ -124,6 +124,7 @@ def assert_true_replicates_agree(observable, law, asked, measure, *, count: int,
     assert binomtest(int(np.sum(held)), len(held), 0.95).pvalue > 1e-3
 
 
+@pytest.mark.long  # hundreds of measurements
 def test_participation_agrees_with_its_own_law():
     law, scale = Manifold([1.0, 0.25], [1, 3]), np.array([1.0, 0.5, 0.5, 0.5])
     asked = Asked(40.0, probe=Probe.along())
@@ -174,7 +175,7 @@ def assert_measured_entropies_agree(law, times, num_samples, num_probes) -> None
     assert kstest(unaware, "uniform").pvalue < 1e-6
 
 
-@pytest.mark.slow  # hundreds of measurements
+@pytest.mark.long  # hundreds of measurements
 def test_a_measured_entropy_agrees_with_its_own_law():
     """More probes than samples: the scatter between data sets is most of the error."""
     assert_measured_entropies_agree(Manifold([1.0], [4]), np.geomspace(0.05, 5, 6), 100, 300)

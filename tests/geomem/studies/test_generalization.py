@@ -41,7 +41,10 @@ def test_finite_n_is_the_maximum_of_the_simulated_likelihood():
 @pytest.mark.slow  # exact curves of mixtures
 @pytest.mark.parametrize(
     ("weights", "centers"),
-    [([0.5, 0.5], [[4.0, 0, 0, 0], [-4.0, 0, 0, 0]]), ([0.8, 0.2], [[2.0, 0, 0, 0], [-2.0, 0, 0, 0]])],
+    [
+        pytest.param([0.5, 0.5], [[4.0, 0, 0, 0], [-4.0, 0, 0, 0]], marks=pytest.mark.long),  # and simulations of them
+        ([0.8, 0.2], [[2.0, 0, 0, 0], [-2.0, 0, 0, 0]]),
+    ],
 )
 def test_of_a_mixture_is_the_maximum_of_the_likelihood_of_drawn_points(weights, centers):
     law, rng, size = GaussianMixture(weights, centers, Manifold([1.0], [4])), np.random.default_rng(1), 20
@@ -71,7 +74,7 @@ def test_a_likelihood_that_is_not_known_has_no_maximum():
     assert not _inside(times, np.where(times > 1.0, np.nan, -(np.log(times) ** 2)))
 
 
-@pytest.mark.slow  # one pass of a thousand held-out points over 20 000 samples at 40 noise variances
+@pytest.mark.long  # one pass of a thousand held-out points over 20 000 samples at 40 noise variances
 def test_cross_validation_of_many_samples_is_near_the_prediction():
     law = Manifold([1.0, 0.2], [8, 12])
     data = law.sample(KEY, 20_100)

@@ -61,7 +61,7 @@ def test_one_score_has_no_axis_and_a_constant_one_no_correlation():
     [
         ({"probes": PROBES[:2]}, "at least 3 images"),
         ({"probes": PROBES[:, :4]}, "must be the same"),
-        ({"patch_sizes": [3, 3]}, "it must rise"),
+        ({"patch_sizes": [3, 3]}, "must rise"),
         ({"patch_sizes": [7]}, "the images have 5 by 5 pixels"),
         ({"score": []}, "the score is None"),
         ({"score": lambda x, t: x[:, :3]}, "values of shape"),
