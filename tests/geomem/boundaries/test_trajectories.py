@@ -164,6 +164,7 @@ def test_one_block_in_closed_form_is_that_of_the_resolvent(latent_ratio, noise_v
     assert float(summed) == pytest.approx(float(latent_ratio / 2 * explicit), rel=1e-7)
 
 
+@pytest.mark.slow  # draws large matrices
 @pytest.mark.parametrize("latent_ratio", [0.4, 1.0, 2.5])
 def test_densities_of_one_block_are_those_of_drawn_matrices(latent_ratio):
     """The integral is m/d, or 1; moments and extreme eigenvalues of drawn matrices, their edges and mass at 1."""

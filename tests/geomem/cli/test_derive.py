@@ -2,9 +2,12 @@
 
 import json
 
+import pytest
+
 from tests.geomem.cli.commands import fail, run
 
 
+@pytest.mark.slow  # derives and prints every chapter
 def test_derive(capsys, tmp_path):
     out, _ = run(capsys, "derive", "--chapter", "partition")
     assert "### `generating_function`" in out

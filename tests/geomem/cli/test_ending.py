@@ -48,6 +48,7 @@ def test_an_interruption_is_one_sentence_and_leaves_no_empty_folder(monkeypatch,
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow  # waits for what is interrupted
 @pytest.mark.usefixtures("leaving")
 def test_an_interruption_while_objects_are_freed_is_not_lost(monkeypatch, capsys, tmp_path):
     """Python ignores what is raised there, and JAX frees its own whenever Python collects garbage."""
@@ -64,6 +65,7 @@ def test_an_interruption_while_objects_are_freed_is_not_lost(monkeypatch, capsys
     interrupted_in(monkeypatch, capsys, tmp_path, work)
 
 
+@pytest.mark.slow  # waits for what is interrupted
 @pytest.mark.usefixtures("leaving")
 def test_an_interruption_that_compiled_code_drops_is_repeated(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr("geomem.cli.ending._MUCH_LATER", 0.1)

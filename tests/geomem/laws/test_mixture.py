@@ -189,6 +189,7 @@ def test_dominance_radius_of_classes_has_a_derivative():
     assert float(jax.grad(radius)(4.0)) == pytest.approx(float(difference), rel=1e-6)
 
 
+@pytest.mark.slow  # compiles averages over two classes
 @pytest.mark.parametrize("within", [1e-12, 0.01, 1.0, 100.0])
 def test_speciation_is_at_the_variance_between_classes_whatever_that_within(within):
     law = GaussianMixture.two_classes(0.25, Manifold([within, 0.0], [1, 3]))

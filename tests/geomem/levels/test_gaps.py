@@ -125,6 +125,7 @@ def leading_participation(time):
     return np.exp(np.sum(np.log1p(ratios) - 0.5 * np.log1p(2 * ratios)))
 
 
+@pytest.mark.slow  # compiles derivatives of the exact level
 def test_at_finite_n_size_and_slopes_are_those_of_the_time():
     question = {"criterion": "gap", "theory": "finite_n"}
     time = critical_time(DEFAULT, 0, num_samples=1000, **question)

@@ -39,6 +39,7 @@ def test_densities_are_those_of_scipy(rng, time):
     np.testing.assert_allclose(log_densities(TRUTH, rows, time), _density(rows, time), rtol=1e-12)
 
 
+@pytest.mark.slow  # fits mixtures of several numbers of components
 def test_a_mixture_is_found(drawn):
     """Its gain is that of the truth, within the error over held-out samples, here of twenty thousand fresh ones."""
     _, found = drawn

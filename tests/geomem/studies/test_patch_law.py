@@ -47,6 +47,7 @@ def test_it_is_the_covariance_of_patches_cut_in_loops(size, boundary, pixel):
     assert float(found.log_num_samples(7)) == pytest.approx(np.log(7 * found.positions))
 
 
+@pytest.mark.slow  # compiles the exact theory of patches twice
 def test_zeros_behind_the_patches_change_nothing():
     images = FIELDS[..., None]
     x = np.random.default_rng(2).normal(size=(64, 12))  # as many as are compiled for below
