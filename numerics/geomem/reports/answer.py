@@ -104,7 +104,8 @@ def _named(count: float) -> str:
 def _samples(sizes: BlockSizes, block: int, place: int, name: str, numbers: dict[str, object]) -> str:
     """How many samples, with an interval; and as numbers of that name."""
     log_size, error = float(sizes.log_size[block, place]), float(sizes.log_error[block, place])
-    if sizes.status[block, place] not in (Status.CONVERGED, Status.OUT_OF_VALIDITY):
+    known = sizes.status[block, place] in (Status.CONVERGED, Status.OUT_OF_VALIDITY)
+    if not (known and np.isfinite(log_size)):
         return f"more samples than theory reaches, or none at all: no critical size is found up to N = {_LARGEST}"
     value, lower, upper = (float(np.exp(log_size + sign * 1.96 * error)) for sign in (0, -1, 1))
     lower, upper = max(lower, 2.0), min(upper, _MOST)  # no data set is smaller, and none of the theory larger

@@ -12,9 +12,11 @@ import pytest
 from sklearn.datasets import load_digits
 
 import geomem
-from geomem.core.status import InputError
+from geomem.boundaries.principal_sizes import BlockSizes
+from geomem.core.status import InputError, Status
 from geomem.reports import diagram as of_diagram
 from geomem.reports import times as of_times
+from geomem.reports.answer import _samples
 from geomem.reports.data import _odd_rows
 from geomem.reports.denoiser import work
 from geomem.reports.study import Fates, Study
@@ -316,3 +318,13 @@ def test_without_scripts_the_pictures_are_there(page, browser, tmp_path):
         assert chromium.find_element("css selector", "figure.still img").is_displayed()
         assert not chromium.find_element("id", "size").is_displayed()
         assert len(chromium.find_elements("css selector", "#fates tbody tr")) == 3
+
+
+def test_a_size_beyond_the_theory_is_no_number():
+    """An infinite critical size, beyond all that were asked for, and a finite one."""
+    said = {}
+    status = np.array([[Status.OUT_OF_VALIDITY, Status.CONVERGED]], dtype=np.int8)
+    sizes = BlockSizes(None, np.array([[np.inf, 7.0]]), np.array([[np.nan, 0.1]]), status)  # ty: ignore[invalid-argument-type]
+    assert "no critical size is found" in _samples(sizes, 0, 0, "needed", said)
+    assert said == {}
+    assert _samples(sizes, 0, 1, "needed", said).startswith("N = 1100 samples")
