@@ -241,8 +241,7 @@ def start_of_walk(
 ) -> tuple[float, tuple[float, float]]:
     """Above most critical times, and the supported window, within the given one: none where there is no transition."""
     largest = float(at.largest_variance)
-    noiseless = question.criterion == "signal_to_noise" and not at.probed_variance > 0
-    if noiseless or not largest > 0 or not question.level.has_transition(question.criterion, at):
+    if not largest > 0 or not question.level.has_transition(question.criterion, at):
         return 0.0, (0.0, 0.0)
     # The walk goes up from a start that is too low.
     published = float(_published_time(at, jnp.asarray(log_sizes.min())))

@@ -12,10 +12,8 @@ from geomem.core.status import Status
 LARGEST_LOG_SIZE = np.log(1e15)
 SCAN = 96  # sizes
 _NODES = 16  # of an interpolant in the cell with the root
-RESIDUAL, STEPS = (
-    1e-8,
-    5,
-)  # what a solved balance may be off, and how many steps it may take from the interpolant's root
+# What a solved balance may be off, and how many steps it may take from the interpolant's root.
+RESIDUAL, STEPS = 1e-8, 5
 
 
 def first_cell(values: Float[np.ndarray, " scan"]) -> tuple[int, int]:

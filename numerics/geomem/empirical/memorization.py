@@ -53,8 +53,12 @@ def memorization_ratio(samples: Numbers | xr.DataArray, data: Numbers) -> tuple[
     Raises:
         InputError: for points that are no finite tables of the same dimensions, or data with one place only.
     """
-    which = copied_rows(samples, data)
-    copies, number = int(np.sum(which >= 0)), len(which)
+    return ratio_of_copies(copied_rows(samples, data))
+
+
+def ratio_of_copies(copied: Int[np.ndarray, " samples"]) -> tuple[float, float]:
+    """The fraction of copies and its standard error, of what `copied_rows` finds."""
+    copies, number = int(np.sum(copied >= 0)), len(copied)
     error = np.sqrt((copies + 1) * (number - copies + 1) / ((number + 2) ** 2 * (number + 3)))
     return copies / number, float(error)
 

@@ -14,6 +14,8 @@ from jaxtyping import Array, Bool, Float
 
 from geomem.laws.setting import Setting
 from geomem.levels.gaps import gap_participation
+from geomem.levels.lanes import TIMES, filled
+from geomem.levels.quenched import padded
 from geomem.lowering import lower
 
 _participation_balance = lower("participation_balance")
@@ -32,15 +34,25 @@ def closing_balance(at: Setting, time: Float[Array, ""]) -> Float[Array, ""]:
     return _participation_balance(jnp.where(jnp.isinf(found), found, jnp.minimum(found, _NONE_LEFT)))
 
 
-@jax.jit
-def closing_balances(at: Setting, times: Float[Array, " times"]) -> Float[Array, " times"]:
+def closing_balances(at: Setting, times: Float[np.ndarray, " times"]) -> Float[np.ndarray, " times"]:
     """The same at every noise variance."""
+    return np.asarray(_balances(padded(at), filled(times, TIMES)))[: len(times)]
+
+
+def closing_slopes(
+    at: Setting, tangents: Setting, times: Float[np.ndarray, " times"]
+) -> Float[np.ndarray, "slopes times"]:
+    """Its derivatives in ln t, and along tangents to the setting, stacked on a leading axis."""
+    return np.asarray(_slopes(padded(at), padded(tangents), filled(times, TIMES)))[:, : len(times)]
+
+
+@jax.jit
+def _balances(at: Setting, times: Float[Array, " times"]) -> Float[Array, " times"]:
     return jax.vmap(partial(closing_balance, at))(times)
 
 
 @jax.jit
-def closing_slopes(at: Setting, tangents: Setting, times: Float[Array, " times"]) -> Float[Array, "slopes times"]:
-    """Its derivatives in ln t, and along tangents to the setting, stacked on a leading axis."""
+def _slopes(at: Setting, tangents: Setting, times: Float[Array, " times"]) -> Float[Array, "slopes times"]:
 
     def at_time(time: Array) -> Array:
         of_time = jax.jvp(partial(closing_balance, at), (time,), (time,))[1]
@@ -52,4 +64,4 @@ def closing_slopes(at: Setting, tangents: Setting, times: Float[Array, " times"]
 
 def closing_holds(at: Setting, times: Float[np.ndarray, " times"]) -> Bool[np.ndarray, " times"]:
     """Whether so many samples are active where the gap closes that the law of the matrix is known."""
-    return np.asarray(closing_balances(at, jnp.asarray(times))) >= float(_participation_balance(_MOST))
+    return closing_balances(at, times) >= float(_participation_balance(_MOST))

@@ -68,8 +68,8 @@ class FiniteN(Implicit):
         log_sizes: Float[np.ndarray, " sizes"] | Float[np.ndarray, "times sizes"],
     ) -> Float[np.ndarray, "times sizes"]:
         if criterion == "gap":
-            closing = closing_balances(at, jnp.asarray(times))
-            return self.balances("participation", at_mean(at), times, log_sizes) - np.asarray(closing)[:, None]
+            closing = closing_balances(at, times)
+            return self.balances("participation", at_mean(at), times, log_sizes) - closing[:, None]
         rows = np.broadcast_to(log_sizes, (len(times), log_sizes.shape[-1]))
         if isinstance(at, PointSetting):
             one = at.along(0)
@@ -118,9 +118,8 @@ class FiniteN(Implicit):
         if criterion == "gap":
             at_origin, along = at_mean(at), at_mean(tangents)
             values, slopes = self.balances_with_slopes("participation", at_origin, along, times, log_sizes)
-            here = jnp.asarray(times)
-            closing, of_closing = closing_balances(at, here), closing_slopes(at, tangents, here)
-            return values - np.asarray(closing)[:, None], slopes - np.asarray(of_closing)[:, :, None]
+            closing, of_closing = closing_balances(at, times), closing_slopes(at, tangents, times)
+            return values - closing[:, None], slopes - of_closing[:, :, None]
         energies = energies_of(at, times)
         shaped = jnp.asarray(filled(np.asarray(times), TIMES))
         along = jax.tree.map(np.asarray, _energy_tangents(padded(at), padded(tangents), shaped))
@@ -137,7 +136,9 @@ class FiniteN(Implicit):
         return values[:, :count], np.moveaxis(slopes, 0, 1)[:, :, :count]
 
     def has_transition(self, criterion: str, at: Setting) -> bool:
-        return criterion != "gap" or bool(np.isfinite(closing_balances(at, at.largest_variance[None]))[0])
+        if criterion == "gap":
+            return bool(np.isfinite(closing_balances(at, np.array([float(at.largest_variance)])))[0])
+        return super().has_transition(criterion, at)
 
     def holds(self, criterion: str, at: Setting, times: Float[np.ndarray, " times"]) -> Bool[np.ndarray, " times"]:
         return closing_holds(at, times) if criterion == "gap" else super().holds(criterion, at, times)

@@ -154,8 +154,8 @@ class Implicit(Level):
         """`balances` at one noise variance, traceable by JAX and differentiable in forward mode."""
 
     def has_transition(self, criterion: str, at: Setting) -> bool:
-        """Whether there is anything to be lost at any noise variance."""
-        return True
+        """Whether there is anything to be lost at any noise variance: a direction without variance has no noise."""
+        return criterion != "signal_to_noise" or bool(at.probed_variance > 0)
 
     def holds(self, criterion: str, at: Setting, times: Float[np.ndarray, " times"]) -> Bool[np.ndarray, " times"]:
         """Whether the level's equation holds at these critical noise variances."""

@@ -3,7 +3,7 @@
 import numpy as np
 
 from geomem.core.status import InputError
-from geomem.empirical.memorization import copied_rows, memorization_ratio
+from geomem.empirical.memorization import copied_rows, ratio_of_copies
 from geomem.reports.data import strip
 from geomem.reports.page import Section, joined, paragraph, picture, table
 from geomem.reports.study import Study
@@ -21,9 +21,9 @@ def copies(study: Study) -> Section:
     if study.samples is None:
         raise InputError("no generated samples were given; --samples takes them")
     rows, samples = study.subject.rows, study.samples
-    ratio, error = memorization_ratio(samples, rows)
-    low, high = max(0.0, ratio - 1.96 * error), min(1.0, ratio + 1.96 * error)
     which = copied_rows(samples, rows)
+    ratio, error = ratio_of_copies(which)
+    low, high = max(0.0, ratio - 1.96 * error), min(1.0, ratio + 1.96 * error)
     numbers: dict[str, object] = {"memorization_ratio": ratio, "memorization_ratio_error": error}
     said = (
         f"{100 * ratio:.3g} % of {len(samples)} generated samples (95 % interval {100 * low:.3g} to {100 * high:.3g}) "

@@ -15,7 +15,7 @@ from geomem.figures.style import STYLE, TIME_LABEL
 from geomem.laws.manifold import Manifold
 from geomem.reports.page import Section, joined, paragraph, picture, table
 from geomem.reports.study import THEORY, Study
-from geomem.reports.words import interval, number, reading
+from geomem.reports.words import interval, number, of_measured, reading
 from geomem.studies.fits import MOST_DIMS
 from geomem.studies.generalization import generalization_time
 
@@ -41,7 +41,7 @@ def times(study: Study) -> Section:
         ("collapse", collapse, f"measured: excess entropy at {100 * _LEVEL:g} % of ln N/d"),
         ("generalization", generalization, "measured: best likelihood of held-out samples"),
     ):
-        value, lower, upper = float(found.value), float(found.lower), float(found.upper)
+        value, lower, upper = of_measured(found)
         numbers |= {name: value, f"{name}_lower": lower, f"{name}_upper": upper}
         lines.append([name, number(value), interval(lower, upper), reading(value, clock) or "-", how])
     for name, value in _of_theory(study).items():

@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array, Float
 
+from geomem.boundaries.size_scan import LARGEST_LOG_SIZE
 from geomem.core.arguments import (
     Numbers,
     check_key,
@@ -33,7 +34,7 @@ _bits = jnp.vectorize(lower("information_in_bits"))
 _balance = jnp.vectorize(lower("participation_balance"))
 # Sizes at which the participation is known, between which it is smooth; and up to which it is asked, in ln N that
 # beyond which a pool is to be trusted for.
-_SCAN, _LARGEST_LOG_SIZE, _BEYOND = 48, np.log(1e15), 2.7
+_SCAN, _BEYOND = 48, 2.7
 _HELD_OUT = 5  # a part of so many of the images, at most
 NAMES = ("log_critical_size", "log_critical_size_error", "status", "log_collapse_size", "information", "participation",
          "signal_to_noise")  # fmt: skip
@@ -130,7 +131,7 @@ def _of_patch(
 ) -> dict[str, np.ndarray]:
     """What is found of one patch size."""
     law, directions = patches.law, patches.directions
-    ends = np.log(2.0), min(_LARGEST_LOG_SIZE, np.log(law.largest_size) + _BEYOND)
+    ends = np.log(2.0), min(LARGEST_LOG_SIZE, np.log(law.largest_size) + _BEYOND)
     scan, sizes = np.linspace(*ends, _SCAN), np.maximum(patches.log_num_samples(counts), np.log(2.0))
     both = np.concatenate([scan, sizes])
     at = quenched(law, directions, noise_variance=times, log_num_samples=both, probe=probe)
