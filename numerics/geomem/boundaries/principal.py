@@ -154,7 +154,7 @@ def with_one_point_less(
     return (left[:, None, :, None] & blocks[None, :, None, :]).reshape(-1, points, blocks.shape[1])
 
 
-def jackknife(others: Float[np.ndarray, "points blocks lanes"]) -> Float[np.ndarray, "blocks lanes"]:
+def jackknife(others: Float[np.ndarray, "points ..."]) -> Float[np.ndarray, "..."]:
     """Standard error over points, from what is found with one point less; NaN of a single one."""
     points = len(others)
     return others.std(axis=0) * np.sqrt(points - 1) if points else np.full(others.shape[1:], np.nan)

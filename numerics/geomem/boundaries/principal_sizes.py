@@ -13,7 +13,7 @@ from geomem.laws.points import one_by_one
 from geomem.levels.level import Level
 from geomem.levels.question import Question
 
-_BEYOND = 2.7  # in ln N beyond what a law is to be trusted for
+BEYOND = 2.7  # in ln N beyond what a law is to be trusted for
 _SCAN = 96  # sizes, between which the balance is taken to be straight in ln N: to a percent of N
 
 
@@ -45,7 +45,7 @@ def principal_sizes(
     seen = asked.points(law, blocks.axes)
     assert seen is not None
     members = with_one_point_less(asked.probe, blocks.members[varying])
-    highest = min(LARGEST_LOG_SIZE, np.log(law.largest_size) + _BEYOND)
+    highest = min(LARGEST_LOG_SIZE, np.log(law.largest_size) + BEYOND)
     scan = np.linspace(max(highest, np.log(4.0)), np.log(2.0), _SCAN)
     values = asked.level.balances_of_groups(asked.criterion, seen.at, noise_variances, scan, members)
     lanes = values.reshape(-1, _SCAN)

@@ -1,6 +1,7 @@
 """Denoisers at work: samples with noise, and what empirical and local scores of the others make of them."""
 
 import jax
+import jax.numpy as jnp
 import matplotlib as mpl
 import numpy as np
 from markupsafe import Markup
@@ -10,11 +11,13 @@ from geomem.core.status import InputError
 from geomem.empirical.gibbs import denoiser, score
 from geomem.empirical.local import local_score
 from geomem.figures.style import STYLE
+from geomem.lowering import lower
 from geomem.reports.data import draw, grey_scale
 from geomem.reports.page import Section, joined, paragraph, picture
 from geomem.reports.study import Study
 from geomem.reports.words import at, number, reading
 
+_posterior_mean = jnp.vectorize(lower("posterior_mean_of_score"))
 _SHOWN, _LEVELS = 3, 2  # samples, and noise variances
 _MOST_WORK = 5e8  # pairs of pixels of all probes and images, for a local score
 _SIDES = (1 / 4, 1 / 2)  # of a picture, odd
@@ -51,7 +54,8 @@ def work(study: Study) -> Section:
         ]
     if study.score is not None:
         columns["your model"] = [
-            x + time * np.asarray(study.score(x, time)) for x, time in zip(noised, times, strict=True)
+            np.asarray(_posterior_mean(time, x, np.asarray(study.score(x, time), dtype=float)))
+            for x, time in zip(noised, times, strict=True)
         ]
     numbers |= {f"time_{place}": time for place, time in enumerate(times)}
     said = (
@@ -96,7 +100,7 @@ def _local(study: Study, x: np.ndarray, images: np.ndarray, time: float, side: i
     pictures = study.subject.pictures
     assert pictures is not None
     seen = pictures.drawn(x)
-    found = seen + time * np.asarray(local_score(seen, images, time, patch_size=side))
+    found = np.asarray(_posterior_mean(time, seen, np.asarray(local_score(seen, images, time, patch_size=side))))
     if pictures.channels_first:
         found = np.moveaxis(found, 3, 1)
     return found.reshape(len(x), -1)[:, pictures.held]

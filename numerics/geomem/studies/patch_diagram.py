@@ -9,6 +9,8 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array, Float
 
+from geomem.boundaries.principal import jackknife
+from geomem.boundaries.principal_sizes import BEYOND
 from geomem.boundaries.size_scan import LARGEST_LOG_SIZE
 from geomem.core.arguments import (
     Numbers,
@@ -32,9 +34,7 @@ from geomem.studies.patch_law import Images, PatchLaw, Pixel, Window, law_in_win
 _image_log_size = jnp.vectorize(lower("image_log_size"))
 _bits = jnp.vectorize(lower("information_in_bits"))
 _balance = jnp.vectorize(lower("participation_balance"))
-# Sizes at which the participation is known, between which it is smooth; and up to which it is asked, in ln N that
-# beyond which a pool is to be trusted for.
-_SCAN, _BEYOND = 48, 2.7
+_SCAN = 48  # sizes at which the participation is known, between which it is smooth
 _HELD_OUT = 5  # a part of so many of the images, at most
 NAMES = ("log_critical_size", "log_critical_size_error", "status", "log_collapse_size", "information", "participation",
          "signal_to_noise")  # fmt: skip
@@ -131,7 +131,7 @@ def _of_patch(
 ) -> dict[str, np.ndarray]:
     """What is found of one patch size."""
     law, directions = patches.law, patches.directions
-    ends = np.log(2.0), min(LARGEST_LOG_SIZE, np.log(law.largest_size) + _BEYOND)
+    ends = np.log(2.0), min(LARGEST_LOG_SIZE, np.log(law.largest_size) + BEYOND)
     scan, sizes = np.linspace(*ends, _SCAN), np.maximum(patches.log_num_samples(counts), np.log(2.0))
     both = np.concatenate([scan, sizes])
     at = quenched(law, directions, noise_variance=times, log_num_samples=both, probe=probe)
@@ -144,7 +144,7 @@ def _of_patch(
         Status.CONVERGED,
     )
     with np.errstate(invalid="ignore"):  # where there is none
-        error = logs[1:].std(axis=0) * np.sqrt(len(logs) - 2)
+        error = jackknife(logs[1:])
     # Means over points and channels.
     signal, noise = np.asarray(at.score_mean) ** 2, np.asarray(at.score_variance)
     mean, variance = (one[:, :, :, _SCAN:].mean(axis=(0, 1)) for one in (signal, noise))
