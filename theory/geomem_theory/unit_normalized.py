@@ -37,6 +37,7 @@ from geomem_theory.symbols import (
     others,
     quenched_score,
     quenched_variance,
+    rho_v,
     root_transform,
     s,
     s_i,
@@ -339,6 +340,23 @@ secant_value = Equation(
     ),
 )
 
+origin_value = Equation(
+    name="origin_value",
+    left=rho_v,
+    right=1 - s_v / t,
+    arguments=(s_v, t),
+    meaning="Mean of a diagonal entry of $-t$ times the Jacobian of the score at the origin, $s_v = E\\,\\hat{y}_v^2$ "
+    "after the division. It is negative below $t = s_v$.",
+    source=DERIVED,
+    steps=(
+        Step(
+            "The Jacobian is $(\\mathrm{Cov}_w - t)/t^2$, $\\mathrm{Cov}_w$ the covariance of the samples with their "
+            "Gibbs weights, which are equal at the origin at every noise variance.",
+            lambda: sp.expand(-t * (s_v - t) / t**2),
+        ),
+    ),
+)
+
 secant_spread = Equation(
     name="secant_spread",
     left=secant_variance,
@@ -394,6 +412,7 @@ CHAPTER = Chapter(
         sphere_other_coordinate,
         joint_mean_density,
         secant_value,
+        origin_value,
         secant_spread,
         secant_transposed,
     ),

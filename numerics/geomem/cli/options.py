@@ -67,6 +67,9 @@ class ManifoldInput:
     multiplicities: Annotated[tuple[float, ...] | None, Several] = None
     """Numbers of directions d_b [default: 2 5 23, or 1 each]."""
 
+    normalized: bool = False
+    """Samples of the spectrum are divided by their norm."""
+
     data: str | None = None
     """Data set instead of a spectrum: digits, patches[:8|:16][:colour][:china|:flower][:NUMBER] (of two photographs),
     a file (.npy, .npz[:KEY], .csv, .tsv, .parquet, .nc[:VARIABLE], IDX or CIFAR's .bin) or a folder of images; what is
@@ -135,6 +138,8 @@ class ManifoldInput:
     def _of_data(self, source: str) -> GivenManifold:
         if self.variances is not None or self.multiplicities is not None:
             raise InputError("give either --data or --variances with --multiplicities, not both")
+        if self.normalized:
+            raise InputError("--normalized goes with a spectrum; rows of --data are taken as they are")
         if self.num_blocks is not None and self.num_blocks < 1:
             raise InputError(f"--num-blocks is {self.num_blocks}; it must be at least 1")
         from geomem.core.provenance import digest
@@ -182,7 +187,7 @@ class ManifoldInput:
             variances, multiplicities = self.variances, self.multiplicities or (1,) * len(self.variances)
         # Whoever compares records finds that there are no data.
         return GivenManifold(
-            Manifold(list(variances), list(multiplicities)), _DEFAULT_SIZE, {"data_sha256": None}, None
+            Manifold(list(variances), list(multiplicities), self.normalized), _DEFAULT_SIZE, {"data_sha256": None}, None
         )
 
 
@@ -207,9 +212,9 @@ class QuestionInput:
     """Its activation: tanh, erf, relu, gelu or silu [default: tanh]."""
 
     criterion: str = "signal_to_noise"
-    """What counts as the transition: signal_to_noise, participation or (not at finite_n) condensation; at level rem
-    also gap, to the next narrower block; of networks in training also memorization, from where on training loses signal
-    to noise."""
+    """What counts as the transition: signal_to_noise, participation or (not at finite_n) condensation; at levels
+    finite_n and rem also gap, to the next narrower block; of networks in training also memorization, from where on
+    training loses signal to noise."""
 
     probe: str | None = None
     """Where the score is evaluated: noised, at points of the --data with noise; or, about the mean of one Gaussian,

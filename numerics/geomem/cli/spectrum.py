@@ -69,6 +69,7 @@ def spectrum(
     mesh = join_cluster() if distributed else None
 
     import jax
+    import numpy as np
 
     from geomem.core.progress import progress
     from geomem.core.provenance import extended
@@ -98,7 +99,8 @@ def spectrum(
     with peers(), progress(leads):
         study = spectrum_study(
             score,
-            samples.mean(axis=0, dtype=float),
+            # Of normalized samples the theory is that of the origin, where all weights are equal.
+            np.zeros(samples.shape[1]) if law.normalized else samples.mean(axis=0, dtype=float),
             law,
             noise_variance=times,
             num_samples=int(num_samples),

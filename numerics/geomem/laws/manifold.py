@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeGuard
 
 import jax
 import jax.numpy as jnp
@@ -141,6 +142,10 @@ class Manifold(Law):
             self.variances
         )
 
+    def exact_variances(self) -> Float[Array, " blocks"]:
+        """The same, and of normalized data exactly."""
+        return sphere_variances(self.variances, self.multiplicities) if self.normalized else self.variances
+
     @property
     def num_coordinates(self) -> int:
         """Number of the coordinates of a point; an InputError if memory does not hold one."""
@@ -191,8 +196,7 @@ class Manifold(Law):
     def covariance(self) -> Float[Array, "dims dims"]:
         """Diagonal: the blocks' directions are in order along the coordinate axes."""
         refuse_beyond_memory(float(self.num_coordinates) ** 2, "the covariances of the coordinates")
-        blocks = sphere_variances(self.variances, self.multiplicities) if self.normalized else self.variances
-        return jnp.diag(jnp.repeat(blocks, np.asarray(self.multiplicities).astype(int)))
+        return jnp.diag(jnp.repeat(self.exact_variances(), np.asarray(self.multiplicities).astype(int)))
 
     def check_place(self, probe: Probe, asker: str) -> None:
         if self.normalized:
@@ -223,6 +227,11 @@ class Manifold(Law):
 
 
 LAWS["manifold"] = lambda manifold: manifold
+
+
+def is_normalized(law: Law) -> TypeGuard[Manifold]:
+    """Whether its data are divided by their norm."""
+    return isinstance(law, Manifold) and law.normalized
 
 
 @jax.jit

@@ -7,12 +7,14 @@ from jaxtyping import Float, Int8
 
 from geomem.core.kinds import refuse_beyond_memory
 from geomem.core.progress import bar
-from geomem.core.status import Status
+from geomem.core.status import InputError, Status
 from geomem.laws.law import Law
+from geomem.laws.manifold import Manifold, is_normalized
 from geomem.levels.activity import MOST_DRAWN, Activity, activity
 from geomem.levels.spectrum_draws import drawn_spectra
 from geomem.levels.spectrum_profile import kernel, profile
 from geomem.levels.spectrum_samples import sampled_spectra
+from geomem.levels.sphere_spectra import least_active, sphere_spectra
 from geomem.levels.vector_equation import expected_spectrum
 
 MOST_DIRECTIONS = 300  # that matrices are drawn of
@@ -38,6 +40,8 @@ class SortedValues(NamedTuple):
 
 def sorted_values(manifold: Law, times: Float[np.ndarray, " times"], log_size: float, protocol: str) -> SortedValues:
     """Law of the sorted values of -tS by a protocol at the mean of the data."""
+    if is_normalized(manifold):
+        return _on_sphere(manifold, times, log_size, protocol)
     activities = [activity(manifold, float(time), log_size) for time in times]
     size = int(np.sum(np.asarray(manifold.multiplicities)))
     num_draws = _DRAWS if size <= _WIDE else _FEWER
@@ -49,8 +53,7 @@ def sorted_values(manifold: Law, times: Float[np.ndarray, " times"], log_size: f
                 draws.append(_draws(manifold, one, protocol, num_draws))
                 report(len(draws))
         drawn = np.stack(draws)
-        mean, deviation = drawn.mean(axis=1), drawn.std(axis=1, ddof=1)
-        lower, upper = np.quantile(drawn, _BAND, axis=1)
+        mean, deviation, lower, upper = _summary(drawn)
     else:
         drawn = None
         each = [_expected(manifold, one, protocol) for one in activities]
@@ -61,6 +64,32 @@ def sorted_values(manifold: Law, times: Float[np.ndarray, " times"], log_size: f
     fewest = FEWEST_ACTIVE if log_size <= np.log(MOST_DRAWN) else max(FEWEST_ACTIVE, float(size))
     status = np.where(active >= fewest, Status.CONVERGED, Status.OUT_OF_VALIDITY).astype(np.int8)
     return SortedValues(mean, deviation, lower, upper, drawn, active, status)
+
+
+def _on_sphere(manifold: Manifold, times: Float[np.ndarray, " times"], log_size: float, protocol: str) -> SortedValues:
+    """The same of data divided by their norm."""
+    size = manifold.num_coordinates
+    if size > MOST_DIRECTIONS:
+        raise InputError(
+            f"the sorted values of normalized data are known of up to {MOST_DIRECTIONS} coordinates, and these have "
+            f"{size}; use a manifold with normalized=False"
+        )
+    num_draws = _DRAWS if size <= _WIDE and log_size <= np.log(MOST_DRAWN) else _FEWER
+    refuse_beyond_memory(float(len(times)) * num_draws * size, "the spectra that are drawn")
+    draws = []
+    with bar("noise variances", len(times)) as report:
+        for time in times:
+            draws.append(sphere_spectra(manifold, float(time), log_size, protocol, num_draws=num_draws, seed=_SEED))
+            report(len(draws))
+    drawn, active = np.stack(draws), least_active(manifold, times, log_size, protocol)
+    status = np.where(active >= FEWEST_ACTIVE, Status.CONVERGED, Status.OUT_OF_VALIDITY).astype(np.int8)
+    status[np.isnan(drawn).any(axis=(1, 2))] = Status.NOT_CONVERGED
+    return SortedValues(*_summary(drawn), drawn, active, status)
+
+
+def _summary(drawn: Float[np.ndarray, "times draws index"]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Means, standard deviations and the ends of the bands."""
+    return drawn.mean(axis=1), drawn.std(axis=1, ddof=1), *np.quantile(drawn, _BAND, axis=1)
 
 
 def _draws(manifold: Law, one: Activity, protocol: str, num_draws: int) -> Float[np.ndarray, "draws index"]:

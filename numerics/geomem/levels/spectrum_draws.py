@@ -40,7 +40,7 @@ class Fluctuations:
         """Means of the diagonal entries, given Y2, the matrices' fluctuations about them, and Y2."""
         profile, blocks = self._profile, self.blocks
         noise = self._rng.standard_normal((count, self.size, self.size))
-        even, odd = _parts(noise)
+        even, odd = even_and_odd(noise)
         skew, participation = self._skew(count)
         share = np.sqrt(np.outer(profile.skew_shares, profile.skew_shares))[np.ix_(blocks, blocks)]
         even = np.sqrt(1.0 - share**2) * even - share * skew
@@ -71,7 +71,7 @@ class Fluctuations:
         return np.sqrt(samples) * covariances
 
 
-def _parts(noise: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def even_and_odd(noise: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Independent symmetric and antisymmetric matrices of unit variance beside the diagonal."""
     transposed = noise.transpose(0, 2, 1)
     return (noise + transposed) / np.sqrt(2.0), (noise - transposed) / np.sqrt(2.0)

@@ -98,7 +98,13 @@ def _in_units(
 def sampled_spectra(activity: Activity, protocol: str, *, num_draws: int, seed: int) -> Float[np.ndarray, "draws dims"]:
     """Sorted values of -tS by a protocol of `measure_spectrum`, descending, of drawn data sets."""
     rng = np.random.default_rng(seed)
-    samples, size = ActiveSamples(activity, rng), int(activity.counts.sum())
+    return spectra_of(ActiveSamples(activity, rng), protocol, int(activity.counts.sum()), num_draws, rng)
+
+
+def spectra_of(
+    samples: ActiveSamples, protocol: str, size: int, num_draws: int, rng: np.random.Generator
+) -> Float[np.ndarray, "draws dims"]:
+    """The same of samples that are drawn in some way, in so many directions."""
     spectra = np.empty((num_draws, size))
     for row in spectra:
         if protocol == "jacobian":

@@ -196,7 +196,7 @@ def _theory(experiment: Experiment, sets: TrainingSets) -> xr.Dataset:
     population = predicted_spectrum(manifold, noise_variance=times, theory="population")
     by_block = ("block", "num_samples")
     collapse = np.asarray(trajectory_times(manifold, num_samples=sizes).collapse.value)
-    opening = np.asarray(jax.vmap(opening_time)(manifold.block_variances()))
+    opening = np.asarray(jax.vmap(opening_time)(manifold.exact_variances()))
     return found.assign(
         population_block_mean=(
             ("noise_variance", "block"),

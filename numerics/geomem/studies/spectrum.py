@@ -21,10 +21,11 @@ from geomem.empirical.scores import Score
 from geomem.empirical.spectrum import check_protocol, checked_measurement, measure_spectrum, with_gaps
 from geomem.laws.covariance import asked_variances
 from geomem.laws.law import Law, block_coordinates, check_law
-from geomem.laws.manifold import Manifold
+from geomem.laws.manifold import Manifold, is_normalized
 from geomem.laws.setting import opening_time
 from geomem.levels.eigenvalues import PREDICTIONS
 from geomem.levels.sorted_values import sorted_values
+from geomem.levels.sphere_spectra import block_values
 
 _MARGIN = 3.0  # of noise variances beyond critical times
 _PER_DECADE = 6  # noise variances
@@ -87,10 +88,9 @@ def spectrum_study(
             lower.append(np.min(values))
             upper.append(np.max(values))
             report(block + 1)
-    variances = manifold.block_variances()
     if noise_variance is None:
-        noise_variance = _about(np.asarray(variances), np.array([lower, upper]))
-    population = predicted_spectrum(whole, noise_variance=noise_variance, theory="population")
+        noise_variance = _about(np.asarray(manifold.exact_variances()), np.array([lower, upper]))
+    population = predicted_spectrum(whole, noise_variance=noise_variance, theory="population", protocol=protocol)
     resolved = resolved_dimension(
         manifold,
         noise_variance=noise_variance,
@@ -100,6 +100,7 @@ def spectrum_study(
     )
     measured = measure_spectrum(score, x0, noise_variance, protocol=protocol, key=key, num_replicates=num_replicates)
     over = "noise_variance"
+    opening = np.asarray(jax.vmap(opening_time)(manifold.exact_variances()))
     critical_text = "critical noise variance by signal_to_noise, level finite_n"
     opening_text = "noise variance below which a block is open"
     predictions = {
@@ -108,7 +109,7 @@ def spectrum_study(
         "population_gap_status": (over, population.gap_status, population.gap_status.attrs),
         "resolved_dimension": (over, resolved, described("resolved dimension, level finite_n", "1")),
         "critical_time": ("block", np.array(times), described(critical_text, SQUARED)),
-        "opening_time": ("block", np.asarray(jax.vmap(opening_time)(variances)), described(opening_text, SQUARED)),
+        "opening_time": ("block", opening, described(opening_text, SQUARED)),
         "status": ("block", np.array(status, dtype=np.int8), status_attributes()),
     }
     if direction_variances is not None:
@@ -157,7 +158,7 @@ def predicted_spectrum(
             of the score over data sets at the probe `random_direction`, for all rows of an orthogonal frame: the root
             of a diagonal mean, and no prediction of sorted values; `published`, the formula of the public notebook of
             arXiv:2410.08727, whose units do not balance, with the variances as they are before any normalization.
-        protocol: of `finite_n`: `central_difference`, `orthogonal_frame` or `jacobian`.
+        protocol: `central_difference`, `orthogonal_frame` or `jacobian`; of normalized data also of `population`.
 
     Returns:
         A data set with the variables of `measure_spectrum`, without replicates, and `block_value`, the value of every
@@ -168,6 +169,10 @@ def predicted_spectrum(
         and, of up to 300 directions, `draws` (noise_variance, draw, index), spectra of the law, which `compare` judges
         by. Of more directions the mean is that of the vector equation, and of an orthogonal frame without
         the one value that all its rows share. Source: `geomem_theory`, chapter `spectrum_law`.
+        Of normalized data, up to 300 directions, the spectra are those at the origin, whose data sets are drawn as they
+        are; of more than 2e6 coordinates in all, central differences alone, from the exact moments of the matrix,
+        means within 0.3 deviations. A value of a block may be negative there, and of an orthogonal frame no block has
+        one (NaN). `active_samples` are exact, at the probe that has the fewest. Chapter `unit_normalized`.
 
     Raises:
         InputError: for an unknown prediction or protocol, or a law that it does not know.
@@ -180,7 +185,9 @@ def predicted_spectrum(
             f"there is no predicted spectrum {theory!r}; choose one of {', '.join((SORTED, *PREDICTIONS))}"
         )
     prediction = PREDICTIONS["population" if theory == SORTED else theory]
-    manifold.require("one_gaussian" if theory == SORTED else prediction.needs, f"theory {theory!r}")
+    sphere = manifold if is_normalized(manifold) and theory in (SORTED, "population") else None
+    if sphere is None:
+        manifold.require("one_gaussian" if theory == SORTED else prediction.needs, f"theory {theory!r}")
     counts = np.asarray(manifold.multiplicities, dtype=int)
     inputs = manifold.record() | {"theory": theory}
     log_size, sizes = np.nan, []
@@ -189,8 +196,14 @@ def predicted_spectrum(
         inputs["log_num_samples"] = log_size
         sizes = [jnp.asarray(log_size)] if prediction.of_size else []
     refuse_beyond_memory(float(len(times)) * float(np.sum(counts)), "the predicted spectra")
-    values = np.asarray(prediction.values(manifold, jnp.asarray(times), *sizes), dtype=float)
-    spectra = -np.sort(-np.repeat(values, counts, axis=1), axis=1)
+    if sphere is not None:
+        inputs["protocol"] = protocol
+        values = block_values(sphere, np.asarray(times), protocol)
+    else:
+        values = np.asarray(prediction.values(manifold, jnp.asarray(times), *sizes), dtype=float)
+    # Singular values of what is no Jacobian: a mean below zero is one above.
+    sizes_of_values = values if sphere is None or protocol == "jacobian" else np.abs(values)
+    spectra = -np.sort(-np.repeat(sizes_of_values, counts, axis=1), axis=1)
     text = described(f"value of -tJ, {theory}", "1")
     data: dict[str, tuple[tuple[str, ...], np.ndarray, Mapping[str, object]]] = {
         "singular_value": (("noise_variance", "index"), spectra, text),

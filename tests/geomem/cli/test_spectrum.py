@@ -92,6 +92,7 @@ def test_a_checkpoint_may_be_in_the_new_output_folder(capsys, tmp_path):
         (["--data", "digits", "--num-samples", 2000], "there are 1797 samples"),
         (["--checkpoint", "sums.txt"], "must be a .npz file"),
         (["--distributed"], "no cluster was joined"),
+        (["--data", "digits", "--normalized"], "rows of --data are taken as they are"),
         (["--schedule", "edm"], "there is no schedule 'edm'"),
     ],
 )

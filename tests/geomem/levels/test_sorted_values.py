@@ -3,12 +3,14 @@
 import csv
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
-from geomem import InputError, Manifold, Status, predicted_spectrum
-from geomem.levels import sorted_values, spectrum_draws
+from geomem import GaussianMixture, InputError, Manifold, Probe, Status, predicted_spectrum, quenched
+from geomem.levels import sorted_values, spectrum_draws, sphere_spectra
 from geomem.levels.activity import activity
+from geomem.levels.secants import leading_secants
 from geomem.levels.spectrum_profile import profile
 from geomem.levels.spectrum_samples import sampled_spectra
 from geomem.levels.vector_equation import expected_spectrum
@@ -16,6 +18,7 @@ from tests.reference.sorted_spectra import values
 
 SMALL = ([1.0, 0.1], [2, 4])
 DEVIATIONS = np.repeat(np.sqrt(SMALL[0]), SMALL[1])
+TWO_CLASSES = GaussianMixture([0.5, 0.5], [[-1.0, 0.0], [1.0, 0.0]], Manifold([1.0], [2]))
 RESULTS = Path(__file__).parents[2] / "data" / "sorted_spectra.csv"
 
 
@@ -111,9 +114,61 @@ def test_few_active_samples_are_out_of_validity():
 def test_a_law_of_sorted_values_is_of_one_gaussian_and_a_known_protocol():
     with pytest.raises(InputError, match="there is no protocol"):
         law("guess", 100, 1.0)
-    with pytest.raises(InputError, match="normalized data"):
+    with pytest.raises(InputError, match="does not know mixtures"):
+        predicted_spectrum(TWO_CLASSES, noise_variance=[1.0], num_samples=100, theory="finite_n")
+
+
+SPHERE = Manifold(*SMALL, normalized=True)
+
+
+@pytest.mark.parametrize("protocol", ["central_difference", "orthogonal_frame", "jacobian"])
+def test_sorted_values_of_normalized_data_are_those_of_drawn_data_sets(protocol):
+    arguments = {"noise_variance": [0.1], "num_samples": 200, "theory": "finite_n", "protocol": protocol}
+    at = predicted_spectrum(SPHERE, **arguments).isel(noise_variance=0)
+    rng = np.random.default_rng(1)
+    rows = (DEVIATIONS * rng.standard_normal((200, 6)) for _ in range(200))
+    found = np.stack([values(protocol, data / np.linalg.norm(data, axis=1)[:, None], 0.1, rng) for data in rows])
+    assert np.abs((found.mean(axis=0) - at.singular_value.values) / found.std(axis=0)).max() < 0.3
+    inside = np.mean((found > at.lower.values) & (found < at.upper.values), axis=0)
+    assert np.abs(inside - 0.9).max() < 4 * np.sqrt(0.09 / 200)
+    assert int(at.status) == Status.CONVERGED
+    # Active samples are those of the rows, the fewest of which are along the widest direction.
+    exact = quenched(SPHERE, 0, noise_variance=0.1, num_samples=200, probe=Probe.along()).active_samples
+    assert float(at.active_samples) == pytest.approx(200 if protocol == "jacobian" else float(exact), rel=1e-6)
+
+
+@pytest.mark.slow  # compiles the averages of normalized data
+def test_of_many_normalized_samples_the_matrix_has_its_exact_moments(monkeypatch):
+    """The same law from moments alone, by another route than drawing the data."""
+    arguments = {"noise_variance": [0.1], "num_samples": 3000, "theory": "finite_n"}
+    drawn = predicted_spectrum(SPHERE, **arguments)
+    monkeypatch.setattr(sphere_spectra, "_MOST_COORDINATES", 1.0)
+    at = predicted_spectrum(SPHERE, **arguments)
+    assert (np.abs(at.singular_value - drawn.singular_value) < 0.3 * drawn.standard_deviation).all()
+    np.testing.assert_allclose(at.standard_deviation, drawn.standard_deviation, rtol=0.25)
+    with pytest.raises(InputError, match="'jacobian' are known of up to 0 samples"):
+        predicted_spectrum(SPHERE, **arguments, protocol="jacobian")
+
+
+@pytest.mark.slow  # compiles the averages of normalized data
+def test_values_of_infinitely_many_normalized_samples():
+    """Means of the matrix's diagonal, which the exact moments have too, and those of a large data set."""
+    arguments = {"noise_variance": [0.1, 2.0], "theory": "population"}
+    of_rows = predicted_spectrum(SPHERE, **arguments)
+    np.testing.assert_allclose(of_rows.block_value[0], leading_secants(SPHERE, noise_variance=0.1).mean, rtol=1e-9)
+    assert (of_rows.block_value.values < 0).any()
+    assert (of_rows.singular_value.values >= 0).all()
+    data = np.asarray(SPHERE.sample(jax.random.key(0), 200_000))
+    squares = np.mean(data**2, axis=0)
+    of_origin = predicted_spectrum(SPHERE, **arguments, protocol="jacobian").block_value.values
+    errors = np.array([squares[:2].mean(), squares[2:].mean()]) - 0.1 * (1 - of_origin[0])
+    assert np.abs(errors).max() < 4 * np.std(data**2, axis=0).max() / np.sqrt(200_000)
+
+
+def test_normalized_data_of_very_many_directions_are_refused():
+    with pytest.raises(InputError, match="up to 300 coordinates"):
         predicted_spectrum(
-            Manifold([1.0], [2], normalized=True), noise_variance=[1.0], num_samples=100, theory="finite_n"
+            Manifold([1.0], [301], normalized=True), noise_variance=[1.0], num_samples=9, theory="finite_n"
         )
 
 

@@ -50,6 +50,17 @@ def test_a_study_is_what_its_parts_are(manifold, study):
     assert '"num_samples": 300' in study.attrs["provenance"]
 
 
+def test_a_study_of_normalized_data(study):
+    sphere = Manifold([1.0, 0.01], [2, 4], normalized=True)
+    arguments = {"noise_variance": TIMES, "num_samples": 300, "key": jax.random.key(2)}
+    score = EmpiricalScore(sphere.sample(jax.random.key(1), 300))
+    found = spectrum_study(score, np.zeros(6), sphere, protocol="central_difference", **arguments)
+    expected = predicted_spectrum(sphere, noise_variance=TIMES, theory="population")
+    np.testing.assert_array_equal(found.population_value, expected.singular_value)
+    np.testing.assert_allclose(found.opening_time.values @ [2, 4], 1, rtol=1e-9)  # of vectors of length one
+    assert found.critical_time[0] < found.opening_time[0]
+
+
 def test_a_study_of_blocks_asks_for_their_directions(manifold):
     data, variances = manifold.sample(jax.random.key(1), 300), np.array([1.2, 0.8, 0.015, 0.01, 0.01, 0.005])
     asked = {"noise_variance": TIMES, "num_samples": 300}

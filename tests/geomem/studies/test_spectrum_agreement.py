@@ -38,6 +38,22 @@ def test_p_values_of_drawn_data_sets_are_uniform_and_those_of_another_size_are_n
         assert kstest(chances, "uniform").pvalue < 1e-4
 
 
+@pytest.mark.slow  # draws two thousand spectra
+def test_p_values_of_normalized_data_sets_are_uniform_and_those_of_another_size_are_not():
+    rng, deviations = np.random.default_rng(6), np.repeat(np.sqrt(VARIANCES), COUNTS)
+    rows = [rng.standard_normal((SIZE, DIMS)) * deviations for _ in range(100)]
+    rows = [row / np.linalg.norm(row, axis=1, keepdims=True) for row in rows]
+    found = [values("jacobian", row, 0.1, rng) for row in rows]
+    sphere = Manifold(VARIANCES, COUNTS, normalized=True)
+    own, twice = (
+        predicted_spectrum(sphere, noise_variance=[0.1], num_samples=size, theory="finite_n", protocol="jacobian")
+        for size in (SIZE, 2 * SIZE)
+    )
+    chances = [[float(compare(spectrum(row, 0.1), one).p_value[0]) for row in found] for one in (own, twice)]
+    assert kstest(chances[0], "uniform").pvalue > 0.01
+    assert kstest(chances[1], "uniform").pvalue < 1e-4
+
+
 def test_a_measured_spectrum_agrees_with_its_law_and_not_with_another():
     times = [0.6, 1.2, 2.4]
     data = MANIFOLD.sample(jax.random.key(0), SIZE)

@@ -1,0 +1,143 @@
+"""Sorted singular values of data divided by their norm, at the origin, over data sets.
+
+The data sets are drawn as they are; of many samples the matrix of central differences is, with its exact moments.
+Equations: `geomem_theory`, chapter `unit_normalized`.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from geomem.core.arguments import as_noise_variances
+from geomem.core.kinds import refuse_beyond_memory
+from geomem.core.status import InputError
+from geomem.laws.manifold import Manifold
+from geomem.laws.sphere import Sphere
+from geomem.levels.pool import quenched_sphere
+from geomem.levels.secants import Secants, secants
+from geomem.levels.spectrum_draws import even_and_odd
+from geomem.levels.spectrum_samples import ActiveSamples, spectra_of
+from geomem.lowering import lower
+
+_secant_value = lower("secant_value")
+_origin_value = jnp.vectorize(lower("origin_value"))
+_MOST_COORDINATES = 2e6  # of a data set that is drawn; of more, means are within 0.3 of their deviations
+
+
+def block_values(
+    manifold: Manifold, times: Float[np.ndarray, " times"], protocol: str
+) -> Float[np.ndarray, "times blocks"]:
+    """Values of -tS of every block, of infinitely many samples; NaN where a protocol has no value of a block.
+
+    The rays of a random frame are on no principal axis.
+    """
+    if protocol == "orthogonal_frame":
+        return np.full((len(times), manifold.num_blocks), np.nan)
+    if protocol == "jacobian":
+        return np.asarray(_origin_value(manifold.exact_variances()[None, :], times[:, None]))
+    blocks = range(manifold.num_blocks)
+    return np.stack([np.asarray(_values_along(_axis(manifold, block), times)) for block in blocks], axis=1)
+
+
+def _axis(manifold: Manifold, block: int) -> Sphere:
+    """The view along a direction of a block, from the origin."""
+    others = manifold.multiplicities - manifold.indicator(block)
+    nowhere = jnp.zeros((1, manifold.num_blocks))
+    return Sphere(manifold.variances, others, manifold.variances[block], jnp.zeros(()), jnp.ones(1), nowhere)
+
+
+@jax.jit
+def _values_along(axis: Sphere, times: Float[Array, " times"]) -> Float[Array, " times"]:
+    def value(time: Array) -> Array:
+        mean = axis._replace(axis_place=jnp.sqrt(time)).components(1.0, time).means[0, 0]
+        return _secant_value(mean, time)
+
+    return jax.lax.map(value, times)
+
+
+def least_active(
+    manifold: Manifold, times: Float[np.ndarray, " times"], log_size: float, protocol: str
+) -> Float[np.ndarray, " times"]:
+    """Number of active samples: at the origin all, of central differences at the probe with the fewest.
+
+    Of a random frame these are fewer than there are at its rays.
+    """
+    if protocol == "jacobian":
+        return np.full(len(times), np.exp(log_size))
+    sizes = jnp.asarray([log_size])
+    of_blocks = [
+        _participations(_axis(manifold, block), jnp.asarray(times), sizes) for block in range(manifold.num_blocks)
+    ]
+    return 1.0 / np.max(of_blocks, axis=0)
+
+
+@jax.jit
+def _participations(
+    axis: Sphere, times: Float[Array, " times"], log_sizes: Float[Array, " one"]
+) -> Float[Array, " times"]:
+    def at_time(time: Array) -> Array:
+        view = axis._replace(axis_place=jnp.sqrt(time))
+        return quenched_sphere(view, time, log_sizes, jnp.array(-jnp.inf)).participation[0, 0]
+
+    return jax.lax.map(at_time, times)
+
+
+class _UnitSamples(ActiveSamples):
+    """Data sets as they are, of samples of length one."""
+
+    def __init__(self, manifold: Manifold, time: float, count: int, rng: np.random.Generator) -> None:
+        self._deviations, self._length = np.asarray(manifold.axis_deviations()), time**-0.5
+        self._count, self._rng, self._parts, self._responses, self._variances = count, rng, [], [], []
+
+    def _draw(self) -> tuple[np.ndarray, np.ndarray]:
+        samples = self._rng.standard_normal((self._count, len(self._deviations))) * self._deviations
+        samples *= self._length / np.linalg.norm(samples, axis=1, keepdims=True)
+        return samples, np.zeros(self._count)
+
+
+def sphere_spectra(
+    manifold: Manifold, time: float, log_size: float, protocol: str, *, num_draws: int, seed: int
+) -> Float[np.ndarray, "draws dims"]:
+    """Sorted values of -tS by a protocol at the origin, descending; NaN where the exact moments are not known.
+
+    Raises:
+        InputError: for another protocol than central differences of more samples than are drawn.
+    """
+    rng, size = np.random.default_rng(seed), manifold.num_coordinates
+    if log_size + np.log(size) <= np.log(_MOST_COORDINATES):
+        count = round(np.exp(log_size))
+        return spectra_of(_UnitSamples(manifold, time, count, rng), protocol, size, num_draws, rng)
+    if protocol != "central_difference":
+        raise InputError(
+            f"the sorted values of normalized data by {protocol!r} are known of up to {_MOST_COORDINATES / size:.0f} "
+            f"samples of {size} coordinates; use the protocol 'central_difference' or fewer samples"
+        )
+    refuse_beyond_memory(float(num_draws) * size**2, "the matrices that are drawn")
+    moments = secants(manifold, noise_variance=as_noise_variances(time), log_num_samples=log_size)
+    return _with_moments(moments, np.asarray(manifold.multiplicities, dtype=int), num_draws, rng)
+
+
+def _with_moments(
+    moments: Secants, counts: np.ndarray, num_draws: int, rng: np.random.Generator
+) -> Float[np.ndarray, "draws dims"]:
+    """Singular values of matrices of normal numbers with these means, variances and covariances."""
+    blocks = np.repeat(np.arange(len(counts)), counts)
+    size, diagonal = len(blocks), np.arange(len(blocks))
+    if not np.isfinite(moments.mean).all():
+        return np.full((num_draws, size), np.nan)
+    # Of a block of one direction there is no other; its entries are on the diagonal.
+    variance, transposed, between = (
+        np.nan_to_num(field)[np.ix_(blocks, blocks)]
+        for field in (moments.variance, moments.transposed, moments.between)
+    )
+    scale = np.sqrt(variance)
+    product = scale * scale.T
+    correlation = np.where(product > 0, transposed / np.where(product > 0, product, 1.0), 1.0).clip(-1.0, 1.0)
+    even, odd = even_and_odd(rng.standard_normal((num_draws, size, size)))
+    matrices = scale * (np.sqrt(0.5 * (1.0 + correlation)) * even + np.sqrt(0.5 * (1.0 - correlation)) * odd)
+    between[diagonal, diagonal] = moments.diagonal[blocks]
+    spreads, axes = np.linalg.eigh(between)
+    own = rng.standard_normal((num_draws, size)) @ (axes * np.sqrt(spreads.clip(0.0))).T
+    matrices[:, diagonal, diagonal] = moments.mean[blocks] + own
+    return np.linalg.svd(matrices, compute_uv=False)
