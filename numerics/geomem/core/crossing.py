@@ -58,7 +58,9 @@ def level_crossing(
     if smooth:
         from scipy.interpolate import PchipInterpolator  # slow to import, and rarely needed
 
-        roots = PchipInterpolator(points, values - level).roots(extrapolate=False)
+        # What is not known beyond the crossing is left out.
+        known = np.logical_and.accumulate(~np.isnan(values))
+        roots = PchipInterpolator(points[known], values[known] - level).roots(extrapolate=False)
         return float(roots[roots > points[first - 1]][0])
     sign, pair = -1.0 if falling else 1.0, slice(first - 1, first + 1)
     return float(np.interp(sign * level, sign * values[pair], points[pair]))

@@ -41,6 +41,9 @@ def test_a_smooth_curve_meets_its_points_and_the_first_crossing():
     assert level_crossing(points, np.sin(points), 0.7, smooth=True) == pytest.approx(np.arcsin(0.7), abs=1e-4)
     assert level_crossing(points, np.sin(points), np.sin(1.2), smooth=True) == pytest.approx(1.2, rel=1e-12)
     assert level_crossing(points, np.sin(points), 2.0, smooth=True) == np.inf
+    # What is not known beyond the crossing does not matter.
+    partly = np.where(points > 1.2, np.nan, np.sin(points))
+    assert level_crossing(points, partly, 0.7, smooth=True) == pytest.approx(np.arcsin(0.7), abs=1e-3)
 
 
 @pytest.mark.parametrize("values", [[np.nan, 0.2, 0.8], [0.1, np.nan, 0.8], [0.1, 0.2, np.nan]])
