@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from geomem.cli.options import ClockInput
 from geomem.cli.output import OutputOptions, Several, Whole
+from geomem.cli.ranges import check_noise_range
 from geomem.cli.tables import print_rows, readings, write
 from geomem.core.status import InputError, Status
 from geomem.files.writing import netcdf_writer, or_none
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 _DEFAULT_SIZES = (3, 5, 7)
 _DECADES, _LEVELS = (-2.5, 1.0), 8  # of the variance of a pixel
+_MOST_LEVELS = 1000
 _PICTURES = 4  # noise variances at which an image is shown
 
 
@@ -139,10 +141,6 @@ def _times(given: tuple[float, float, float] | None, variance: float) -> "np.nda
         if not variance > 0:
             raise InputError("all pixels of the images are the same; there is no law to tell of")
         return variance * np.logspace(*_DECADES, _LEVELS)
+    check_noise_range(given, _MOST_LEVELS)
     low, high, count = given
-    if not (0 < low < high < math.inf and 2 <= count <= 1000 and count == int(count)):
-        raise InputError(
-            f"--noise-variances {low:g} {high:g} {count:g} must be a positive noise variance, a larger one, and a "
-            "count from 2 to 1000"
-        )
     return np.geomspace(low, high, int(count))

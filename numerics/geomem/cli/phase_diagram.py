@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from geomem.cli.laws import LawInput
 from geomem.cli.options import ClockInput, ManifoldInput, QuestionInput
 from geomem.cli.output import OutputOptions, Whole
+from geomem.cli.ranges import check_size_range
 from geomem.cli.tables import diagram_row, print_rows, range_row, time_row, warn_of_wide_blocks, write
 from geomem.core.status import InputError
 from geomem.files.writing import netcdf_writer
@@ -116,12 +117,8 @@ def _log_sizes(sizes: tuple[float, float, float]) -> "np.ndarray":
     """ln N of the diagram, from the smallest and the largest N and how many."""
     import numpy as np
 
+    check_size_range(sizes, 1e300, _MOST_SIZES)
     low, high, count = sizes
-    if not (2 <= low < high <= 1e300 and 2 <= count <= _MOST_SIZES and count == int(count)):
-        raise InputError(
-            f"--sizes {low:g} {high:g} {count:g} must be a size of at least 2, a larger one up to 1e300, "
-            f"and a count from 2 to {_MOST_SIZES}"
-        )
     return np.linspace(math.log(low), math.log(high), int(count))
 
 

@@ -7,7 +7,9 @@ from cyclopts import Parameter
 
 from geomem.cli.options import ClockInput, advised
 from geomem.cli.output import Folder, Several, Whole, check_seed
-from geomem.core.status import InputError
+from geomem.cli.ranges import check_size_range
+
+_MOST_SIZES = 200
 
 
 def report(
@@ -76,10 +78,6 @@ def _listed(sizes: tuple[float, float, float] | None) -> list[float] | None:
     """The sizes of the diagram, from the smallest and the largest and how many."""
     if sizes is None:
         return None
+    check_size_range(sizes, 1e15, _MOST_SIZES)
     low, high, count = sizes
-    if not (2 <= low < high <= 1e15 and 2 <= count <= 200 and count == int(count)):
-        raise InputError(
-            f"--sizes {low:g} {high:g} {count:g} must be a size of at least 2, a larger one up to 1e15, and a count "
-            "from 2 to 200"
-        )
     return [low * (high / low) ** (place / (count - 1)) for place in range(int(count))]

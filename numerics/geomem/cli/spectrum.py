@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from geomem.cli.options import ClockInput, ManifoldInput
 from geomem.cli.output import OutputOptions, Whole
+from geomem.cli.ranges import check_noise_range
 from geomem.cli.tables import (
     block_row,
     json_text,
@@ -62,7 +63,8 @@ def spectrum(
     """
     names = ("spectrum.nc", "spectrum.png", "spectrum.pdf")
     folder = output.folder(*names)
-    _check_range(noise_variances)  # before anything is imported that is slow to import
+    if noise_variances is not None:  # before anything is imported that is slow to import
+        check_noise_range(noise_variances)
 
     from geomem.core.parallel import join_cluster, peers
 
@@ -125,17 +127,6 @@ def spectrum(
         print(json_text({"dimensions": dimensions, "blocks": blocks}))
     if directions is not None:
         warn_of_wide_blocks(study, directions)
-
-
-def _check_range(given: tuple[float, float, float] | None) -> None:
-    if given is None:
-        return
-    low, high, count = given
-    if not (0 < low < high < math.inf and 2 <= count < math.inf and count == int(count)):
-        raise InputError(
-            f"--noise-variances {low:g} {high:g} {count:g} must be a positive noise variance, a larger one, and a "
-            "count of at least 2"
-        )
 
 
 def _listed(given: tuple[float, float, float] | None, num_blocks: int) -> "np.ndarray | None":

@@ -14,7 +14,7 @@ from geomem.levels.activity import MOST_DRAWN, Activity, activity
 from geomem.levels.spectrum_draws import drawn_spectra
 from geomem.levels.spectrum_profile import kernel, profile
 from geomem.levels.spectrum_samples import sampled_spectra
-from geomem.levels.sphere_spectra import least_active, sphere_spectra
+from geomem.levels.sphere_spectra import drawn_as_they_are, least_active, sphere_spectra
 from geomem.levels.vector_equation import expected_spectrum
 
 MOST_DIRECTIONS = 300  # that matrices are drawn of
@@ -82,7 +82,8 @@ def _on_sphere(manifold: Manifold, times: Float[np.ndarray, " times"], log_size:
             draws.append(sphere_spectra(manifold, float(time), log_size, protocol, num_draws=num_draws, seed=_SEED))
             report(len(draws))
     drawn, active = np.stack(draws), least_active(manifold, times, log_size, protocol)
-    status = np.where(active >= FEWEST_ACTIVE, Status.CONVERGED, Status.OUT_OF_VALIDITY).astype(np.int8)
+    known = drawn_as_they_are(manifold, log_size) | (active >= FEWEST_ACTIVE)
+    status = np.where(known, Status.CONVERGED, Status.OUT_OF_VALIDITY).astype(np.int8)
     status[np.isnan(drawn).any(axis=(1, 2))] = Status.NOT_CONVERGED
     return SortedValues(*_summary(drawn), drawn, active, status)
 

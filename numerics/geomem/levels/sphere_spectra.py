@@ -96,6 +96,11 @@ class _UnitSamples(ActiveSamples):
         return samples, np.zeros(self._count)
 
 
+def drawn_as_they_are(manifold: Manifold, log_size: float) -> bool:
+    """Whether data sets of this size are drawn."""
+    return bool(log_size + np.log(manifold.num_coordinates) <= np.log(_MOST_COORDINATES))
+
+
 def sphere_spectra(
     manifold: Manifold, time: float, log_size: float, protocol: str, *, num_draws: int, seed: int
 ) -> Float[np.ndarray, "draws dims"]:
@@ -105,7 +110,7 @@ def sphere_spectra(
         InputError: for another protocol than central differences of more samples than are drawn.
     """
     rng, size = np.random.default_rng(seed), manifold.num_coordinates
-    if log_size + np.log(size) <= np.log(_MOST_COORDINATES):
+    if drawn_as_they_are(manifold, log_size):
         count = round(np.exp(log_size))
         return spectra_of(_UnitSamples(manifold, time, count, rng), protocol, size, num_draws, rng)
     if protocol != "central_difference":

@@ -170,9 +170,10 @@ def predicted_spectrum(
         by. Of more directions the mean is that of the vector equation, and of an orthogonal frame without
         the one value that all its rows share. Source: `geomem_theory`, chapter `spectrum_law`.
         Of normalized data, up to 300 directions, the spectra are those at the origin, whose data sets are drawn as they
-        are; of more than 2e6 coordinates in all, central differences alone, from the exact moments of the matrix,
-        means within 0.3 deviations. A value of a block may be negative there, and of an orthogonal frame no block has
-        one (NaN). `active_samples` are exact, at the probe that has the fewest. Chapter `unit_normalized`.
+        are, however few samples are active; of more than 2e6 coordinates in all, central differences alone, from the
+        exact moments of the matrix, means within 0.3 deviations. A value of a block may be negative there, and of an
+        orthogonal frame no block has one (NaN). `active_samples` are exact, at the probe that has the fewest. Chapter
+        `unit_normalized`.
 
     Raises:
         InputError: for an unknown prediction or protocol, or a law that it does not know.

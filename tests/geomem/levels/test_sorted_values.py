@@ -146,6 +146,9 @@ def test_of_many_normalized_samples_the_matrix_has_its_exact_moments(monkeypatch
     at = predicted_spectrum(SPHERE, **arguments)
     assert (np.abs(at.singular_value - drawn.singular_value) < 0.3 * drawn.standard_deviation).all()
     np.testing.assert_allclose(at.standard_deviation, drawn.standard_deviation, rtol=0.25)
+    few = predicted_spectrum(SPHERE, noise_variance=[1e-3], num_samples=3000, theory="finite_n")
+    assert float(few.active_samples[0]) < 20
+    assert int(few.status[0]) == Status.OUT_OF_VALIDITY
     with pytest.raises(InputError, match="'jacobian' are known of up to 0 samples"):
         predicted_spectrum(SPHERE, **arguments, protocol="jacobian")
 
