@@ -15,6 +15,7 @@ from geomem.reports.study import Study
 from geomem.reports.words import block_name, number
 
 _SHOWN, _COLUMNS, _LOADINGS = 6, 6, 4  # rows or directions, and columns, that are shown
+_LEAST = 0.005  # weight that is named
 _WIDTH = 6.5  # inches
 
 
@@ -78,7 +79,7 @@ def _loadings(study: Study, block: int) -> str:
     """The columns that a block is made of."""
     weights = (study.blocks.directions(block) ** 2).mean(axis=0)
     names = study.subject.named_columns()
-    order = np.argsort(-weights, kind="stable")[:_LOADINGS]
+    order = [one for one in np.argsort(-weights, kind="stable")[:_LOADINGS] if weights[one] >= _LEAST]
     return ", ".join(f"{_short(names[one])} ({weights[one]:.2f})" for one in order)
 
 
