@@ -134,6 +134,8 @@ def _trust(study: Study, numbers: dict[str, object]) -> list[object]:
     law = f"The law of the data is {fitted.note}."
     if fitted.family == "mixture":
         law += f" Without noise it gains {number(fitted.nats_gained)} nats a held-out sample."
+    if fitted.regularization:
+        law += f" It has {number(fitted.regularization)} added to all variances; see the data, below."
     checks = [f"{sentence[0].upper()}{sentence[1:]}." for sentence in study.subject.sentences.values()]
     found = checks or ["The checks of the data found nothing: no copies, outliers or columns of unlike scales."]
     if study.large:

@@ -21,6 +21,7 @@ from geomem.studies.generalization import generalization_time
 
 _PROBES, _FEW_PROBES, _MANY_NUMBERS = 1000, 250, 2e7  # of data of more numbers fewer are taken
 _RANGE, _MEASURED, _PREDICTED = (1 / 8, 4.0), 10, 3  # about the collapse, and how many noise variances
+_COPIES = {"copies", "near_copies"}  # sentences of the checks
 _LEVEL = 0.05  # of the excess entropy at which the collapse is read off
 
 
@@ -67,6 +68,12 @@ def times(study: Study) -> Section:
             "quiet",
         ),
     ]
+    if _COPIES & study.subject.sentences.keys():
+        said = (
+            "Rows repeat others: of a held-out row a copy may be left among the training samples, which makes the "
+            "measured generalization time too small. Without copies (--drop-duplicates) it is not."
+        )
+        parts.append(paragraph(said, "why"))
     middle = float(collapse.value)
     if not np.isfinite(middle):
         parts.append(

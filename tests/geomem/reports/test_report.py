@@ -229,6 +229,8 @@ def test_the_page_holds_all_parts_and_no_text_runs(page):
     assert "could not be computed" not in found.html
     assert found.html.count("This part is not there") == 1
     assert "pictures, and denoised rows" in found.html
+    assert "measured generalization time too small" in found.html
+    assert "But look first at what the checks of the data found" in found.html
 
 
 @SLOW
@@ -257,6 +259,8 @@ def test_numbers_are_those_of_the_library(page):
     assert found.numbers["copies"]["memorization_ratio"] == ratio
     assert found.numbers["copies"]["memorization_ratio_error"] == error
     assert found.numbers["data"] | {"copies": 5.0, "outliers": 0.0} == found.numbers["data"]
+    of_rows = [found.numbers["data"][f"variance_of_rows_{block}"] for block in range(3)]
+    np.testing.assert_allclose(of_rows, np.linalg.eigvalsh(np.cov(rows.T, ddof=0))[::-1], rtol=1e-12)
     told = json.loads(re.search(r'id="provenance">(.*?)</script>', found.html).group(1))
     assert told["numbers"]["answer"]["resolved"] == answer["resolved"]
 
