@@ -18,6 +18,12 @@ def column_means(rows: Float[np.ndarray, "samples dims"]) -> Float[np.ndarray, "
     return first + sum((part - first).sum(axis=0) for part in parts(rows)) / len(rows)
 
 
+def mean_variance(rows: Float[np.ndarray, "samples dims"]) -> float:
+    """Mean of the columns' variances; no copy of the rows is made."""
+    center = column_means(rows)
+    return float(sum(((part - center) ** 2).sum() for part in parts(rows)) / rows.size)
+
+
 def rounding_variances(rows: Float[np.ndarray, "samples dims"]) -> Float[np.ndarray, " dims"]:
     """An upper bound on the variance of the rounding errors in every column, in squared units of the data.
 

@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, Int
 from geomem.core.arguments import Numbers, check_data, check_key, listed_noise_variances, whole_number
 from geomem.core.crossing import level_crossing
 from geomem.core.kinds import one_number, refuse_beyond_memory
+from geomem.core.precision import mean_variance
 from geomem.core.progress import bar
 from geomem.core.provenance import digest, key_record, provenance
 from geomem.core.resampling import INTERVAL, drawn
@@ -105,7 +106,7 @@ def collapse_time(data: Numbers, *, key: Array, level: float = 0.05, num_probes:
     rows = check_data(data)
     count = whole_number(num_probes, "num_probes", 2)
     wanted = level * np.log(len(rows)) / rows.shape[1]
-    scale = float(np.mean(rows.var(axis=0, dtype=float)))
+    scale = mean_variance(rows)
     if scale == 0:
         raise InputError("all samples are the same; there is nothing to collapse")
     times = scale * np.geomspace(*_RANGE, _COARSE)
@@ -151,7 +152,7 @@ def _jackknife(rows: np.ndarray, times: np.ndarray, found: _Probed) -> Jackknife
     probing = Probing(found.order, found.noise, every, np.zeros(len(found.order), dtype=int))
     per_nat = float(_excess(1.0, dims))
     logarithms = -found.values / per_nat
-    of_logarithms = covariance_over_data_sets(rows.astype(float), times, probing, found.log_partition, logarithms)
+    of_logarithms = covariance_over_data_sets(rows, times, probing, found.log_partition, logarithms)
     return Jackknife(*(one * per_nat**2 for one in of_logarithms))
 
 

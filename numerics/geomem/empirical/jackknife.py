@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from geomem.core.precision import column_means
 from geomem.core.progress import bar
 from geomem.empirical.sums import TILE_WEIGHTS, Probes, relative_log_weight, squared_distances
 
@@ -62,16 +63,18 @@ def covariance_over_data_sets(
     log_partition: Float[np.ndarray, "times probes"],
     values: Float[np.ndarray, "times probes"],
 ) -> Jackknife:
-    """Covariance, over data sets and their noise, of the mean of `values`: ln Z and what knows the probe alone."""
+    """Covariance, over data sets and their noise, of the mean of `values`: ln Z and what knows the probe alone.
+
+    The data may be of float32, or mapped: blocks of them are copied, never all.
+    """
     num_samples, num_probes = len(data), len(probing.order)
     probed = min(num_samples, num_probes)
     ordered = np.append(probing.order[:probed], np.setdiff1d(np.arange(num_samples), probing.order))
     place = np.empty(num_samples, dtype=int)
     place[ordered] = np.arange(num_samples)
     at = place[probing.order]
-    sides = _sides(
-        data[ordered], times, probing._replace(order=at, sets=probing.sets[:, ordered]), log_partition, probed
-    )
+    as_ordered = probing._replace(order=at, sets=probing.sets[:, ordered])
+    sides = _sides(data, ordered, times, as_ordered, log_partition, probed)
 
     total, own = values.sum(axis=1), of_own_samples(values, at, num_samples)
     without = (total[:, None] + sides.columns - own) / (num_probes - np.bincount(at, minlength=num_samples))
@@ -108,6 +111,7 @@ def _of_pairs(sides: Sides, num_samples: int, probed: int) -> Float[np.ndarray, 
 
 def _sides(
     data: Float[np.ndarray, "samples dims"],
+    ordered: Int[np.ndarray, " samples"],
     times: Float[np.ndarray, " times"],
     probing: Probing,
     log_partition: Float[np.ndarray, "times probes"],
@@ -115,12 +119,11 @@ def _sides(
 ) -> Sides:
     """The sums, over blocks of pairs; the samples with probes are the first."""
     width = int(np.clip(np.sqrt(TILE_WEIGHTS / len(times)), 8, min(512, len(data))))
-    center = data.mean(axis=0)
+    center = column_means(data)
     starts = range(0, len(data), width)
     # Blocks have one shape: what is missing in the last is a sample of index -1, which weighs nothing.
     index = np.full(len(starts) * width, -1)
     index[: len(data)] = np.arange(len(data))
-    samples = jnp.asarray(data[index] - center)
     place, num_probes = probing.order, len(probing.order)
     sets = np.zeros((len(probing.sets), len(index)), dtype=bool)
     sets[:, : len(data)] = probing.sets
@@ -129,19 +132,20 @@ def _sides(
     for turn, part in enumerate(rounds):
         probes_at[turn, place[part]] = np.arange(num_probes)[part]
 
-    def changes(own: slice, others: slice) -> Array:
+    def samples(block: slice) -> Array:
+        return jnp.asarray(data[ordered[index[block]]] - center)
+
+    def changes(own: slice, mine: Array, others: slice, theirs: Array) -> Array:
         """A of a block, over all probes of its own samples."""
         found = jnp.zeros((len(times), width, width))
         for turn in probes_at[:, own]:
             if (turn >= 0).any():
-                probes = Probes(jnp.asarray(times), samples[own], jnp.asarray(probing.noise[turn]), jnp.asarray(center))
+                probes = Probes(jnp.asarray(times), mine, jnp.asarray(probing.noise[turn]), jnp.asarray(center))
                 seen = (
                     sets[probing.set_of[turn], others] & (turn >= 0)[:, None] & (index[own][:, None] != index[others])
                 )
                 heights = jnp.asarray(log_partition[:, turn])
-                found = found + _changes(
-                    probes, heights, jnp.asarray(seen), samples[others], jnp.asarray(index[others])
-                )
+                found = found + _changes(probes, heights, jnp.asarray(seen), theirs, jnp.asarray(index[others]))
         return found
 
     blocks = [slice(first, first + width) for first in starts]
@@ -151,11 +155,13 @@ def _sides(
     with bar("pairs of samples", with_probes * len(blocks)) as report:
         done = 0
         for one in range(with_probes):
+            own = samples(blocks[one])
             for other in range(one, len(blocks)):
-                there = changes(blocks[one], blocks[other])
+                others = own if other == one else samples(blocks[other])
+                there = changes(blocks[one], own, blocks[other], others)
                 pairs = [(one, other, there)]
                 if other < with_probes:
-                    back = there if other == one else changes(blocks[other], blocks[one])
+                    back = there if other == one else changes(blocks[other], others, blocks[one], own)
                     found = np.asarray(_products(there, jnp.swapaxes(back, 1, 2)))
                     crossed += found if other == one else found + found.T
                     pairs += [] if other == one else [(other, one, back)]

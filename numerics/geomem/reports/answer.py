@@ -10,6 +10,7 @@ from geomem.reports.words import at, directions, interval, number
 
 _DOWN_TO = 0.5  # of the noise variance at which the first directions are lost
 _LARGEST, _MOST = "10¹⁵", 1e15
+_DONE = {"dropped", "standardized"}  # sentences that say what was done, not what was found
 _HARDLY = 100.0  # from the one end of an interval to the other
 
 
@@ -34,8 +35,9 @@ def answer(study: Study) -> Section:
         f"{number(high)}) are still resolved where they open, at a noise variance as large as their own variance."
     )
     sentences = [first, *_lost_first(study, numbers)]
-    if study.subject.sentences:
-        sentences.append("But look first at what the checks of the data found, below: the theory is of other data.")
+    if study.subject.sentences.keys() - _DONE:
+        found = "But look first at what the checks of the data found, below: it is not as the theory takes data to be."
+        sentences.append(found)
     trust = listed(_trust(study, numbers))
     caution = (
         "All this is of the exact empirical score of your samples, the one that fits them perfectly: a network follows "
@@ -106,7 +108,7 @@ def _samples(sizes: BlockSizes, block: int, place: int, name: str, numbers: dict
     log_size, error = float(sizes.log_size[block, place]), float(sizes.log_error[block, place])
     known = sizes.status[block, place] in (Status.CONVERGED, Status.OUT_OF_VALIDITY)
     if not (known and np.isfinite(log_size)):
-        return f"more samples than theory reaches, or none at all: no critical size is found up to N = {_LARGEST}"
+        return f"more samples than the theory tells: no number of them up to N = {_LARGEST} is found to be enough"
     value, lower, upper = (float(np.exp(log_size + sign * 1.96 * error)) for sign in (0, -1, 1))
     lower, upper = max(lower, 2.0), min(upper, _MOST)  # no data set is smaller, and none of the theory larger
     numbers |= {name: value, f"{name}_lower": lower, f"{name}_upper": upper}
@@ -132,13 +134,12 @@ def _trust(study: Study, numbers: dict[str, object]) -> list[object]:
     law = f"The law of the data is {fitted.note}."
     if fitted.family == "mixture":
         law += f" Without noise it gains {number(fitted.nats_gained)} nats a held-out sample."
+    if fitted.regularization:
+        law += f" It has {number(fitted.regularization)} added to all variances; see the data, below."
     checks = [f"{sentence[0].upper()}{sentence[1:]}." for sentence in study.subject.sentences.values()]
     found = checks or ["The checks of the data found nothing: no copies, outliers or columns of unlike scales."]
     if study.large:
-        law += (
-            f" It is fitted along the {study.num_looked_at} widest directions, and all others have their mean "
-            "variance: what is said of noise below that is rough."
-        )
+        law += " What is said of noise below the mean variance of those others is rough."
     enough = "" if ratio > 1 else " With no more samples than dimensions some directions have no variance at all."
     return [
         law,

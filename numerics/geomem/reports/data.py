@@ -8,6 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from geomem.core.arguments import parts
+from geomem.core.precision import column_means
 from geomem.figures.style import STYLE, UNITS, shades
 from geomem.files.inspection import inspect
 from geomem.reports.page import Section, heading, joined, paragraph, picture, table
@@ -15,6 +17,7 @@ from geomem.reports.study import Study
 from geomem.reports.words import block_name, number
 
 _SHOWN, _COLUMNS, _LOADINGS = 6, 6, 4  # rows or directions, and columns, that are shown
+_LEAST = 0.005  # weight that is named
 _WIDTH = 6.5  # inches
 
 
@@ -35,7 +38,9 @@ def _spectrum(study: Study, numbers: dict[str, object]) -> Markup:
     shares = blocks.variances * blocks.multiplicities / total
     numbers["total_variance"] = total
     numbers |= {f"share_{place}": float(share) for place, share in enumerate(shares)}
-    parts = [
+    own = _own_variances(study)
+    numbers |= {f"variance_of_rows_{place}": one for place, one in enumerate(own)}
+    found = [
         picture(
             _spectrum_figure(study),
             f"Variances along {study.num_looked_at} principal directions of the law, the largest "
@@ -49,16 +54,24 @@ def _spectrum(study: Study, numbers: dict[str, object]) -> Markup:
             block_name(place),
             number(float(blocks.multiplicities[place])),
             number(float(blocks.variances[place])),
+            number(own[place]),
             f"{number(100 * float(shares[place]))} %",
             *([] if study.subject.pictures else [_loadings(study, place)]),
         ]
         for place in range(len(shares))
     ]
-    head = ["block", "directions", "mean variance", "share of the variance"]
+    head = ["block", "directions", "mean variance of the law", "of the rows", "share of the variance"]
     head += [] if study.subject.pictures else ["columns with the largest weights"]
-    parts.append(table("Blocks of principal directions", head, rows))
+    found.append(table("Blocks of principal directions", head, rows))
+    added = study.fitted.regularization
+    if added:
+        said = (
+            f"The law has {number(added)} added to the variance of all its Gaussians, a number that held-out rows "
+            "chose: blocks whose variance is not much larger are narrower in the data, and their fates say little."
+        )
+        found.append(paragraph(said, "why" if min(own) < added else "quiet"))
     if study.subject.pictures:
-        parts.append(
+        found.append(
             picture(
                 _directions_figure(study),
                 f"The first principal directions of each of {len(shares)} blocks, drawn as pictures.",
@@ -70,15 +83,15 @@ def _spectrum(study: Study, numbers: dict[str, object]) -> Markup:
         said = (
             "A weight is the part of a unit vector of the block that lies along the column, squared; weights add to 1."
         )
-        parts.append(paragraph(said, "quiet"))
-    return joined(parts)
+        found.append(paragraph(said, "quiet"))
+    return joined(found)
 
 
 def _loadings(study: Study, block: int) -> str:
     """The columns that a block is made of."""
     weights = (study.blocks.directions(block) ** 2).mean(axis=0)
     names = study.subject.named_columns()
-    order = np.argsort(-weights, kind="stable")[:_LOADINGS]
+    order = [one for one in np.argsort(-weights, kind="stable")[:_LOADINGS] if weights[one] >= _LEAST]
     return ", ".join(f"{_short(names[one])} ({weights[one]:.2f})" for one in order)
 
 
@@ -104,6 +117,15 @@ def _spectrum_figure(study: Study) -> Figure:
         if (variances > 0).any():
             axes.set_yscale("log")
     return figure
+
+
+def _own_variances(study: Study) -> list[float]:
+    """Mean variances of the rows themselves along the directions of every block."""
+    rows, axes = study.subject.rows, study.blocks.axes
+    center = column_means(rows)
+    variances = sum((((part - center) @ axes.T) ** 2).sum(axis=0) for part in parts(rows)) / len(rows)
+    ends = np.cumsum(study.blocks.multiplicities).astype(int)
+    return [float(one.mean()) for one in np.split(variances, ends[:-1])]
 
 
 def _variances(study: Study) -> Float[np.ndarray, " directions"]:

@@ -49,7 +49,7 @@ def work(study: Study) -> Section:
     columns = {"original": [chosen] * len(times), "with noise": noised}
     columns["empirical"] = [np.asarray(denoiser(x, others, time)) for x, time in zip(noised, times, strict=True)]
     for side in sides:
-        columns[f"local, {side}×{side}"] = [
+        columns[f"local {side}×{side}"] = [
             _local(study, x, images, time, side) for x, time in zip(noised, times, strict=True)
         ]
     if study.score is not None:
@@ -62,7 +62,7 @@ def work(study: Study) -> Section:
         f"{len(chosen)} samples that are left out of the training set, with noise of variance "
         f"{' and '.join(at(time, study.clock) for time in times)}. The empirical score of the other samples denoises "
         "towards whole training samples: what is lost of the original is replaced by theirs. Local scores, which see a "
-        "patch around every pixel alone as networks of convolutions do, put together a mosaic of patches of many."
+        "patch around every pixel alone as networks of convolutions do, put together patches of many samples, a mosaic."
     )
     parts.append(paragraph(said))
     if few:

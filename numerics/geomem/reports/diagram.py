@@ -18,7 +18,7 @@ from geomem.reports.words import block_name, directions, number, on_axis, readin
 from geomem.schedules.clock import Clock
 
 _TIMES = 160  # of the curves D(t)
-_INK = "#7d848c"  # on white and on black
+_INK = "#555c64"  # on white, in dark mode too: some blocks' colours are dark
 _DASHES = ("solid", "dashed", "dotdash", "dotted")
 _FINITE = 1e300
 
@@ -61,6 +61,7 @@ def diagram(study: Study) -> Section:
         f"Phase diagram: critical noise variance of {len(variances)} blocks of directions against the number of "
         f"samples, and in grey the number of directions kept; N = {number(study.size)} is marked. The table below has "
         "its numbers.",
+        "Grey: D(t, N), how many directions are open and not lost.",
         kind="still",
     )
     colours = [to_hex(colour) for colour in shades(len(variances))[::-1]]
@@ -69,8 +70,7 @@ def diagram(study: Study) -> Section:
         [
             paragraph(
                 "Each line is the noise variance at which a block of directions is lost, against the number of "
-                "samples; a triangle at the right marks where the block opens. Below, D(t): how many directions are "
-                "open and not lost at a noise variance, for the N of the slider."
+                "samples; a triangle at the right marks where the block opens."
             ),
             _controls(study, sizes_said, found, colours),
             still,
@@ -142,15 +142,16 @@ def _controls(study: Study, sizes_said: list[str], found: xr.Dataset, colours: l
     """The slider, the boxes and the place of the moving diagram."""
     boxes = joined(
         Markup(
-            '<label><input type="checkbox" id="block-{}" checked> <span style="color:{}" aria-hidden="true">&#9632;'
-            "</span> block {} ({}, variance {})</label>"
+            '<label><input type="checkbox" id="block-{}" checked> <span class="swatch" style="color:{}" '
+            'aria-hidden="true">&#9632;</span> block {} ({}, variance {})</label>'
         ).format(block, colours[block], block, directions(count), number(float(found.opening_time.values[block])))
         for block, count in enumerate(found.multiplicity.values)
     )
     return Markup(
         '<div class="moving"><p><label for="size">Number of samples: <output id="size-said" for="size" '
         'aria-live="polite">{}</output></label><br><input type="range" id="size" min="0" max="{}" step="1" value="{}">'
-        "</p><fieldset><legend>Blocks</legend>{}</fieldset>"
+        "</p><fieldset><legend>Blocks</legend>{}</fieldset><p>The lower curve is D(t): how many directions are open "
+        "and not lost at a noise variance, for the N of the slider and the blocks that are ticked.</p>"
         '<div id="diagram" role="img" aria-label="Critical noise variance of each block against the number of '
         'samples, and below it the number of directions kept against the noise; the table has the numbers"></div></div>'
     ).format(sizes_said[study.place], len(sizes_said) - 1, study.place, boxes)

@@ -33,7 +33,8 @@ _NULL = 1e-12  # of the largest variance: rounding
 class Coordinates(NamedTuple):
     """Rows about their mean along the directions in which they vary, in units of one scale.
 
-    Of more than 512 dimensions these are the leading directions alone, and all others have one variance, `rest`.
+    Of more than 512 dimensions these are the leading directions alone, and all others have one variance, `rest`, from
+    which their own differ by `scatter`, a root mean square.
     """
 
     rows: Float[np.ndarray, "rows varying"]
@@ -42,23 +43,44 @@ class Coordinates(NamedTuple):
     axes: Float[np.ndarray, "varying dims"]
     scale: float
     rest: float
+    scatter: float
 
     @classmethod
     def of(cls, rows: Float[np.ndarray, "rows dims"]) -> "Coordinates":
         """Passes over the rows in parts: they may be mapped, or of float32."""
         center, dims = column_means(rows), rows.shape[1]
-        products = sum((part - center).T @ (part - center) for part in parts(rows))
-        covariance = np.asarray(products) / len(rows)
+        covariance = np.zeros((dims, dims))
+        for part in parts(rows):
+            away = part - center
+            covariance += away.T @ away
+        covariance /= len(rows)
         variances, axes = principal(covariance) if dims <= MOST_DIMS else leading(covariance, LEADING)
         varying = variances > _NULL * variances[0]
         if not varying.any():
             raise InputError("all samples are the same; there is no law to fit")
         variances, axes = variances[varying], axes[varying]
         scale = float(np.sqrt(variances.mean()))
-        others = float(np.trace(covariance) - variances.sum()) / max(dims - len(variances), 1)
+        left = max(dims - len(variances), 1)
+        others = float(np.trace(covariance) - variances.sum()) / left
         rest = others if dims > MOST_DIMS and others > _NULL * variances[0] else 0.0
+        squares = float(np.sum(covariance**2) - np.sum(variances**2)) / left
+        scatter = np.sqrt(max(squares - rest**2, 0.0)) if rest else 0.0
         table = np.concatenate([(part - center) @ axes.T for part in parts(rows)]) / scale
-        return cls(table, variances / scale**2, center, axes, scale, rest / scale**2)
+        return cls(table, variances / scale**2, center, axes, scale, rest / scale**2, scatter / scale**2)
+
+    @property
+    def left_out(self) -> str:
+        """What is said of the directions along which nothing is fitted, if there are such."""
+        if not self.rest:
+            return ""
+        count, dims = self.axes.shape
+        fitted, others = self.variances.sum(), (dims - count) * self.rest
+        mean, apart = self.rest * self.scale**2, self.scatter * self.scale**2
+        return (
+            f"; it is fitted along the {count} leading directions, which have {100 * fitted / (fitted + others):.3g} % "
+            f"of the variance, and each of the {dims - count} others is taken to have their mean, {mean:.3g}, from "
+            f"which their variances differ by {apart:.2g} (root mean square)"
+        )
 
     def law(self, fit: FullMixture) -> FullMixture:
         """A fit to such rows, in the data's own coordinates; what is narrower than the rest is taken to be as wide."""
@@ -198,5 +220,5 @@ def best_mixture(
     error = gain.std(ddof=1) / np.sqrt(len(gain))
     said = f"{gain.mean():.3g} +- {error:.1g} nats a held-out sample with noise"
     if family == "auto" and not gain.mean() > _SURE * error:
-        return None, f"one Gaussian, over which the best of the mixtures gains {said}"
+        return None, f"one Gaussian, for the best of the mixtures gains no two standard errors over it: {said}"
     return best, f"a mixture of {number} Gaussians, which gains {said} over one"

@@ -85,7 +85,9 @@ def fit_law(data: Numbers, *, family: str = "auto", key: Array, num_components: 
     and what is added to their variances is chosen by the log-likelihood of held-out samples *with noise*, the mean over
     five noise variances: without noise it depends on what is added, and ranks fits less well by their error in R.
     Of data in more than 512 dimensions the Gaussians are fitted along the 128 leading directions, and all others have
-    one variance, the same in every Gaussian; what they say of noise below it, or along such directions, is rough.
+    one variance, the same in every Gaussian; what they say of noise below it, or along such directions, is rough, and
+    `note` says how far their own variances differ from it. Covariances are summed over blocks of rows: float32 and
+    mapped data are not copied.
 
     Args:
         data: samples, (samples, dims), 10 or more.
@@ -142,7 +144,7 @@ def fit_law(data: Numbers, *, family: str = "auto", key: Array, num_components: 
         chosen.nats_gained,
         by_noise,
         size,
-        f"{chosen.why}; {_trusted(by_noise)}",
+        f"{chosen.why}{coordinates.left_out}; {_trusted(by_noise)}",
     )
 
 

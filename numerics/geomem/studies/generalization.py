@@ -13,6 +13,7 @@ from numpy.polynomial import Polynomial
 from geomem.boundaries.trajectories import checked_log_sizes, trajectory_times
 from geomem.core.arguments import Numbers, check_data, check_key, whole_number
 from geomem.core.kinds import one_size
+from geomem.core.precision import mean_variance
 from geomem.core.progress import bar
 from geomem.core.provenance import digest, key_record, provenance
 from geomem.core.resampling import HALF_INTERVAL, INTERVAL, drawn
@@ -148,7 +149,7 @@ def _cross_validated(rows: np.ndarray, num_samples: Numbers | None, num_probes: 
         return np.asarray(_log_density(found, float(np.log(size)), float(rows.shape[1]), times[:, None]))
 
     record = {"data_sha256": digest(rows), "num_samples": int(size), "num_probes": count, "key": key_record(key)}
-    scale = float(np.mean(rows.var(axis=0, dtype=float)))
+    scale = mean_variance(rows)
     if scale == 0:
         raise InputError("all samples are the same; their law has no density")
     coarse = scale * np.geomspace(*_RANGE, 1 + round(np.log(_RANGE[1] / _RANGE[0]) / _SPACING))
@@ -170,7 +171,7 @@ def _cross_validated(rows: np.ndarray, num_samples: Numbers | None, num_probes: 
     set_of = np.repeat(np.arange(len(folds)), [len(held_out) for held_out, _ in folds])
     # A held-out sample is a probe without noise.
     probing = Probing(probes, np.zeros((count, rows.shape[1])), sets, set_of)
-    scatter = covariance_over_data_sets(rows.astype(float), times, probing, found, values)
+    scatter = covariance_over_data_sets(rows, times, probing, found, values)
     estimates = np.array([_maximum(times, curve) for curve in drawn(mean, scatter.covariance)])
     interval = np.nanpercentile(estimates, INTERVAL)
     return _result(np.array([_maximum(times, mean), *interval]), Status.CONVERGED, record)

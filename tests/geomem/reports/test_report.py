@@ -160,7 +160,7 @@ def test_denoisers_of_pictures_are_drawn():
     made = work(study_of(pictures, fates=fates))
     assert made.numbers == {"time_0": 0.5}
     (alt,) = Outline(str(made.body)).alts
-    assert "original, with noise, empirical, local, 1×1, local, 3×3" in alt
+    assert "original, with noise, empirical, local 1×1, local 3×3" in alt
 
 
 def test_a_score_that_is_none_is_said_with_its_noise_variance():
@@ -229,6 +229,8 @@ def test_the_page_holds_all_parts_and_no_text_runs(page):
     assert "could not be computed" not in found.html
     assert found.html.count("This part is not there") == 1
     assert "pictures, and denoised rows" in found.html
+    assert "measured generalization time too small" in found.html
+    assert "But look first at what the checks of the data found" in found.html
 
 
 @SLOW
@@ -257,67 +259,100 @@ def test_numbers_are_those_of_the_library(page):
     assert found.numbers["copies"]["memorization_ratio"] == ratio
     assert found.numbers["copies"]["memorization_ratio_error"] == error
     assert found.numbers["data"] | {"copies": 5.0, "outliers": 0.0} == found.numbers["data"]
+    of_rows = [found.numbers["data"][f"variance_of_rows_{block}"] for block in range(3)]
+    np.testing.assert_allclose(of_rows, np.linalg.eigvalsh(np.cov(rows.T, ddof=0))[::-1], rtol=1e-12)
     told = json.loads(re.search(r'id="provenance">(.*?)</script>', found.html).group(1))
     assert told["numbers"]["answer"]["resolved"] == answer["resolved"]
 
 
+# Besides, a page of pictures, the middle of some digits, and one of data with copies, an outlier and a constant column.
 @pytest.fixture(scope="module")
-def browser():
+def pages(page, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pages")
+    rows = ROWS.copy()
+    rows[50:55], rows[70, 0], rows[:, 2] = rows[:5], 1e4, 7.0
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(of_times, "THEORY", "rem")
+        geomem.report(load_digits().images[:200, 2:6, 2:6], folder / "digits.html", sizes=[1000.0])
+        geomem.report(rows, folder / "problems.html", sizes=[30.0, 1000.0])
+    return {"table": page[0], "digits": folder / "digits.html", "problems": folder / "problems.html"}
+
+
+SCRIPTS = [pytest.param(True, id="scripts"), pytest.param(False, id="none")]
+
+
+@pytest.fixture(scope="module", params=SCRIPTS)
+def chromium(request, tmp_path_factory):
+    """A browser, with scripts and without."""
     if shutil.which("chromium") is None or shutil.which("chromedriver") is None:
         pytest.skip("Debian's chromium and chromium-driver are not installed")
     webdriver = pytest.importorskip("selenium.webdriver")
-
-    def opened(folder, scripts=True):
-        options = webdriver.ChromeOptions()
-        for word in (
-            "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-            "--disable-background-networking", "--disable-component-update", "--disable-sync",
-            f"--user-data-dir={folder}",
-        ):  # fmt: skip
-            options.add_argument(word)
-        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-        if not scripts:
-            options.add_experimental_option("prefs", {"profile.managed_default_content_settings.javascript": 2})
-        service = webdriver.ChromeService(shutil.which("chromedriver"))
-        return webdriver.Chrome(options=options, service=service)
-
-    return opened
+    options = webdriver.ChromeOptions()
+    for word in (
+        "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+        "--disable-background-networking", "--disable-component-update", "--disable-sync",
+        f"--user-data-dir={tmp_path_factory.mktemp('profile')}",
+    ):  # fmt: skip
+        options.add_argument(word)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    if not request.param:
+        options.add_experimental_option("prefs", {"profile.managed_default_content_settings.javascript": 2})
+    with webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which("chromedriver"))) as driver:
+        yield driver
 
 
 @SLOW
-def test_a_browser_moves_the_diagram(page, browser, tmp_path):
-    file, *_ = page
-    with browser(tmp_path / "profile") as chromium:
-        chromium.get(file.as_uri())
-        from selenium.webdriver.support.ui import WebDriverWait
+@pytest.mark.parametrize("chromium", SCRIPTS[:1], indirect=True)
+@pytest.mark.parametrize(("name", "size"), [("table", "N = 100"), ("digits", "N = 200"), ("problems", "N = 100")])
+def test_a_browser_moves_the_diagram(pages, chromium, name, size):
+    chromium.get(pages[name].as_uri())
+    from selenium.webdriver.support.ui import WebDriverWait
 
-        WebDriverWait(chromium, 30).until(
-            lambda one: "drawn" in (one.find_element("tag name", "html").get_attribute("class") or "")
-        )
-        assert [entry for entry in chromium.get_log("browser") if entry["level"] == "SEVERE"] == []
-        body = chromium.find_element("css selector", "#fates tbody")
-        before, said = body.text, chromium.find_element("id", "size-said").text
-        assert said == "N = 100"
-        slider = chromium.find_element("id", "size")
-        slider.send_keys("\ue014")  # the right arrow
-        assert chromium.find_element("id", "size-said").text == "N = 1000"
-        assert body.text != before
-        chromium.find_element("id", "block-1").click()
-        assert not chromium.find_elements("css selector", "#fates tbody tr")[1].is_displayed()
-        assert not chromium.find_element("css selector", "figure.still").is_displayed()
-        wide = chromium.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
-        assert wide
-        assert chromium.execute_script("return document.title").count(NAME) == 1
+    WebDriverWait(chromium, 30).until(
+        lambda one: "drawn" in (one.find_element("tag name", "html").get_attribute("class") or "")
+    )
+    assert [entry for entry in chromium.get_log("browser") if entry["level"] == "SEVERE"] == []
+    body = chromium.find_element("css selector", "#fates tbody")
+    before, said = body.text, chromium.find_element("id", "size-said").text
+    assert said == size
+    slider = chromium.find_element("id", "size")
+    slider.send_keys("\ue014")  # the right arrow
+    assert chromium.find_element("id", "size-said").text == "N = 1000"
+    assert body.text != before
+    chromium.find_element("id", "block-1").send_keys(" ")
+    assert not chromium.find_elements("css selector", "#fates tbody tr")[1].is_displayed()
+    assert not chromium.find_element("css selector", "figure.still").is_displayed()
+    assert chromium.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
+    assert chromium.execute_script("return [...document.querySelectorAll('input')].every((one) => one.labels.length)")
+    assert chromium.execute_script("return [...document.images].every((one) => one.naturalWidth && one.alt)")
+    assert chromium.execute_script("return [...document.querySelectorAll('th')].every((one) => one.scope)")
+    assert chromium.execute_script("return document.title").count(NAME) == (name == "table")
 
 
 @SLOW
-def test_without_scripts_the_pictures_are_there(page, browser, tmp_path):
-    file, *_ = page
-    with browser(tmp_path / "profile", scripts=False) as chromium:
-        chromium.get(file.as_uri())
-        assert chromium.find_element("css selector", "figure.still img").is_displayed()
-        assert not chromium.find_element("id", "size").is_displayed()
-        assert len(chromium.find_elements("css selector", "#fates tbody tr")) == 3
+@pytest.mark.parametrize("chromium", SCRIPTS[:1], indirect=True)
+def test_it_is_dark_on_a_screen_and_light_on_paper(pages, chromium):
+    chromium.get(pages["problems"].as_uri())
+    inks = []
+    for media in ("screen", "print"):
+        dark = {"media": media, "features": [{"name": "prefers-color-scheme", "value": "dark"}]}
+        chromium.execute_cdp_cmd("Emulation.setEmulatedMedia", dark)
+        inks.append(chromium.execute_script("return getComputedStyle(document.body).color"))
+    shown = [chromium.find_element("css selector", part).is_displayed() for part in (".still", "#fates", "#size")]
+    chromium.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": []})
+    assert inks == ["rgb(232, 232, 232)", "rgb(27, 27, 27)"]
+    assert shown == [True, True, False]
+
+
+@SLOW
+@pytest.mark.parametrize("chromium", SCRIPTS[1:], indirect=True)
+@pytest.mark.parametrize(("name", "blocks"), [("table", 3), ("digits", 8), ("problems", 3)])
+def test_without_scripts_the_pictures_are_there(pages, chromium, name, blocks):
+    chromium.get(pages[name].as_uri())
+    assert chromium.find_element("css selector", "figure.still img").is_displayed()
+    assert all(one.is_displayed() for one in chromium.find_elements("tag name", "img"))
+    assert not chromium.find_element("id", "size").is_displayed()
+    assert len(chromium.find_elements("css selector", "#fates tbody tr")) == blocks
 
 
 def test_a_size_beyond_the_theory_is_no_number():
@@ -325,6 +360,6 @@ def test_a_size_beyond_the_theory_is_no_number():
     said = {}
     status = np.array([[Status.OUT_OF_VALIDITY, Status.CONVERGED]], dtype=np.int8)
     sizes = BlockSizes(None, np.array([[np.inf, 7.0]]), np.array([[np.nan, 0.1]]), status)  # ty: ignore[invalid-argument-type]
-    assert "no critical size is found" in _samples(sizes, 0, 0, "needed", said)
+    assert "no number of them up to N = 10¹⁵ is found to be enough" in _samples(sizes, 0, 0, "needed", said)
     assert said == {}
     assert _samples(sizes, 0, 1, "needed", said).startswith("N = 1100 samples")

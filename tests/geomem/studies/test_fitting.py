@@ -123,6 +123,10 @@ def test_many_dimensions(rng):
     np.testing.assert_allclose(law.variances[:128], variances[:128], rtol=1e-9)
     np.testing.assert_allclose(law.variances[128:], variances[128:].mean(), rtol=1e-9)
     np.testing.assert_allclose(law.center, away.mean(axis=0), atol=1e-9)
+    share, apart = variances[:128].sum() / variances.sum(), variances[128:].std()
+    assert f"have {100 * share:.3g} % of the variance" in coordinates.left_out
+    assert f"{variances[128:].mean():.3g}, from which their variances differ by {apart:.2g}" in coordinates.left_out
+    assert Coordinates.of(away[:, :5]).left_out == ""
 
 
 def test_refusals(rng, monkeypatch):
