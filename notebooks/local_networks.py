@@ -145,7 +145,8 @@ figure
 #
 # Marks: the best patch size $r_{\rm net}$ of a network, at training steps, with its interval of 95 %
 # over held-out images. Grey: patch sizes at which the local score copies single patches: above $r^*$, where its
-# participation, averaged over pixels and noised held-out images, is one half.
+# participation, averaged over pixels and noised held-out images, is one half. Black: the same $r^*$ by theory, from
+# several Gaussians fitted to the patches of all images, up to 7 pixels wide, and the number of images alone.
 #
 # Smallest and largest training set, first seed.
 
@@ -167,6 +168,9 @@ for row, (name, network, called) in zip(grid, ROWS, strict=True):
         found = of_data.sel(num_samples=size, network=network, seed=0)
         times, limit = found.noise_variance.values, largest_patches(found)
         axes.fill_between(times, np.minimum(limit, top), top, color="0.85", linewidth=0)
+        own = of_data.predicted_patch_size.sel(num_samples=size).values
+        axes.plot(times, own, color="black", linewidth=1.0)
+        print(f"r* of {name} at N = {size}: theory {own.round(2)}, measured {limit.round(2)}")
         for number, (step, colour) in enumerate(zip(found.step.values, shades(found.sizes["step"]), strict=True)):
             ends = (found[f"best_patch_size{end}"].sel(step=step).values for end in ("", "_lower", "_upper"))
             value, lower, upper = ends

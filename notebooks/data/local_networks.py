@@ -25,6 +25,7 @@ from geomem import (
     local_gibbs,
     local_score_of,
     memorization_ratio,
+    patch_diagram,
     score_of,
 )
 from geomem.core.resampling import DATA_RESAMPLES, INTERVAL
@@ -33,6 +34,7 @@ from geomem.networks.training import train_group
 TIMES = np.geomspace(0.01, 10, 7)
 GRID = np.geomspace(100, 0.01, 41)  # down which images are generated
 KEY = jax.random.key(7)
+LARGEST_FITTED = 7  # pixels of a patch, to whose law Gaussians are fitted
 SMALL = {"embedding": 32, "embedding_width": 64}
 
 
@@ -246,6 +248,15 @@ def of_size(networks, rows, size, setting):
     return found.set_index(score=["network", "seed", "step"]).unstack("score").expand_dims(num_samples=[size])
 
 
+def predicted(setting):
+    """The largest patch that does not copy, by theory: of the law of all images' patches, several Gaussians."""
+    images, sizes = setting.load(), [size for size in setting.patch_sizes if size <= LARGEST_FITTED]
+    found = patch_diagram(
+        images, patch_sizes=sizes, noise_variance=TIMES, num_images=setting.sizes, family="mixture", key=KEY
+    )
+    return ("num_samples", "noise_variance"), found.largest_patch.values
+
+
 def measured(folder, name, seeds):
     """All that is measured of one kind of images, as a data set that is written."""
     setting = SETTINGS[name]
@@ -258,6 +269,7 @@ def measured(folder, name, seeds):
         }
         parts.append(of_size(scores, rows, size, setting))
     result = xr.concat(parts, "num_samples")
+    result["predicted_patch_size"] = predicted(setting)
     result.attrs = {"nearest_patch_size": setting.nearest, "num_probes": setting.num_probes}
     result.to_netcdf(Path(__file__).parent / f"local_networks_{name}.nc", engine="h5netcdf")
 

@@ -64,7 +64,8 @@ def draw_ordered(
     are where a gap counts so many `dimensions`. Returns what a colour bar needs.
     """
     count = values.shape[1]
-    scale = mpl.cm.ScalarMappable(mpl.colors.Normalize(0.0, float(noise_variance.max())), "viridis")
+    ends = float(noise_variance.min()), float(noise_variance.max())
+    scale = mpl.cm.ScalarMappable(mpl.colors.LogNorm(*ends), "viridis")
     for row, time in zip(values[:, dropped:], noise_variance, strict=True):
         axes.plot(np.arange(dropped, count) + 1, row / row.max(), color=scale.to_rgba(time), linewidth=0.6, alpha=0.5)
     for place, dimension in enumerate(dimensions):
