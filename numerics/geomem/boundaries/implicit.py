@@ -1,7 +1,8 @@
 """Critical times and sizes where the criterion's balance is a table, costly at every noise variance, for all sizes.
 
 The balance is followed in ln t, downward from above most critical times, until it has changed sign at every size or
-is not known; polynomials through the points of that walk have the roots (`boundaries.walk`).
+is not known; polynomials through the points of that walk have the roots (`boundaries.walk`). Where sizes do not share
+what a noise variance costs, every size is followed by itself (`boundaries.scan`).
 """
 
 from collections.abc import Callable
@@ -16,8 +17,9 @@ from jaxtyping import Array, Bool, Float, Int, Int8
 
 from geomem.boundaries.differentiable import differentiable
 from geomem.boundaries.explicit import Lanes, varied_setting
+from geomem.boundaries.scan import scan_to_roots
 from geomem.boundaries.size_scan import LARGEST_LOG_SIZE, RESIDUAL, SCAN, STEPS, first_cell, roots_in_cells
-from geomem.boundaries.walk import Evaluate, walk_to_roots
+from geomem.boundaries.walk import Evaluate, Roots, walk_to_roots
 from geomem.core.arguments import SMALLEST_LOG_SIZE
 from geomem.core.derivatives import is_traced
 from geomem.core.progress import bar
@@ -58,7 +60,7 @@ def _search_times(
     """Roots of the interpolant, corrected by secant steps."""
     valid, wanted = walked_sizes(given)
     start, limits = start_of_walk(question, at, wanted, window)
-    roots = walk_to_roots(_evaluator(question, at, None, wanted), start, limits, _ROUGH)
+    roots = _roots(question, at, wanted, start, limits)
     log_time, residual = roots.log_time, np.full(len(wanted), np.nan)
     iterations = np.zeros(len(wanted), dtype=int)
     open_ = valid & (roots.status == Status.CONVERGED)
@@ -200,6 +202,27 @@ def spectrum_slopes(
     return np.array([slope(int(block)) for block in varying])
 
 
+def _roots(
+    question: Question[Implicit], at: Setting, log_sizes: np.ndarray, start: float, limits: tuple[float, float]
+) -> Roots:
+    """Roots of every size's balance, where sizes share what a noise variance costs to within the rough error."""
+    if question.level.sizes_share:
+        return walk_to_roots(_evaluator(question, at, None, log_sizes), start, limits, _ROUGH)
+    return scan_to_roots(_balances(question, at), log_sizes, start, limits)
+
+
+def _with_tangents(
+    question: Question[Implicit], at: Setting, tangents: Setting, log_sizes: np.ndarray, roots: Roots
+) -> Roots:
+    """The roots with the slopes of the balance there, in ln t and along the tangents."""
+    slopes = np.full((3, len(log_sizes)), np.nan)
+    known = np.isfinite(roots.log_time)
+    if known.any():
+        places = (np.exp(roots.log_time[known]), log_sizes[known, None])
+        slopes[:, known] = question.level.balances_with_slopes(question.criterion, at, tangents, *places)[1][..., 0]
+    return roots._replace(slope=slopes[0], tangents=slopes[1:])
+
+
 def _balances(question: Question[Implicit], at: Setting) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
     """The balance as a function of noise variances and sizes."""
     return partial(question.level.balances, question.criterion, at)
@@ -273,7 +296,10 @@ def _lane(
     at = varied(place)
     tangents = jax.vmap(lambda along: jax.jvp(varied, (place,), (along,))[1])(jnp.eye(2))
     start, limits = start_of_walk(question, at, log_sizes)
-    roots = walk_to_roots(_evaluator(question, at, tangents, log_sizes), start, limits, _FINE)
+    if question.level.sizes_share:
+        roots = walk_to_roots(_evaluator(question, at, tangents, log_sizes), start, limits, _FINE)
+    else:
+        roots = _with_tangents(question, at, tangents, log_sizes, _roots(question, at, log_sizes, start, limits))
     missed = (roots.status == Status.CONVERGED) & ~(roots.error <= _FINE)
     status = np.where(missed, Status.NOT_CONVERGED, roots.status).astype(np.int8)
     known = status == Status.CONVERGED

@@ -26,6 +26,8 @@ from geomem.levels.feature_response import POINTS, NetworkResponse, answers, kep
 
 # How many times as many points are taken on contours where integrals do not converge.
 _FINER = 3
+# Lanes that are solved at once: so many stay in a processor's cache, and wait for the slowest of them only.
+_AT_ONCE = 256
 
 Spectrum = tuple[Float[Array, " blocks"], Float[Array, " blocks"]]
 
@@ -174,11 +176,12 @@ def _at_ridges(
     of_times = jax.vmap(partial(constants_of, activation, spectrum))(times)
     of_lanes = jax.tree.map(lambda one: one[kinds], of_times)
 
-    def of_lane(kind: Constants, time: Array, size: Array, width: Array, ridge: Array) -> NetworkResponse:
+    def of_lane(lane: tuple[Constants, Array, Array, Array, Array]) -> NetworkResponse:
+        kind, time, size, width, ridge = lane
         kept = kept_at_ridge(network_of(spectrum, kind, time, size, width), ridge, spectrum[0])
         return answers(kept, spectrum[0], time)
 
-    return jax.vmap(of_lane)(of_lanes, *lanes)
+    return jax.lax.map(of_lane, (of_lanes, *lanes), batch_size=_AT_ONCE)
 
 
 @cache

@@ -4,13 +4,13 @@ Equations: `geomem_theory`, chapter `random_features`.
 """
 
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Complex, Float, Int8
+from jaxtyping import Array, Complex, Float, Int, Int8
 
 from geomem.core.status import Status
 from geomem.levels.feature_resolvent import Contour, Network, Resolvent, around_spectrum, at_ridge, directions
@@ -24,7 +24,7 @@ _excess = lower("network_excess_loss")
 
 # What the equations of a resolvent may be off, and the contour integrals relative to their values.
 _RESIDUAL = 1e-7
-POINTS = 80  # on the upper half of a contour: enough for 1e-9 where floor and bound are up to 1e5 apart
+POINTS = 80  # on the upper half of a contour: enough for 1e-9 where floor and bound are up to 1e7 apart
 
 
 class Kept(NamedTuple):
@@ -72,30 +72,49 @@ def kept_in_time(
     contour = around_spectrum(network, num_points)
     both = jax.tree.map(_mirrored, contour)
     forms, own = (_on_contour(network, contour, variances) for variances in (network.variances, probed))
-    means = _means(network, forms, _mirrored(forms))
-    of_pair = partial(_corners, network)
-    of_pairs = jax.vmap(jax.vmap(of_pair, (None, 0, (None, 0, 0, 0, 0))), (0, None, (0, None, 0, 0, 0)))
-    corners = of_pairs(contour.resolvent, both.resolvent, means)
+    places, counts, alternating_pairs = _pairs(num_points)
+    first = jax.tree.map(lambda one: one[places[0]], contour.resolvent)
+    second = jax.tree.map(lambda one: one[places[1]], both.resolvent)
+    mean_1, mean_2, *products = _means(network, forms, _mirrored(forms))
+    means = (mean_1[places[0]], mean_2[places[1]], *(product[places[0], places[1]] for product in products))
+    corners = jax.vmap(partial(_corners, network))(first, second, means)
     filters = jax.vmap(
         lambda time: both.weights * jax.vmap(lambda point: _filter(point, time))(both.points),
     )(times)
-    upper, slope = filters[:, :num_points], network.constants.slope
+    of_pairs, slope = filters[:, places[0]] * filters[:, places[1]], network.constants.slope
     # For what every other point of the contour is off by, which is the imaginary part.
     alternating = jnp.asarray((-1.0) ** np.arange(num_points))
 
     def of_direction(direction: tuple[Array, Array]) -> tuple[Array, Array, Array]:
         variance, form = direction
         # The resolvent is that of U - z, whose contour integral is minus its sum over eigenvalues.
-        parts = -upper * jax.vmap(partial(_response, slope))(form)[None, :]
+        parts = -filters[:, :num_points] * jax.vmap(partial(_response, slope))(form)[None, :]
         response = 2.0 * jnp.sum(parts.real, axis=1)
-        row = jax.vmap(partial(_noise, slope, variance), (None, 0, 0, 0))
-        kernel = jax.vmap(row, (0, None, 0, 0))(form, _mirrored(form), *corners)
-        noise = 2.0 * jnp.sum((upper @ kernel) * filters, axis=1).real
+        kernel = jax.vmap(partial(_noise, slope, variance))(form[places[0]], _mirrored(form)[places[1]], *corners)
+        of_kernel = of_pairs * kernel[None, :]
+        noise = 2.0 * (of_kernel.real @ counts)
+        halved = jnp.stack([parts.imag @ alternating / response, of_kernel.imag @ alternating_pairs / noise])
         # Twice as many points have the squared error.
-        return response, noise, (2.0 * (parts.imag @ alternating) / response) ** 2
+        return response, noise, jnp.max((2.0 * halved) ** 2, axis=0)
 
     response, noise, error = jax.lax.map(of_direction, (probed, own.T))
     return Kept(response.T, noise.T, jnp.maximum(error.T, jnp.max(contour.resolvent.residual)))
+
+
+@cache
+def _pairs(
+    num_points: int,
+) -> tuple[Int[np.ndarray, "2 pairs"], Float[np.ndarray, " pairs"], Float[np.ndarray, " pairs"]]:
+    """Pairs of a point of the upper half of a contour and one of the whole, and what sums over all of them are.
+
+    What is summed is symmetric, and conjugate where both points are: twice the real parts of these pairs, counted so
+    often, and of a sum with alternating signs along the contour twice the imaginary parts.
+    """
+    one, other = np.triu_indices(num_points)
+    counts, signs = np.where(one == other, 1.0, 2.0), (-1.0) ** np.arange(num_points)
+    alternating = [counts / 2.0 * (signs[one] + sign * signs[other]) for sign in (1.0, -1.0)]
+    places = np.stack([np.tile(one, 2), np.append(other, num_points + other)])
+    return places, np.tile(counts, 2), np.concatenate(alternating)
 
 
 def answers(kept: Kept, probed: Float[Array, " directions"], time: Float[Array, ""]) -> NetworkResponse:

@@ -113,7 +113,7 @@ class FiniteN(Implicit):
         at: Setting,
         tangents: Setting,
         times: Float[np.ndarray, " times"],
-        log_sizes: Float[np.ndarray, " sizes"],
+        log_sizes: Float[np.ndarray, " sizes"] | Float[np.ndarray, "times sizes"],
     ) -> tuple[Float[np.ndarray, "times sizes"], Float[np.ndarray, "slopes times sizes"]]:
         if criterion == "gap":
             at_origin, along = at_mean(at), at_mean(tangents)
@@ -123,17 +123,20 @@ class FiniteN(Implicit):
         energies = energies_of(at, times)
         shaped = jnp.asarray(filled(np.asarray(times), TIMES))
         along = jax.tree.map(np.asarray, _energy_tangents(padded(at), padded(tangents), shaped))
-        pairs = [(energy, jax.tree.map(itemgetter(place), along)) for place, energy in enumerate(energies)]
-        count, sizes = len(log_sizes), filled(log_sizes, SIZES)
+        rows = np.broadcast_to(log_sizes, (len(times), log_sizes.shape[-1]))
+        asked = [
+            (energy, jax.tree.map(itemgetter(place), along), filled(row, SIZES))
+            for place, (energy, row) in enumerate(zip(energies, rows, strict=True))
+        ]
 
-        def at_energy(pair: tuple[SampleEnergy, SampleEnergy]) -> tuple[np.ndarray, np.ndarray]:
+        def at_energy(one: tuple[SampleEnergy, SampleEnergy, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
             # Waits for the values, so that threads share the processor's cores.
-            kernel = partial(_balances_with_slopes(criterion), *pair, sizes)
+            kernel = partial(_balances_with_slopes(criterion), *one)
             values, slopes = refined(kernel, lambda found: np.isnan(found[0]))
             return np.asarray(values), np.asarray(slopes)
 
-        values, slopes = map(np.stack, zip(*in_threads(at_energy, pairs), strict=True))
-        return values[:, :count], np.moveaxis(slopes, 0, 1)[:, :, :count]
+        values, slopes = map(np.stack, zip(*in_threads(at_energy, asked), strict=True))
+        return values[:, : rows.shape[1]], np.moveaxis(slopes, 0, 1)[:, :, : rows.shape[1]]
 
     def has_transition(self, criterion: str, at: Setting) -> bool:
         if criterion == "gap":

@@ -143,6 +143,8 @@ class Implicit(Level):
     """A level whose balance is tabulated, a noise variance at a time for all sizes, by code that runs in Python."""
 
     cheap: ClassVar[bool] = False
+    # Whether many sizes at one noise variance cost about as much as one; else each has its price.
+    sizes_share: ClassVar[bool] = True
     # The level that searches for sizes start from, and where balances are supported, in units of the largest variance.
     leading: ClassVar[Explicit]
     supported: ClassVar[tuple[float, float]]
@@ -168,7 +170,7 @@ class Implicit(Level):
         at: Setting,
         tangents: Setting,
         times: Float[np.ndarray, " times"],
-        log_sizes: Float[np.ndarray, " sizes"],
+        log_sizes: Float[np.ndarray, " sizes"] | Float[np.ndarray, "times sizes"],
     ) -> tuple[Float[np.ndarray, "times sizes"], Float[np.ndarray, "slopes times sizes"]]:
         """`balances`, and their derivatives: in ln t, and along tangents to the setting, stacked on a leading axis."""
 

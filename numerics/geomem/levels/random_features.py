@@ -4,15 +4,16 @@ Equations: `geomem_theory`, chapter `random_features`.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from geomem.core.kinds import concrete_array
 from geomem.core.status import InputError
@@ -21,11 +22,10 @@ from geomem.levels.activations import Activation, check_activation
 from geomem.levels.feature_networks import compiled, constants_of, network_of, refuse_both
 from geomem.levels.feature_response import log_ratio_along
 from geomem.levels.level import Implicit, register_kind
-from geomem.levels.quenched import filled
 from geomem.levels.rem import REM_LEVEL
 
-# Noise variances of a table are padded to multiples of this: few shapes are compiled.
-_TIMES = 4
+# Pairs of a noise variance and a size that are asked at once: a single shape is compiled.
+_PAIRS = 128
 
 
 @register_kind
@@ -58,6 +58,7 @@ class RandomFeatures(Implicit):
     )
     leading = REM_LEVEL
     supported = (1e-6, 1e2)
+    sizes_share = False
 
     def __post_init__(self) -> None:
         refuse_both(self.ridge, self.training_time)
@@ -106,12 +107,7 @@ class RandomFeatures(Implicit):
         times: Float[np.ndarray, " times"],
         log_sizes: Float[np.ndarray, " sizes"] | Float[np.ndarray, "times sizes"],
     ) -> Float[np.ndarray, "times sizes"]:
-        rows = np.broadcast_to(log_sizes, (len(times), np.shape(log_sizes)[-1]))
-        # The last row is repeated up to a multiple.
-        filling = [(0, -len(times) % _TIMES), (0, 0)]
-        return np.asarray(compiled(_table, self, criterion)(at, filled(times, _TIMES), np.pad(rows, filling, "edge")))[
-            : len(times)
-        ]
+        return self._at_pairs(partial(compiled(_table, self, criterion), at), times, log_sizes)
 
     def balances_with_slopes(
         self,
@@ -119,28 +115,68 @@ class RandomFeatures(Implicit):
         at: Setting,
         tangents: Setting,
         times: Float[np.ndarray, " times"],
-        log_sizes: Float[np.ndarray, " sizes"],
+        log_sizes: Float[np.ndarray, " sizes"] | Float[np.ndarray, "times sizes"],
     ) -> tuple[Float[np.ndarray, "times sizes"], Float[np.ndarray, "slopes times sizes"]]:
-        found = compiled(_table_with_slopes, self, criterion)(at, tangents, filled(times, _TIMES), log_sizes)
-        values, slopes = (np.asarray(one)[: len(times)] for one in found)
-        return values, np.moveaxis(slopes, 0, 1)
+        rows = self._at_pairs(partial(compiled(_table_with_slopes, self, criterion), at, tangents), times, log_sizes)
+        return rows[..., 0], np.moveaxis(rows[..., 1:], -1, 0)
+
+    def _at_pairs(
+        self,
+        table: Callable[..., Array],
+        times: Float[np.ndarray, " times"],
+        log_sizes: Float[np.ndarray, "..."],
+    ) -> Float[np.ndarray, "times sizes *numbers"]:
+        """A table's rows at all pairs of a noise variance and a size, in parts of one shape."""
+        rows = np.broadcast_to(log_sizes, (len(times), np.shape(log_sizes)[-1]))
+        pairs = np.stack([np.repeat(times, rows.shape[1]), rows.ravel()], axis=1)
+        found = []
+        for first in range(0, len(pairs), _PAIRS):
+            part = pairs[first : first + _PAIRS]
+            found.append(np.asarray(table(np.pad(part, [(0, _PAIRS - len(part)), (0, 0)], "edge"), len(part))))
+        joined = np.concatenate(found)[: len(pairs)]
+        return joined.reshape(*rows.shape, *joined.shape[1:])
 
 
-def _table(level: RandomFeatures, criterion: str, at: Setting, times: Array, log_sizes: Array) -> Array:
-    return jax.lax.map(lambda row: level.balance(criterion, at, *row), (times, log_sizes))
+def _table(
+    level: RandomFeatures, criterion: str, at: Setting, pairs: Float[Array, "pairs 2"], count: Int[Array, ""] | int
+) -> Float[Array, " pairs"]:
+    """Balances of the first so many pairs."""
+    return _for_each(level, lambda time, log_size: level.balance(criterion, at, time, log_size[None])[0], pairs, count)
 
 
 def _table_with_slopes(
-    level: RandomFeatures, criterion: str, at: Setting, tangents: Setting, times: Array, log_sizes: Array
-) -> tuple[Array, Array]:
-    def of_time(time: Array) -> tuple[Array, Array]:
+    level: RandomFeatures,
+    criterion: str,
+    at: Setting,
+    tangents: Setting,
+    pairs: Float[Array, "pairs 2"],
+    count: Int[Array, ""] | int,
+) -> Float[Array, "pairs numbers"]:
+    """Balances and their slopes, in ln t and along the tangents, of the first so many pairs."""
+    # ln t first, and then with ln t as it is the tangents.
+    along = jax.tree.map(lambda leaf: jnp.concatenate([jnp.zeros_like(leaf[:1]), leaf]), tangents)
+    in_time = jnp.zeros(len(along.probed_variance)).at[0].set(1.0)
+
+    def of_pair(time: Array, log_size: Array) -> Array:
         def balance(log_time: Array, at: Setting) -> Array:
-            return level.balance(criterion, at, jnp.exp(log_time), log_sizes)
+            return level.balance(criterion, at, jnp.exp(log_time), log_size[None])[0]
 
         place = (jnp.log(time), at)
-        still = jax.tree.map(jnp.zeros_like, at)
-        values, of_log_time = jax.jvp(balance, place, (jnp.ones_like(time), still))
-        along = jax.vmap(lambda tangent: jax.jvp(balance, place, (jnp.zeros_like(time), tangent))[1])(tangents)
-        return values, jnp.concatenate([of_log_time[None], along])
+        value, slopes = jax.vmap(lambda *tangent: jax.jvp(balance, place, tangent), out_axes=(None, 0))(in_time, along)
+        return jnp.append(value, slopes)
 
-    return jax.lax.map(of_time, times)
+    return _for_each(level, of_pair, pairs, count)
+
+
+def _for_each(
+    level: RandomFeatures,
+    function: Callable[[Array, Array], Array],
+    pairs: Float[Array, "pairs 2"],
+    count: Int[Array, ""] | int,
+) -> Float[Array, "..."]:
+    """The function at the first so many pairs: what a training time costs is not spent on more."""
+    if level.training_time is None:
+        return jax.vmap(lambda pair: function(*pair))(pairs)
+    shape = jax.eval_shape(function, *pairs[0]).shape
+    nothing = jnp.full((len(pairs), *shape), jnp.nan)
+    return jax.lax.fori_loop(0, count, lambda place, rows: rows.at[place].set(function(*pairs[place])), nothing)
