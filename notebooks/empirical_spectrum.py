@@ -13,12 +13,11 @@
 # %% [markdown]
 # # Spectra and dimensions of the empirical score
 #
-# Four questions, each with the theory beside the measurement: what the published figure shows, where a prediction
-# is quantitative, when a gap closes, and how many dimensions of the data an empirical score resolves.
+# Three questions, each with the theory beside the measurement: where a prediction of a spectrum is quantitative, when a
+# gap closes, and how many dimensions of the data an empirical score resolves.
 
 # %%
 import os
-from functools import partial
 from pathlib import Path
 
 import jax
@@ -28,9 +27,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
 
-import geomem_theory
 from geomem import (
-    EmpiricalScore,
     Manifold,
     Status,
     compare,
@@ -38,14 +35,12 @@ from geomem import (
     load_data,
     lower,
     measure_resolved_dimension,
-    measure_spectrum,
     phase_diagram,
     predicted_spectrum,
     score,
 )
 from geomem.figures.comparison import draw_curves
 from geomem.figures.planes import kept_directions
-from geomem.figures.spectrum import draw_ordered
 from geomem.figures.style import COLUMN_WIDTH, STYLE, save_figure
 
 here = Path(__file__).parent if "__file__" in globals() else Path()
@@ -56,39 +51,12 @@ small = "GEOMEM_SMALL" in os.environ  # few data sets and noise variances, for a
 key = jax.random.key(0)
 
 # %% [markdown]
-# ## The published panels
+# ## A mean of diagonal entries
 #
-# The theory and the empirical-score panel of the three-panel figure of arXiv:2410.08727, at its own parameters: d = 30,
-# two directions of deviation 1 and five of 0.3, N = 1000 samples divided by their norm. One curve for every noise
-# variance, its values divided by the largest that is shown. Theory: deviation 1e-6 of the others, t from 1 to 0.005,
-# the seven largest values left out. Measurement: deviation 0.01, t from 0.01 to 1 (the two smallest not drawn), central
-# differences at the origin, the six largest left out. The formula is the published one; its units do not balance:
-
-# %%
-geomem_theory.published.CHAPTER
-
-# %%
-published = predicted_spectrum(
-    Manifold([1.0, 0.09, 1e-12], [2, 5, 23], normalized=True),
-    noise_variance=np.linspace(1.0, 0.005, 200),
-    num_samples=1000,
-    theory="published",
-)
-sphere = Manifold([1.0, 0.09, 1e-4], [2, 5, 23], normalized=True)
-on_sphere = measure_spectrum(
-    EmpiricalScore(sphere.sample(key, 1000)),
-    np.zeros(30),
-    np.linspace(0.01, 1.0, 100),
-    protocol="central_difference",
-    key=key,
-)
-
-# %% [markdown]
-# ## The same spectrum without normalization
-#
-# Without normalization a prediction is quantitative. It is of the mean over data sets of $t^2 (S^\top S)_{vv}$, the
-# rows of S being scores on the rays of a random orthonormal frame: a diagonal mean that rare data sets carry, not a
-# sorted singular value. Level `finite_n`, no parameter fitted, beside 300 data sets of N = 1000, one frame each.
+# The spectrum of the published figure without its normalization (with it: notebook `trained_networks`). The prediction
+# is of the mean over data sets of $t^2 (S^\top S)_{vv}$, the rows of S being scores on the rays of a random orthonormal
+# frame: a diagonal mean that rare data sets carry, not a sorted singular value. Level `finite_n`, no parameter fitted,
+# beside 300 data sets of N = 1000, one frame each.
 
 # %%
 manifold = Manifold([1.0, 0.09, 1e-4], [2, 5, 23])
@@ -105,33 +73,22 @@ exact = predicted_spectrum(manifold, noise_variance=times, num_samples=1000, the
 population = predicted_spectrum(manifold, noise_variance=times, theory="population")
 
 # %%
-figure, ((left, right), (below_left, below_right)) = plt.subplots(
-    2, 2, figsize=(2 * COLUMN_WIDTH, 4.8), layout="constrained", sharey="row"
-)
-# A gap above the last 2, 5 and 7 values: the wide directions, the narrow ones, the manifold.
-drawn = partial(draw_ordered, dimensions=(2, 5, 7))
-drawn(left, published.singular_value.values, published.noise_variance.values, dropped=7)
-scale = drawn(right, on_sphere.singular_value.values[2:, :, 0], on_sphere.noise_variance.values[2:], dropped=6)
-left.set(xlim=(20, 30), title="published theory", ylabel="normalized singular values")
-right.set(xlim=(20, 30), title="empirical score")
-figure.colorbar(scale, ax=right, label="noise variance $t$", pad=0.02)
+figure, (left, right) = plt.subplots(1, 2, figsize=(2 * COLUMN_WIDTH, 2.5), layout="constrained", sharey="row")
 scale = mpl.cm.ScalarMappable(mpl.colors.LogNorm(times[0], times[-1]), "viridis")
 for axes, title, values in (
-    (below_left, "theory", exact.singular_value.values),
-    (below_right, "empirical score", -np.sort(-np.sqrt(mean_square), axis=1)),
+    (left, "theory", exact.singular_value.values),
+    (right, "empirical score", -np.sort(-np.sqrt(mean_square), axis=1)),
 ):
     for row, time in zip(values, times, strict=True):
         axes.plot(np.arange(30) + 1, row, color=scale.to_rgba(time), linewidth=0.8)
-    axes.set(yscale="log", title=f"not normalized: {title}", xlabel="ordered directions")
-below_left.set_ylabel(r"root mean $t^2 (S^\top S)_{vv}$")
-figure.colorbar(scale, ax=below_right, label="noise variance $t$ [data units$^2$]", pad=0.02)
-save_figure(figure, figures / "published_panels")
+    axes.set(yscale="log", title=title, xlabel="ordered directions")
+left.set_ylabel(r"root mean $t^2 (S^\top S)_{vv}$")
+figure.colorbar(scale, ax=right, label="noise variance $t$ [data units$^2$]", pad=0.02)
+save_figure(figure, figures / "diagonal_panels")
 plt.show()
 
 # %% [markdown]
-# Above, both panels have a gap after 23 values, left by the seven directions of the manifold, and one after 28; both
-# lose them as t falls, the widest directions first. An order of rescaled values is all that the published figure
-# compares. Below, values themselves agree, and block by block they do so within the error bars:
+# Values agree, and block by block they do so within the error bars:
 
 # %%
 blocks = [0, 2, 7]
