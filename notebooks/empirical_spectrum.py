@@ -26,7 +26,9 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
+from IPython.display import Markdown
 
+import geomem_theory
 from geomem import (
     Manifold,
     Status,
@@ -125,6 +127,9 @@ assert of_means.attrs["max_abs_z"] < 4.5
 # many directions is wide before any one of them is lost, one of few is not. Variances 1 and 0.05, each of so many
 # directions; level `finite_n` for both times. Dotted: fewer than 20 samples are active where it closes, and the
 # law of the gap is not held against data.
+
+# %%
+Markdown(geomem_theory.spectrum_law.CHAPTER.to_markdown())
 
 # %%
 sizes = np.geomspace(100, 1e8, 2 if small else 19)

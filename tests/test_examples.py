@@ -14,6 +14,7 @@ def test_there_are_examples():
     assert len(WITH_EXAMPLES) >= 5
 
 
+@pytest.mark.slow  # compiles for some seconds
 @pytest.mark.parametrize("name", WITH_EXAMPLES)
 def test_example(name):
     text = inspect.getdoc(getattr(geomem, name))

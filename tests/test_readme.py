@@ -18,6 +18,7 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 
 
+@pytest.mark.slow  # compiles for some seconds
 @pytest.mark.parametrize(
     ("code", "printed"), re.findall(r"```python\n([^`]*)```\n\n```text\n([^`]*)```", README), ids=["first"]
 )

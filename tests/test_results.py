@@ -32,6 +32,7 @@ def test_every_group_is_stored():
     assert set(names) == set(results.GROUPS) == set(STORED)
 
 
+@pytest.mark.slow  # compiles for some seconds
 @pytest.mark.parametrize("group", GROUPS)
 def test_results_are_the_stored_ones(group):
     found, stored = results.results(group), STORED[group]

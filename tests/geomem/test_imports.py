@@ -26,6 +26,7 @@ def test_importing_the_package_and_the_command_line_is_light():
     run("import sys, geomem, geomem.cli.app; assert not {'jax', 'sympy', 'xarray', 'matplotlib'} & set(sys.modules)")
 
 
+@pytest.mark.slow  # compiles for some seconds
 def test_float64_with_jax_imported_before_or_after():
     check = "import jax.numpy as jnp; assert jnp.ones(1).dtype == 'float64'"
     run(f"import geomem; {check}")
@@ -52,12 +53,14 @@ def test_the_environment_may_forbid_float64():
     assert done.stderr.splitlines()[-1].startswith("geomem: geomem computes in float64, which JAX_ENABLE_X64=false")
 
 
+@pytest.mark.slow  # compiles for some seconds
 def test_processes_started_from_here_do_not_inherit_it():
     code = "from geomem import *; import os; Manifold([1.0], [1]); print(os.environ.get('JAX_ENABLE_X64'))"
     assert of_environment(code).stdout == "None\n"
     assert of_environment(code, JAX_ENABLE_X64="1").stdout == "1\n"
 
 
+@pytest.mark.slow  # compiles for some seconds
 def test_all_public_names_come_with_a_star():
     code = "from geomem import *; import geomem; print(all(name in globals() for name in dir(geomem)))"
     assert run(code) == "True\n"

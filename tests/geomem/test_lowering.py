@@ -222,6 +222,7 @@ def arguments_of(lowered, values: dict) -> list:
     return [jnp.asarray(values[argument], dtype=float) for argument in lowered.arguments]
 
 
+@pytest.mark.slow  # compiles for some seconds
 @pytest.mark.parametrize(
     "name", sorted(name for name, equation in geomem_theory.EQUATIONS.items() if equation.arguments)
 )

@@ -115,6 +115,7 @@ def test_rem_condensation_of_the_default_manifold(default_manifold):
         assert float(answer.value) == pytest.approx(expected, abs=5e-7)
 
 
+@pytest.mark.slow  # compiles for some seconds
 # Probes enter every criterion by their squared lengths alone: some are enough for all but one.
 @pytest.mark.parametrize(
     ("criterion", "num_blocks", "probes"),
@@ -223,6 +224,7 @@ def test_leading_order_variance_equals_the_simulated_empirical_score(default_man
 # Outcomes that are no numbers.
 
 
+@pytest.mark.slow  # compiles for some seconds
 def test_no_transition_is_an_outcome(default_manifold):
     ratio = {"criterion": "signal_to_noise", "theory": "rem", "num_samples": 1000}
     assert critical_time(default_manifold, 0, probe=Probe.origin(), **ratio).status == Status.NO_TRANSITION

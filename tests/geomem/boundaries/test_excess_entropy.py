@@ -118,6 +118,7 @@ def test_asymptotic_curve_vanishes_at_collapse_for_every_law():
         assert curve[2] > 1e-3
 
 
+@pytest.mark.slow  # compiles for some seconds
 def test_collapse_time_is_where_the_curve_passes_the_level():
     data = np.asarray(LAW.sample(KEY, 400))
     found = collapse_time(data, key=KEY, level=0.1, num_probes=400)

@@ -11,6 +11,7 @@ from geomem.levels.feature_networks import random_features
 LAW = Manifold([4.0, 0.25, 0.01], [10, 30, 60])
 
 
+@pytest.mark.slow  # compiles for some seconds
 def test_the_ratio_is_largest_there():
     given = {"noise_variance": 0.3, "num_samples": 200.0, "width": 400.0}
     found = memorization_time(LAW, **given)
@@ -24,6 +25,7 @@ def test_the_ratio_is_largest_there():
         assert ratios[1] > max(ratios[0], ratios[2])
 
 
+@pytest.mark.slow  # compiles for some seconds
 def test_it_grows_as_the_number_of_samples():
     """In proportion, as published for the loss as a whole (arXiv:2505.17638), of directions that are learned early."""
     sizes = 100.0 / 3 * 2.0 ** np.arange(1, 5)
@@ -33,6 +35,7 @@ def test_it_grows_as_the_number_of_samples():
     assert ((slopes > 0.75) & (slopes < 1.25)).all()
 
 
+@pytest.mark.slow  # compiles for some seconds
 def test_phases_are_those_of_loss_and_ratio():
     given = {"noise_variance": 0.3, "num_samples": np.array([200.0, 100.0])[:, None], "width": 400.0}
     times = np.geomspace(0.01, 1e5, 15)
@@ -50,6 +53,7 @@ def test_phases_are_those_of_loss_and_ratio():
         assert order in (["unlearned", "learned", "memorized"], ["unlearned", "memorized"]), order
 
 
+@pytest.mark.slow  # compiles for some seconds
 def test_a_network_that_never_memorizes_has_no_such_time():
     found = memorization_time(LAW, noise_variance=1.0, num_samples=1e7, width=20.0)
     assert found.status[2] == Status.NO_TRANSITION

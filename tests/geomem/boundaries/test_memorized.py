@@ -27,6 +27,7 @@ def test_of_two_samples_it_is_a_test_between_two_places():
     assert abs(found.residual.item()) < 1e-6
 
 
+@pytest.mark.slow  # compiles for some seconds
 @pytest.mark.parametrize("planted", [True, False])
 def test_drawn_data_sets_have_it_there(planted):
     """The mean weight, or participation, of 4000 data sets is one half at the answer."""
@@ -45,6 +46,7 @@ def test_drawn_data_sets_have_it_there(planted):
         assert abs(of_set.mean() - 0.5) < 4 * of_set.std() / np.sqrt(count)
 
 
+@pytest.mark.slow  # compiles for some seconds
 def test_sizes_schedules_and_the_order_of_points():
     """More samples memorize later, a lonely point sooner; steps are those of the schedule."""
     schedule = Discrete.linear()

@@ -18,6 +18,7 @@ def test_of_one_variance_it_is_the_published_number():
     np.testing.assert_allclose(found.upper, (1 - share / 2) * np.array([100, 1000]), rtol=1e-12)
 
 
+@pytest.mark.slow  # compiles for some seconds
 def test_held_samples_have_the_smaller_loss_from_there_on(rng):
     """A denoiser that gives the nearest of M stored samples, or the mean far from them all, beside the exact one."""
     size, dims, time = 400, 400, 0.5

@@ -25,6 +25,7 @@ SIZES = [30, 1e4]
 NETWORK, RATIO = RandomFeatures(width=100), {"criterion": "signal_to_noise"}
 
 
+@pytest.mark.slow  # compiles for some seconds
 @pytest.mark.parametrize("criterion", ["condensation", "participation", "signal_to_noise"])
 def test_leading_order_of_one_gaussian_is_that_of_its_block(criterion):
     asked = {"criterion": criterion, "theory": "rem"}
@@ -38,6 +39,7 @@ def test_leading_order_of_one_gaussian_is_that_of_its_block(criterion):
     assert critical_size(FULL, np.eye(4)[1:3], **mean).value.shape == (2,)
 
 
+@pytest.mark.slow  # compiles for some seconds
 def test_leading_order_of_a_mixture_is_that_of_the_same_classes_by_their_shared_covariance():
     shared = GaussianMixture([0.3, 0.7], [[0.5, 0, 0, 0], [-0.2, 0.4, 0, 0]], MANIFOLD)
     full = GaussianMixture([0.3, 0.7], shared.centers, np.tile(np.diag([1.0, 0.1, 0.1, 0.1]), (2, 1, 1)))

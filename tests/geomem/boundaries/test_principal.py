@@ -107,6 +107,7 @@ GIVEN = ONE | {"probe": Probe.point(np.zeros(3))}
 MANIFOLD = Manifold([1.0], [3])
 
 
+@pytest.mark.slow  # compiles for some seconds
 @pytest.mark.parametrize(
     ("call", "message"),
     [

@@ -99,6 +99,7 @@ def test_edges_of_several_bulks_are_the_roots_of_a_polynomial(law):
     np.testing.assert_allclose(RandomManifold(*law).bulk_edges(), edges_and_scales(*law)[0], rtol=1e-9)
 
 
+@pytest.mark.slow  # compiles for some seconds
 @pytest.mark.parametrize("law", SEVERAL_BULKS)
 def test_edges_of_several_bulks_are_those_of_drawn_matrices(law):
     """Extreme eigenvalues of every bulk, inside its edge by the mean of the Tracy-Widom law, -1.2065 for real matrices.
@@ -122,6 +123,7 @@ def test_edges_of_several_bulks_are_those_of_drawn_matrices(law):
     assert (np.abs(inside.mean(axis=0) - 1.2065) < 4 * error + 2 * dims ** (-1 / 3)).all()
 
 
+@pytest.mark.slow  # compiles for some seconds
 def test_spectral_sums_are_those_of_drawn_matrices():
     """Two variances, 16 matrices in 500 dimensions: means within their standard errors."""
     variances, weights, ratio, dims = np.array([1.0, 0.1]), np.array([0.25, 0.75]), 0.4, 500
@@ -210,6 +212,7 @@ def test_edges_of_two_bulks_are_those_of_the_jacobian():
     assert (np.diff(law.jacobian_edges([0.01, 10.0])) > 0).all()
 
 
+@pytest.mark.slow  # compiles for some seconds
 @settings(max_examples=50, deadline=None, derandomize=True)
 @given(
     exponents=st.lists(st.floats(-4, 2), min_size=3, max_size=3),
@@ -235,6 +238,7 @@ def test_dominance_is_one_at_collapse_and_none_at_onset(default_manifold):
     np.testing.assert_allclose(np.diag(radii), 1.0, atol=1e-9)
 
 
+@pytest.mark.slow  # compiles for some seconds
 @pytest.mark.parametrize("latent_ratio", [0.3, 1.5])
 def test_dominance_radius_of_random_features_is_where_the_weights_of_drawn_points_balance(latent_ratio):
     """The own weight against N times the density of the noised law of drawn features, at displaced drawn points."""

@@ -61,6 +61,7 @@ def test_blocks_keep_their_sizes():
     np.testing.assert_allclose(_grouped(np.array([[5.0, 4.0, 2.0]]), manifold), [[5.0, 3.0, 0.0]])
 
 
+@pytest.mark.slow  # compiles for some seconds
 def test_bias_and_interval_against_drawn_data_sets(rng):
     """A falling spectrum at N = 2 d: the times of its narrow end are a seventh too short, corrected they are not."""
     spectrum, count = np.geomspace(1.0, 1e-3, 30), 15

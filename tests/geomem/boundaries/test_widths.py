@@ -13,6 +13,7 @@ from geomem.levels.random_features import RandomFeatures
 LAW = Manifold([4.0, 0.25], [30, 90])
 
 
+@pytest.mark.slow  # compiles for some seconds
 @pytest.mark.parametrize(
     "amount", [{"ridge": 0.05}, pytest.param({"training_time": 30.0}, marks=pytest.mark.long(reason="compiles 20 s"))]
 )
@@ -29,6 +30,7 @@ def test_at_the_width_the_ratio_is_one_and_below_it_smaller(amount):
             assert (np.abs(excess) < 1e-8).all() if sign == 0 else (sign * excess > 0.05).all()
 
 
+@pytest.mark.slow  # compiles for some seconds
 def test_the_critical_size_of_that_width_is_the_size():
     width = critical_width(LAW, 1, noise_variance=0.05, num_samples=300.0, ridge=0.01)
     network = RandomFeatures(width=float(width.value), ridge=0.01)

@@ -27,6 +27,7 @@ def test_phase_diagram_with_defaults(capsys, tmp_path):
     assert inputs["num_samples"] == 1000
 
 
+@pytest.mark.slow  # compiles for some seconds
 def test_json_rows(capsys, tmp_path):
     out, err = run(
         capsys, "phase-diagram", "--theory", "rem", "--variances", 1, 0.09, 0, "--multiplicities", 2, 5, 3,
@@ -47,6 +48,7 @@ def test_json_rows(capsys, tmp_path):
     assert rows[2]["lost"] is None
 
 
+@pytest.mark.slow  # compiles for some seconds
 def test_results_are_the_same_every_time(capsys, tmp_path):
     for name in ("first", "second"):
         run(capsys, "phase-diagram", "--theory", "rem", "--sizes", 10, 100, 3, "--out", tmp_path / name)
@@ -62,6 +64,7 @@ def test_the_figure_shows_a_size_that_is_none_of_the_diagram_or_one(capsys, tmp_
     assert (tmp_path / "phase_diagram.png").stat().st_size > 1000
 
 
+@pytest.mark.slow  # compiles for some seconds
 def test_data_file_sets_the_size(capsys, tmp_path, rng):
     np.save(tmp_path / "data.npy", rng.normal(size=(321, 4)) * [3, 1, 0.5, 0.1])
     out, _ = run(
@@ -76,6 +79,7 @@ def test_data_file_sets_the_size(capsys, tmp_path, rng):
     assert len(record["data_sha256"]) == 64
 
 
+@pytest.mark.slow  # compiles for some seconds
 @pytest.mark.parametrize("level", ["rem", pytest.param("finite_n", marks=pytest.mark.slow)])  # compiles more
 def test_directions_of_a_block_have_their_own_times(capsys, tmp_path, rng, level):
     """Between which they are lost, against single solves at the ends of the block; and whether that is far."""
@@ -124,6 +128,7 @@ def test_as_many_blocks_as_it_says_are_enough(capsys, tmp_path, rng):
     assert run(capsys, *arguments, tmp_path / "enough", "--num-blocks", enough)[1] == ""
 
 
+@pytest.mark.slow  # compiles for some seconds
 def test_times_on_a_schedule(capsys, tmp_path):
     ddpm = Discrete.linear()
     arguments = ["phase-diagram", "--theory", "rem", "--sizes", 10, 100, 3, "--json", "--overwrite", "--out", tmp_path]
@@ -158,6 +163,7 @@ def test_times_on_a_schedule(capsys, tmp_path):
             np.testing.assert_array_equal(found[name.replace("time", "step")].values[known], ddpm.step(t[known]))
 
 
+@pytest.mark.slow  # compiles for some seconds
 def test_a_schedule_without_steps(capsys, tmp_path):
     arguments = ["phase-diagram", "--theory", "rem", "--sizes", 10, 100, 3, "--json", "--out", tmp_path]
     rows = json.loads(run(capsys, *arguments, "--variances", 1, 0, "--schedule", "flow")[0])
@@ -249,6 +255,7 @@ def test_the_law_of_data_is_fitted_and_probed_at_noised_points(capsys, tmp_path,
         assert found.sizes["local_variance"] == 2
 
 
+@pytest.mark.slow  # compiles for some seconds
 def test_one_gaussian_about_the_mean_is_what_it_was_and_is_warned_of(capsys, tmp_path, two_classes):
     """The numbers of the spectrum of the data, and by how much they are off."""
     arguments = ["phase-diagram", "--theory", "rem", "--sizes", 10, 100, 3, "--num-samples", 300, "--json", "--out"]
@@ -264,6 +271,7 @@ def test_one_gaussian_about_the_mean_is_what_it_was_and_is_warned_of(capsys, tmp
     assert by_words == out
 
 
+@pytest.mark.slow  # compiles for some seconds
 def test_a_header_is_said_where_it_cannot_be_seen(capsys, tmp_path):
     file = tmp_path / "rows.csv"
     file.write_text("0,1,2\n4,5,6\n7,8,10\n1,2,2\n")
@@ -288,6 +296,7 @@ def test_a_header_is_said_where_it_cannot_be_seen(capsys, tmp_path):
     assert "--header and --no-header are said of the file of --data" in fail(capsys, "phase-diagram", "--header")
 
 
+@pytest.mark.slow  # compiles for some seconds
 def test_several_sizes_are_tabulated(capsys, tmp_path):
     """Each as it is alone."""
     arguments = ["phase-diagram", "--theory", "rem", "--sizes", 10, 100, 3, "--json", "--overwrite", "--out", tmp_path]

@@ -12,6 +12,7 @@ from geomem.cli.words import COLUMNS
 from tests.geomem.cli.commands import fail, run
 
 
+@pytest.mark.slow  # compiles for some seconds
 def test_spectrum(capsys, tmp_path):
     arguments = ["spectrum", "--variances", 1, 0.01, "--multiplicities", 2, 4, "--num-samples", 300, "--json",
                  "--noise-variances", 0.01, 10, 5, "--seed", 3]  # fmt: skip
@@ -44,6 +45,7 @@ def test_spectrum(capsys, tmp_path):
         assert json.loads(found.attrs["provenance"])["inputs"]["seed"] == 3
 
 
+@pytest.mark.slow  # compiles for some seconds
 def test_spectrum_of_a_file(capsys, tmp_path, rng):
     data = (rng.normal(size=(321, 4)) * [3, 1, 0.5, 0.1] + 5).astype(np.float32)
     np.save(tmp_path / "data.npy", data)

@@ -113,6 +113,7 @@ def test_a_root_beside_an_infinite_end():
     np.testing.assert_allclose(found.point[0], 0.03, rtol=1e-12)
 
 
+@pytest.mark.slow  # compiles for some seconds
 def test_derivative_of_the_implicit_function():
     def root(scale, target):
         return first_crossing(lambda u: -scale * u**3 - u, target[None], LOW, HIGH, 128).point[0]

@@ -16,6 +16,7 @@ IMAGES = np.random.default_rng(0).normal(size=(3, 4, 5, 2))
 PROBES = np.random.default_rng(1).normal(size=(2, 4, 5, 2))
 
 
+@pytest.mark.slow  # compiles for some seconds
 @pytest.mark.parametrize("boundary", ["zero", "periodic"])
 @pytest.mark.parametrize("equivariant", [True, False])
 def test_it_is_the_plain_loop(equivariant, boundary):
@@ -60,6 +61,7 @@ def test_without_noise_a_training_image_is_its_own_nearest_patch():
     np.testing.assert_array_equal(found.nearest_index, np.broadcast_to(np.arange(3)[:, None, None], (3, 4, 5)))
 
 
+@pytest.mark.slow  # compiles for some seconds
 def test_it_goes_where_scores_go():
     flat, key = local_score_of(IMAGES[..., 0], patch_size=3), jax.random.key(0)
     point = PROBES[0, ..., 0].ravel()

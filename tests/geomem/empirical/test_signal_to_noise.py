@@ -30,6 +30,7 @@ def test_subsets_of_a_permutation_share_nothing():
     assert groups[0] != groups[1]
 
 
+@pytest.mark.slow  # compiles for some seconds
 def test_a_manifold_has_the_dimension_that_finite_n_predicts(default_manifold):
     times, sizes = np.array([0.015, 0.07, 0.4, 3.0]), [100, 1000]
     measured = measure_resolved_dimension(

@@ -54,6 +54,7 @@ def test_predicted_population_spectrum_and_its_gaps():
     assert float(predicted.gap[1]) == pytest.approx(0.3 / 0.39 - 0.3 / 1.3)
 
 
+@pytest.mark.slow  # compiles for some seconds
 def test_the_empirical_score_is_measured_in_one_pass():
     data = np.random.default_rng(0).normal(size=(50, 4)) * np.sqrt(VARIANCES)
     x0, times = np.array([0.1, 0.2, 0.0, 0.0]), np.array([0.05, 0.5])
@@ -186,6 +187,7 @@ def test_the_published_spectrum_is_that_of_its_notebook(normalized):
     np.testing.assert_allclose(predicted.singular_value, -np.sort(-expected, axis=1), rtol=1e-12)
 
 
+@pytest.mark.slow  # compiles for some seconds
 def test_empirical_options_are_passed_on(tmp_path):
     data = np.random.default_rng(0).normal(size=(50, 3))
     plain = EmpiricalScore(data)
@@ -238,7 +240,7 @@ def test_bad_input(changes, message):
         ({"theory": "published", "num_samples": [10, 20]}, "for one data-set size"),
         ({"theory": "finite_n"}, "exactly one of num_samples"),
         ({"theory": "population", "noise_variance": [0.1, -0.5]}, "noise variance 1 is -0.5"),
-        ({"theory": "population", "manifold": Manifold([1.0], [2], normalized=True)}, "normalized data"),
+        ({"theory": "root_mean_square", "manifold": Manifold([1.0], [2], normalized=True)}, "normalized data"),
     ],
 )
 def test_bad_predictions(changes, message):

@@ -79,6 +79,7 @@ def test_contours_have_labels_at_decades(default_manifold):
     assert {text.get_text() for text in below.texts} >= {"$10^{-2}$", "$10^{-1}$"}
 
 
+@pytest.mark.slow  # compiles for some seconds
 @pytest.mark.parametrize(
     ("manifold", "changes"),
     [
@@ -149,6 +150,7 @@ def test_a_schedule_where_data_have_no_variance(tmp_path):
     assert not panels(figure)[0].child_axes
 
 
+@pytest.mark.slow  # compiles for some seconds
 def test_files_are_the_same_every_time(tmp_path, default_manifold):
     found = diagram(default_manifold)
     for name in ("first", "second"):

@@ -39,6 +39,7 @@ def two_classes() -> GaussianMixture:
     return GaussianMixture.two_classes(4.0, MANIFOLD)
 
 
+@pytest.mark.slow  # compiles for some seconds
 @pytest.mark.parametrize("criterion", CRITERIA)
 @pytest.mark.parametrize("probe", PROBES)
 def test_classes_at_one_place_are_one_gaussian(criterion, probe):
@@ -59,6 +60,7 @@ def test_a_class_far_away_halves_the_samples():
         np.testing.assert_allclose(sizes, np.asarray(of_one) + np.log(2), rtol=1e-10)
 
 
+@pytest.mark.slow  # compiles for some seconds
 def test_at_the_origin_a_direction_between_the_centers_is_silent_and_condensation_is_found():
     law = GaussianMixture.two_classes(4.0, Manifold([1.0, 1.0], [1, 9]))
     question = {"num_samples": 1000, "theory": "rem", "probe": Probe.origin()}
@@ -66,6 +68,7 @@ def test_at_the_origin_a_direction_between_the_centers_is_silent_and_condensatio
     assert critical_time(law, 1, criterion="signal_to_noise", **question).status == Status.NO_TRANSITION
 
 
+@pytest.mark.slow  # compiles for some seconds
 def test_signal_to_noise_against_simulation():
     """Leading order at large N: the mean and variance of the empirical score between the centers."""
     law = GaussianMixture.two_classes(2.0, Manifold([1.0, 0.5], [1, 3]))
@@ -82,6 +85,7 @@ def test_signal_to_noise_against_simulation():
     assert abs(np.log(ratio) - (np.log(size) - float(kept.log_value))) < 4 * spread
 
 
+@pytest.mark.slow  # compiles for some seconds
 @pytest.mark.parametrize("time", [0.1, 1.0, 10.0])
 def test_information_of_classes_against_simulation(time):
     law, count = three_classes(), 100_000
@@ -142,6 +146,7 @@ def test_dominance_of_classes_is_one_at_collapse_and_none_at_onset(within):
     assert (radii[:, 1] < radii[:, 0]).all()
 
 
+@pytest.mark.slow  # compiles for some seconds
 @pytest.mark.parametrize(("make", "time"), [(three_classes, 0.3), (two_classes, 0.5)])
 @pytest.mark.parametrize("log_size", [2.0, 4.0])
 def test_at_the_dominance_radius_the_own_weight_is_that_of_the_rest(make, time, log_size):
@@ -240,6 +245,7 @@ def test_classes_at_one_place_do_not_speciate(centers, manifold):
     assert np.isnan(float(times.speciation.value))
 
 
+@pytest.mark.slow  # compiles for some seconds
 @pytest.mark.parametrize(
     ("share", "place", "spread"), [(0.5, 0.8, 0.5), (0.8, 0.8, 0.5), (0.9, 1.2, 0.3)], ids=["equal", "unequal", "rare"]
 )

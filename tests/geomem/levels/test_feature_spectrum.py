@@ -14,6 +14,7 @@ from geomem.studies.feature_simulation import feature_moments
 LAW = Manifold([4.0, 0.25], [50, 100])
 
 
+@pytest.mark.slow  # compiles for some seconds
 @pytest.mark.parametrize(("size", "width", "time"), [(300.0, 600.0, 0.3), (600.0, 150.0, 0.05), (75.0, 600.0, 0.3)])
 def test_mass_and_mean(size, width, time):
     given = {"noise_variance": time, "num_samples": size, "width": width}

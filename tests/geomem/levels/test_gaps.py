@@ -70,6 +70,7 @@ def test_times_and_sizes_invert_each_other_and_have_derivatives():
         assert float(slopes[block]) == pytest.approx(difference, abs=1e-6)
 
 
+@pytest.mark.slow  # compiles for some seconds
 def test_there_is_no_gap_beside_the_narrowest_block():
     assert int(time_of(DEFAULT, 2, 1000.0).status) == Status.NO_TRANSITION
 
@@ -105,6 +106,7 @@ def test_a_gap_is_asked_of_blocks_of_one_gaussian():
         critical_time(classes, 0, num_samples=100, criterion="gap", theory="rem")
 
 
+@pytest.mark.slow  # compiles for some seconds
 def test_at_finite_n_the_exact_participation_passes_that_of_the_closing():
     """It is the leading order's N/exp(ln N_c) there, and the times of both levels come together."""
     sizes = np.array([1000.0, 1e5])

@@ -42,6 +42,7 @@ def law():
     return GaussianMixture(WEIGHTS, MEANS, COVARIANCES)
 
 
+@pytest.mark.slow  # compiles for some seconds
 @pytest.mark.parametrize(
     ("time", "x", "expected"),
     [  # checked by mpmath and by 40 000 data sets each
@@ -76,6 +77,7 @@ def test_one_gaussian_is_a_manifold():
             np.testing.assert_allclose(getattr(other, name), getattr(of_block, name), rtol=1e-9, err_msg=name)
 
 
+@pytest.mark.slow  # compiles for some seconds
 def test_directions_and_points_have_axes_of_their_own(law):
     """What is asked together is what is asked one by one."""
     points = np.asarray(law.sample(jax.random.key(1), 2))
@@ -107,6 +109,7 @@ def test_a_pool_is_exact_for_data_sets_drawn_from_it(time):
             np.testing.assert_allclose(getattr(found, name)[column], value, rtol=1e-6, err_msg=name)
 
 
+@pytest.mark.slow  # compiles for some seconds
 def test_a_pool_whose_samples_are_repeated_is_the_same_law():
     """Near samples one by one and far ones by power sums, in other parts: 3000 rows take two, 1500 one."""
     rows = np.random.default_rng(3).normal(size=(1500, 3)) * [1.0, 0.5, 0.2]
@@ -116,6 +119,7 @@ def test_a_pool_whose_samples_are_repeated_is_the_same_law():
         np.testing.assert_allclose(getattr(twice, name), getattr(once, name), rtol=1e-9, err_msg=name)
 
 
+@pytest.mark.slow  # compiles for some seconds
 def test_planted_sample_at_a_point(law):
     """With a weight of 1 and few others the planted sample holds all of it, and the score points nowhere along v."""
     asked = {"noise_variance": 1e-3, "num_samples": 10, "probe": Probe.point(MEANS[0] + 0.1)}
@@ -213,6 +217,7 @@ def test_simulation(law, time):
         assert abs(z) < 4, (name, z)
 
 
+@pytest.mark.slow  # compiles for some seconds
 @pytest.mark.parametrize(
     ("call", "message"),
     [

@@ -34,6 +34,7 @@ def test_deep_condensation_of_a_flat_spectrum():
     assert abs(float(found[1].log_partition) + 3549.468) < 1e-3
 
 
+@pytest.mark.slow  # compiles for some seconds
 def test_mpmath_at_30_digits():
     rows = json.loads(REFERENCE.read_text())
     assert len(rows) >= 120
@@ -142,6 +143,7 @@ def test_derivatives_are_those_of_finite_differences():
     np.testing.assert_allclose(jax.jit(values)(point), values(point), rtol=1e-12)
 
 
+@pytest.mark.slow  # compiles for some seconds
 def test_traced_lanes_have_their_status(default_manifold):
     def status(times):
         return quenched(default_manifold, 0, noise_variance=times, num_samples=jnp.asarray([10.0, 1.0])).status
@@ -214,6 +216,7 @@ def test_simulation_of_one_cell_agrees(default_manifold):
         )
 
 
+@pytest.mark.slow  # compiles for some seconds
 @pytest.mark.parametrize(
     ("law", "time", "num_samples", "num_datasets"),
     [

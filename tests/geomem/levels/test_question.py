@@ -103,6 +103,7 @@ def test_a_new_law_condenses_where_its_entropy_vanishes(signs):
     np.testing.assert_allclose(back.value, [10.0, 100.0], rtol=1e-9)
 
 
+@pytest.mark.slow  # compiles for some seconds
 def test_a_new_law_has_a_diagram_and_phases(signs):
     asked = {"theory": "rem", "probe": Probe.typical()}
     sizes, criterion = [20.0, 120.0], "condensation"
@@ -140,6 +141,7 @@ def test_a_new_level_is_asked_by_name_and_as_itself(doubled):
         question("condensation", doubled, Probe.along())
 
 
+@pytest.mark.slow  # compiles for some seconds
 def test_the_command_asks_both(doubled, capsys, tmp_path, monkeypatch):
     monkeypatch.setitem(LAWS, "signs", lambda manifold: Signs(manifold.variances, manifold.multiplicities))
     options = ["--variances", 2, 0.3, "--multiplicities", 3, 5, "--num-samples", 200, "--theory", "doubled"]
@@ -151,6 +153,7 @@ def test_the_command_asks_both(doubled, capsys, tmp_path, monkeypatch):
     assert rows[0]["critical_size"] == pytest.approx(200.0, rel=1e-9)
 
 
+@pytest.mark.slow  # compiles for some seconds
 def test_what_a_criterion_needs_is_compiled_once_for_all_probes():
     """Probes are data: the second one and all others find what the first one had compiled."""
     lowered = []

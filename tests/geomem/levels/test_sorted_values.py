@@ -33,6 +33,7 @@ def drawn(protocol: str, size: int, time: float, count: int) -> np.ndarray:
     return np.stack([values(protocol, data, time, rng) for data in rows])
 
 
+@pytest.mark.slow  # compiles for some seconds
 @pytest.mark.parametrize("protocol", ["central_difference", "orthogonal_frame", "jacobian"])
 @pytest.mark.parametrize(("size", "time"), [(300, 0.3), (3000, 4.0)], ids=["samples drawn", "matrices drawn"])
 def test_sorted_values_are_those_of_drawn_data_sets(protocol, size, time):
@@ -121,6 +122,7 @@ def test_a_law_of_sorted_values_is_of_one_gaussian_and_a_known_protocol():
 SPHERE = Manifold(*SMALL, normalized=True)
 
 
+@pytest.mark.slow  # compiles for some seconds
 @pytest.mark.parametrize("protocol", ["central_difference", "orthogonal_frame", "jacobian"])
 def test_sorted_values_of_normalized_data_are_those_of_drawn_data_sets(protocol):
     arguments = {"noise_variance": [0.1], "num_samples": 200, "theory": "finite_n", "protocol": protocol}
@@ -180,6 +182,7 @@ def _results() -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow  # compiles for some seconds
 def test_committed_results_are_within_the_accuracy_that_is_stated():
     """Of four spectra and N from 100 to 1e5: see tests/reference/sorted_spectra.py."""
     rows = _results()

@@ -110,6 +110,7 @@ def test_a_block_has_no_preferred_axis(manifold):
         np.testing.assert_allclose(getattr(of_point, name), getattr(of_block, name)[0, 1], rtol=1e-10)
 
 
+@pytest.mark.slow  # compiles for some seconds
 def test_nothing_condenses_at_the_origin(manifold):
     sizes = [2, 1000, 1e9]
     found = quenched(manifold, 0, noise_variance=[1e-5, 0.1], num_samples=sizes, probe=Probe.origin())

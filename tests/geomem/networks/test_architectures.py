@@ -28,6 +28,7 @@ def network_and_dims(request):
     return made(config, dims, KEY), dims
 
 
+@pytest.mark.slow  # compiles for some seconds
 def test_weights_are_float32_and_all_matter(network_and_dims):
     network, dims = network_and_dims
     x, sigma = jax.random.normal(jax.random.key(1), (6, dims), jnp.float32), jnp.array([0.1, 1.0, 10.0], jnp.float32)
@@ -45,6 +46,7 @@ def test_points_share_levels_in_turn(network_and_dims):
     assert jnp.abs(shared - noise(network, x, sigma[::-1])).max() > 1e-3
 
 
+@pytest.mark.slow  # compiles for some seconds
 def test_score_is_float64_of_any_points_and_follows_its_derivative(network_and_dims):
     network, dims = network_and_dims
     score, x = network_score(network), np.random.default_rng(0).normal(size=(dims, dims))

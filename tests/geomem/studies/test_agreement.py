@@ -52,6 +52,7 @@ def test_an_error_of_the_prediction_may_count_too():
     np.testing.assert_allclose(found.error, 5.0)
 
 
+@pytest.mark.slow  # compiles for some seconds
 @pytest.mark.parametrize("length", [pytest.param(0.3, marks=pytest.mark.long), 3.0])  # hundreds of comparisons
 def test_a_covariance_that_is_known_is_used(length, rng):
     """Points that scatter together, over so many spacings: p-values are uniform, and as if independent they are not."""

@@ -78,6 +78,7 @@ def test_its_expected_error_is_that_of_halves(drawn):
     assert found.by_noise.trusted.values.all()
 
 
+@pytest.mark.slow  # compiles for some seconds
 def test_one_gaussian_is_left_one():
     rows = np.asarray(Manifold([1.0, 0.1], [2, 3]).sample(jax.random.key(6), 1500))
     found = fit_law(rows, key=KEY)

@@ -113,6 +113,7 @@ def test_cross_validation_prefers_no_noise_for_repeated_samples():
     assert np.isnan(found.value)
 
 
+@pytest.mark.slow  # compiles for some seconds
 def test_cross_validation_is_deterministic_and_knows_its_sizes():
     data = np.asarray(FLAT.sample(KEY, 200), dtype=np.float32)
     once, twice = (generalization_time(data, num_samples=100, num_probes=150, key=KEY) for _ in range(2))

@@ -63,6 +63,7 @@ def test_zeros_behind_the_patches_change_nothing():
         np.testing.assert_allclose(one, other, rtol=1e-7)
 
 
+@pytest.mark.slow  # compiles for some seconds
 def test_simulated_fields_have_its_participation_and_score_variance():
     """Overlapping patches of one image, and of five, count as independent ones."""
     found = local_scores.table(local_scores.power_spectrum(16), (3,), {1: 24, 5: 12}, np.array([0.1, 0.5]), 4, 16)
@@ -88,6 +89,7 @@ def diagram():
     return patch_diagram(FIELDS, num_images=[1, 30], **ASKED)
 
 
+@pytest.mark.slow  # compiles for some seconds
 def test_at_its_critical_size_a_patch_has_a_participation_of_one_half(diagram):
     place = {"patch_size": 1, "noise_variance": 1}
     size = float(np.exp(diagram.log_critical_size[place]))

@@ -50,6 +50,7 @@ def test_a_study_is_what_its_parts_are(manifold, study):
     assert '"num_samples": 300' in study.attrs["provenance"]
 
 
+@pytest.mark.slow  # compiles for some seconds
 def test_a_study_of_normalized_data(study):
     sphere = Manifold([1.0, 0.01], [2, 4], normalized=True)
     arguments = {"noise_variance": TIMES, "num_samples": 300, "key": jax.random.key(2)}

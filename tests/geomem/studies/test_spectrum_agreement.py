@@ -24,6 +24,7 @@ def spectrum(row: np.ndarray, time: float = TIME) -> xr.Dataset:
     return xr.Dataset({"singular_value": (("noise_variance", "index"), row[None])}, {"noise_variance": [time]})
 
 
+@pytest.mark.slow  # compiles for some seconds
 def test_p_values_of_drawn_data_sets_are_uniform_and_those_of_another_size_are_not():
     """200 data sets; more than 100 samples are active."""
     rng, deviations = np.random.default_rng(5), np.repeat(np.sqrt(VARIANCES), COUNTS)
