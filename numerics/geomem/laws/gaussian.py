@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from geomem.core.pytrees import pytree
 from geomem.laws.setting import Energy, Setting
 from geomem.lowering import lower
 
@@ -19,7 +19,7 @@ _signal_to_noise_log_size = lower("signal_to_noise_log_size_probed")
 _log_signal_to_noise = lower("log_signal_to_noise_probed")
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class ManifoldSetting(Setting):
     """A direction of a Gaussian, whose answers are closed forms."""

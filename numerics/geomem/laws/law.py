@@ -12,6 +12,7 @@ from jaxtyping import Array, Float
 
 from geomem.core.arguments import Numbers, as_log_sizes, is_whole
 from geomem.core.kinds import refuse_other
+from geomem.core.pytrees import rebuilt
 from geomem.core.results import SQUARED, described
 from geomem.core.status import InputError
 from geomem.laws.classes import ClassProducts
@@ -272,14 +273,6 @@ def register_law(law: type, leaves: tuple[str, ...]) -> None:
         return rebuilt(law, dict(zip(leaves, values, strict=True)))
 
     jax.tree_util.register_pytree_node(law, lambda one: ([getattr(one, name) for name in leaves], None), unflatten)
-
-
-def rebuilt(law: type, fields: dict[str, Any]) -> Any:  # noqa: ANN401 (of that type)
-    """A law of these fields, not validated: transformations have placeholders for them, which are no user's input."""
-    one = object.__new__(law)
-    for name, value in fields.items():
-        object.__setattr__(one, name, value)
-    return one
 
 
 def view_of_blocks(

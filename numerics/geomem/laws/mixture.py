@@ -11,6 +11,7 @@ from jaxtyping import Array, Float
 from geomem.core.arguments import Numbers, check_key, whole_number
 from geomem.core.crossing import first_crossing
 from geomem.core.kinds import concrete_array, refuse_beyond_memory
+from geomem.core.pytrees import pytree, rebuilt
 from geomem.core.status import InputError
 from geomem.laws.classes import (
     ClassProducts,
@@ -21,7 +22,7 @@ from geomem.laws.classes import (
     over_probes,
 )
 from geomem.laws.full_mixture import FullMixture
-from geomem.laws.law import Classes, Law, Score, TypicalSizes, rebuilt, register_law, view_of_blocks
+from geomem.laws.law import Classes, Law, Score, TypicalSizes, register_law, view_of_blocks
 from geomem.laws.manifold import Manifold
 from geomem.laws.population import population_score
 from geomem.laws.probe import Probe
@@ -41,7 +42,7 @@ _dominance_size = lower("mixture_dominance_log_size")
 _DISTANCES = 16  # cells of the search for a radius, over which the size falls
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class MixtureSetting(Setting):
     """A direction of a mixture, and where the centers are relative to it."""

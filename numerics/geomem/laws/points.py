@@ -10,6 +10,7 @@ from jaxtyping import Array, Float
 
 from geomem.core.arguments import Numbers, float_array, is_whole
 from geomem.core.kinds import concrete_array
+from geomem.core.pytrees import pytree
 from geomem.core.status import InputError
 from geomem.laws.law import Law, check_law
 from geomem.laws.probe import PointProbe, Probe, check_probe
@@ -19,7 +20,7 @@ from geomem.laws.views import View, principal
 _UNIT = 1e-6  # what a unit vector's length may be off
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class PointSetting(Setting):
     """Directions of a law, (directions, dims), seen from points base + sqrt(t) offset, (points, dims).

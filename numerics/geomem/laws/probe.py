@@ -12,6 +12,7 @@ from jaxtyping import Array, Float
 from geomem.core.arguments import Numbers, check_key
 from geomem.core.kinds import concrete_array, refuse_other
 from geomem.core.provenance import digest
+from geomem.core.pytrees import pytree
 from geomem.core.status import InputError
 from geomem.lowering import lower
 from geomem_theory.probe import PROBES
@@ -37,7 +38,7 @@ class Spectrum(Protocol):
     def indicator(self, block: int | np.integer) -> Float[Array, " blocks"]: ...
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Probe:
     """A probe point, known to the theory by its squared coordinates.
@@ -162,7 +163,7 @@ class Probe:
         return self.along_v, self.spread, self.noise, self.data
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class PointProbe(Probe):
     """Points base + sqrt(t) offset, (points, dims); made by `Probe.point` and `Probe.noised`."""

@@ -13,6 +13,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float
 
+from geomem.core.pytrees import pytree
 from geomem.core.status import InputError
 from geomem.laws.probe import Probe
 from geomem.laws.setting import Components, Setting
@@ -160,7 +161,7 @@ class SphereEnergy(NamedTuple):
     view: Sphere
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class SphereSetting(Setting):
     """A direction of data divided by their norm, seen from a place on it."""

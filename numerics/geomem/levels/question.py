@@ -6,10 +6,10 @@ Solvers, diagrams and the command ask a level through `Question` and do not know
 from dataclasses import dataclass, field
 from typing import Generic, NamedTuple
 
-import jax
 import numpy as np
 
 from geomem.core.arguments import Numbers
+from geomem.core.pytrees import pytree
 from geomem.core.status import InputError
 from geomem.laws.law import Law, check_law
 from geomem.laws.points import PointSetting, asks_for_points, point_setting
@@ -25,7 +25,7 @@ class Seen(NamedTuple):
     axes: tuple[int, ...]
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Question(Generic[LevelType]):
     """What counts as the transition, at which level, and where the score is evaluated: asked of a law's direction."""

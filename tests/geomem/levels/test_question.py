@@ -10,6 +10,7 @@ import pytest
 from scipy.optimize import brentq
 
 from geomem import InputError, Manifold, Probe, Status, critical_size, critical_time, phase, phase_diagram
+from geomem.core.pytrees import pytree
 from geomem.laws.law import LAWS, Law
 from geomem.laws.setting import Setting
 from geomem.levels import level as door
@@ -20,7 +21,7 @@ from tests.geomem.cli.commands import run
 SPECTRUM = [2.0, 0.3], [3, 5]
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class SignsSetting(Setting):
     def generating_function(self, tilt, time):
@@ -43,7 +44,7 @@ def _of_coordinate(tilt, time, variance, squared):
     return -tilt * (squared + variance) / (2 * time) + jnp.logaddexp(field, -field) - np.log(2)
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Signs(Law):
     """Data whose coordinates are +-sqrt(s)."""
