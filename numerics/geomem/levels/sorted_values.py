@@ -69,6 +69,8 @@ def sorted_values(manifold: Law, times: Float[np.ndarray, " times"], log_size: f
 def _on_sphere(manifold: Manifold, times: Float[np.ndarray, " times"], log_size: float, protocol: str) -> SortedValues:
     """The same of data divided by their norm."""
     size = manifold.num_coordinates
+    if not (np.asarray(manifold.variances) > 0).any():
+        raise InputError("all variances are zero; samples of length zero cannot be divided by it")
     if size > MOST_DIRECTIONS:
         raise InputError(
             f"the sorted values of normalized data are known of up to {MOST_DIRECTIONS} coordinates, and these have "

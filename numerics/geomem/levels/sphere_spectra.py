@@ -22,7 +22,9 @@ from geomem.lowering import lower
 
 _secant_value = lower("secant_value")
 _origin_value = jnp.vectorize(lower("origin_value"))
-_MOST_COORDINATES = 2e6  # of a data set that is drawn; of more, means are within 0.3 of their deviations
+# Of a data set that is drawn. At 6e5, 20 000 samples, means by moments alone were off by up to 0.6 of their deviations,
+# which falls as the skewness does, with the root of the size.
+_MOST_COORDINATES = 2e6
 
 
 def block_values(

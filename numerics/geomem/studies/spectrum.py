@@ -171,9 +171,9 @@ def predicted_spectrum(
         the one value that all its rows share. Source: `geomem_theory`, chapter `spectrum_law`.
         Of normalized data, up to 300 directions, the spectra are those at the origin, whose data sets are drawn as they
         are, however few samples are active; of more than 2e6 coordinates in all, central differences alone, from the
-        exact moments of the matrix, means within 0.3 deviations. A value of a block may be negative there, and of an
-        orthogonal frame no block has one (NaN). `active_samples` are exact, at the probe that has the fewest. Chapter
-        `unit_normalized`.
+        exact moments of the matrix, whose skewness is left out: about a third of a deviation at the edges, and less of
+        more. A value of a block may be negative there, and of an orthogonal frame no block has one (NaN).
+        `active_samples` are exact, at the probe that has the fewest. Chapter `unit_normalized`.
 
     Raises:
         InputError: for an unknown prediction or protocol, or a law that it does not know.

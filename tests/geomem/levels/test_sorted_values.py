@@ -170,6 +170,14 @@ def test_values_of_infinitely_many_normalized_samples():
     assert np.abs(errors).max() < 4 * np.std(data**2, axis=0).max() / np.sqrt(200_000)
 
 
+def test_normalized_data_without_variance_are_refused():
+    with pytest.raises(InputError, match="all variances are zero"):
+        predicted_spectrum(
+            Manifold([0.0], [3], normalized=True), noise_variance=[1.0], num_samples=9, theory="finite_n",
+            protocol="jacobian",
+        )  # fmt: skip
+
+
 def test_normalized_data_of_very_many_directions_are_refused():
     with pytest.raises(InputError, match="up to 300 coordinates"):
         predicted_spectrum(
