@@ -17,7 +17,12 @@ def pytree(cls: type[_Type]) -> type[_Type]:
     """Make a dataclass a pytree of its fields; those with the metadata `static` are part of its structure."""
     of_class: Any = cls
     static = tuple(one.name for one in fields(of_class) if one.metadata.get("static"))
-    leaves = tuple(one.name for one in fields(of_class) if one.name not in static)
+    register(cls, tuple(one.name for one in fields(of_class) if one.name not in static), static)
+    return cls
+
+
+def register(cls: type, leaves: tuple[str, ...], static: tuple[str, ...] = ()) -> None:
+    """Make a class a pytree of these attributes, the static ones being part of its structure."""
 
     def flatten(one: object) -> tuple[tuple[object, ...], tuple[object, ...]]:
         return tuple(getattr(one, name) for name in leaves), tuple(getattr(one, name) for name in static)
@@ -26,7 +31,6 @@ def pytree(cls: type[_Type]) -> type[_Type]:
         return rebuilt(cls, dict(zip((*static, *leaves), (*structure, *values), strict=True)))
 
     jax.tree_util.register_pytree_node(cls, flatten, unflatten)
-    return cls
 
 
 def rebuilt(cls: type, values: dict[str, Any]) -> Any:  # noqa: ANN401 (of that type)

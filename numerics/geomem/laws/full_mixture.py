@@ -10,9 +10,10 @@ from jaxtyping import Array, Float
 from geomem.core.arguments import Numbers, check_key, whole_number
 from geomem.core.kinds import concrete_array, refuse_beyond_memory
 from geomem.core.provenance import digest
+from geomem.core.pytrees import register
 from geomem.core.status import InputError
 from geomem.laws.classes import class_shares
-from geomem.laws.law import Law, TypicalSizes, register_law
+from geomem.laws.law import Law, TypicalSizes
 from geomem.laws.manifold import Manifold
 from geomem.laws.views import Gaussians, principal
 from geomem.lowering import lower
@@ -231,7 +232,7 @@ class FullMixture(Law):
 
 
 _LEAVES = ("weights", "means", "bases", "eigenvalues", "remainders", "center", "frame", "variances")
-register_law(FullMixture, _LEAVES)
+register(FullMixture, _LEAVES)
 
 
 def _classes(weights: Numbers, means: Numbers) -> tuple[np.ndarray, np.ndarray]:

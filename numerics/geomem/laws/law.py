@@ -1,7 +1,7 @@
 """What the theory asks of a law of data."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeGuard, TypeVar
 
@@ -12,7 +12,6 @@ from jaxtyping import Array, Float
 
 from geomem.core.arguments import Numbers, as_log_sizes, is_whole
 from geomem.core.kinds import refuse_other
-from geomem.core.pytrees import rebuilt
 from geomem.core.results import SQUARED, described
 from geomem.core.status import InputError
 from geomem.laws.classes import ClassProducts
@@ -264,15 +263,6 @@ def law_of(name: str, manifold: Law) -> Law:
     if name not in LAWS:
         raise InputError(f"there is no law {name!r}; choose one of {', '.join(LAWS)}")
     return LAWS[name](manifold)
-
-
-def register_law(law: type, leaves: tuple[str, ...]) -> None:
-    """Make a law a pytree of these fields."""
-
-    def unflatten(_: None, values: Iterable[object]) -> object:
-        return rebuilt(law, dict(zip(leaves, values, strict=True)))
-
-    jax.tree_util.register_pytree_node(law, lambda one: ([getattr(one, name) for name in leaves], None), unflatten)
 
 
 def view_of_blocks(

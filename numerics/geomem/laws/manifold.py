@@ -12,6 +12,7 @@ from jaxtyping import Array, Float
 
 from geomem.core.arguments import Numbers, check_key, float_array, whole_number
 from geomem.core.kinds import refuse_beyond_memory
+from geomem.core.pytrees import rebuilt, register
 from geomem.core.status import InputError
 from geomem.laws.covariance import covariance_spectrum
 from geomem.laws.gaussian import ManifoldSetting
@@ -64,17 +65,10 @@ class Manifold(Law):
     normalized: bool
 
     def __init__(self, variances: Numbers, multiplicities: Numbers, normalized: bool = False) -> None:
-        leaves = (
-            jnp.asarray(float_array(variances, "variances")),
-            jnp.asarray(float_array(multiplicities, "multiplicities")),
-        )
-        self._set(*leaves, normalized)
-        _validate(self.variances, self.multiplicities)
-
-    def _set(self, variances: Array, multiplicities: Array, normalized: bool) -> None:
-        object.__setattr__(self, "variances", variances)
-        object.__setattr__(self, "multiplicities", multiplicities)
+        object.__setattr__(self, "variances", jnp.asarray(float_array(variances, "variances")))
+        object.__setattr__(self, "multiplicities", jnp.asarray(float_array(multiplicities, "multiplicities")))
         object.__setattr__(self, "normalized", normalized)
+        _validate(self.variances, self.multiplicities)
 
     @property
     def knows(self) -> frozenset[str]:
@@ -128,7 +122,7 @@ class Manifold(Law):
     def with_variances(self, variances: Float[Array, "... blocks"]) -> "Manifold":
         """The same manifold with other variances, one row per lane if there are several; not validated."""
         lanes = jnp.broadcast_to(self.multiplicities, variances.shape)
-        return _unflatten(self.normalized, (variances, lanes))
+        return rebuilt(Manifold, {"variances": variances, "multiplicities": lanes, "normalized": self.normalized})
 
     def block_variances(self) -> Float[Array, " blocks"]:
         """Local variances of the data as they are: after normalization, if there is one.
@@ -266,15 +260,4 @@ def _refuse_blocks(
         raise InputError(f"the {name} of block {bad[0]} is {values[bad[0]]:g}; it must be finite and {requirement}")
 
 
-def _flatten(manifold: Manifold) -> tuple[tuple[Array, Array], bool]:
-    return (manifold.variances, manifold.multiplicities), manifold.normalized
-
-
-def _unflatten(normalized: bool, leaves: tuple[Array, Array]) -> Manifold:
-    # Transformations rebuild pytrees with batched and with placeholder leaves, which are no user's input.
-    manifold = object.__new__(Manifold)
-    manifold._set(*leaves, normalized)
-    return manifold
-
-
-jax.tree_util.register_pytree_node(Manifold, _flatten, _unflatten)
+register(Manifold, ("variances", "multiplicities"), ("normalized",))

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 from geomem.core.arguments import Numbers, check_key, whole_number
 from geomem.core.crossing import first_crossing
 from geomem.core.kinds import concrete_array, refuse_beyond_memory
-from geomem.core.pytrees import pytree, rebuilt
+from geomem.core.pytrees import pytree, rebuilt, register
 from geomem.core.status import InputError
 from geomem.laws.classes import (
     ClassProducts,
@@ -22,7 +22,7 @@ from geomem.laws.classes import (
     over_probes,
 )
 from geomem.laws.full_mixture import FullMixture
-from geomem.laws.law import Classes, Law, Score, TypicalSizes, register_law, view_of_blocks
+from geomem.laws.law import Classes, Law, Score, TypicalSizes, view_of_blocks
 from geomem.laws.manifold import Manifold
 from geomem.laws.population import population_score
 from geomem.laws.probe import Probe
@@ -298,7 +298,7 @@ class GaussianMixture(Law):
 
 GaussianMixture.register(FullMixture)
 _LEAVES = ("weights", "centers", "products", "firsts", "largest_eigenvalue", "offsets")
-register_law(GaussianMixture, (*_LEAVES, "manifold"))
+register(GaussianMixture, (*_LEAVES, "manifold"))
 
 
 @jax.jit

@@ -11,8 +11,9 @@ from jaxtyping import Array, Float
 from geomem.core.arguments import Numbers, check_data, check_key, whole_number
 from geomem.core.kinds import refuse_beyond_memory
 from geomem.core.provenance import digest
+from geomem.core.pytrees import register
 from geomem.core.status import InputError
-from geomem.laws.law import Law, register_law
+from geomem.laws.law import Law
 from geomem.laws.views import Pool, principal
 
 _ROWS = 15  # for each sample of a data set
@@ -134,4 +135,4 @@ def largest_size_of(size: int) -> float:
 
 
 _LEAVES = ("samples", "center", "frame", "variances")
-register_law(SampledLaw, _LEAVES)
+register(SampledLaw, _LEAVES)

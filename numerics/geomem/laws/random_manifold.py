@@ -11,9 +11,10 @@ from scipy.optimize import brentq
 
 from geomem.core.arguments import Numbers
 from geomem.core.kinds import concrete_array, one_number
+from geomem.core.pytrees import register
 from geomem.core.status import InputError
 from geomem.laws.classes import refuse_shares
-from geomem.laws.law import Law, TypicalSizes, register_law
+from geomem.laws.law import Law, TypicalSizes
 from geomem.lowering import lower
 
 _balance = lower("resolvent")
@@ -142,7 +143,7 @@ class RandomManifold(Law):
 
 
 _LEAVES = ("variances", "weights", "latent_ratio")
-register_law(RandomManifold, _LEAVES)
+register(RandomManifold, _LEAVES)
 
 
 def resolvent_at(law: RandomManifold, time: Float[Array, ""]) -> tuple[Float[Array, ""], Float[Array, ""]]:
