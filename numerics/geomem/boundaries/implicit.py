@@ -60,7 +60,7 @@ def _search_times(
     """Roots of the interpolant, corrected by secant steps."""
     valid, wanted = walked_sizes(given)
     start, limits = start_of_walk(question, at, wanted, window)
-    roots = _roots(question, at, wanted, start, limits)
+    roots = _roots(question, at, None, wanted, start, limits, _ROUGH)
     log_time, residual = roots.log_time, np.full(len(wanted), np.nan)
     iterations = np.zeros(len(wanted), dtype=int)
     open_ = valid & (roots.status == Status.CONVERGED)
@@ -203,12 +203,22 @@ def spectrum_slopes(
 
 
 def _roots(
-    question: Question[Implicit], at: Setting, log_sizes: np.ndarray, start: float, limits: tuple[float, float]
+    question: Question[Implicit],
+    at: Setting,
+    tangents: Setting | None,
+    log_sizes: np.ndarray,
+    start: float,
+    limits: tuple[float, float],
+    error: float,
 ) -> Roots:
-    """Roots of every size's balance, where sizes share what a noise variance costs to within the rough error."""
+    """Roots of every size's balance, with slopes along the tangents if there are.
+
+    The error is asked for where sizes share what a noise variance costs; else it is much less.
+    """
     if question.level.sizes_share:
-        return walk_to_roots(_evaluator(question, at, None, log_sizes), start, limits, _ROUGH)
-    return scan_to_roots(_balances(question, at), log_sizes, start, limits)
+        return walk_to_roots(_evaluator(question, at, tangents, log_sizes), start, limits, error)
+    roots = scan_to_roots(_balances(question, at), log_sizes, start, limits)
+    return roots if tangents is None else _with_tangents(question, at, tangents, log_sizes, roots)
 
 
 def _with_tangents(
@@ -296,10 +306,7 @@ def _lane(
     at = varied(place)
     tangents = jax.vmap(lambda along: jax.jvp(varied, (place,), (along,))[1])(jnp.eye(2))
     start, limits = start_of_walk(question, at, log_sizes)
-    if question.level.sizes_share:
-        roots = walk_to_roots(_evaluator(question, at, tangents, log_sizes), start, limits, _FINE)
-    else:
-        roots = _with_tangents(question, at, tangents, log_sizes, _roots(question, at, log_sizes, start, limits))
+    roots = _roots(question, at, tangents, log_sizes, start, limits, _FINE)
     missed = (roots.status == Status.CONVERGED) & ~(roots.error <= _FINE)
     status = np.where(missed, Status.NOT_CONVERGED, roots.status).astype(np.int8)
     known = status == Status.CONVERGED
