@@ -13,8 +13,9 @@ from geomem.core.arguments import as_noise_variances
 from geomem.core.kinds import refuse_beyond_memory
 from geomem.core.status import InputError
 from geomem.laws.manifold import Manifold
-from geomem.laws.sphere import Sphere
-from geomem.levels.pool import quenched_sphere
+from geomem.laws.probe import Probe
+from geomem.laws.setting import Setting
+from geomem.levels.quenched import quenched
 from geomem.levels.secants import Secants, secants
 from geomem.levels.spectrum_draws import even_and_odd
 from geomem.levels.spectrum_samples import ActiveSamples, spectra_of
@@ -38,24 +39,13 @@ def block_values(
         return np.full((len(times), manifold.num_blocks), np.nan)
     if protocol == "jacobian":
         return np.asarray(_origin_value(manifold.exact_variances()[None, :], times[:, None]))
-    blocks = range(manifold.num_blocks)
-    return np.stack([np.asarray(_values_along(_axis(manifold, block), times)) for block in blocks], axis=1)
-
-
-def _axis(manifold: Manifold, block: int) -> Sphere:
-    """The view along a direction of a block, from the origin."""
-    others = manifold.multiplicities - manifold.indicator(block)
-    nowhere = jnp.zeros((1, manifold.num_blocks))
-    return Sphere(manifold.variances, others, manifold.variances[block], jnp.zeros(()), jnp.ones(1), nowhere)
+    settings = [manifold.setting(manifold.indicator(block), Probe.along()) for block in range(manifold.num_blocks)]
+    return np.stack([np.asarray(_values_along(at, jnp.asarray(times))) for at in settings], axis=1)
 
 
 @jax.jit
-def _values_along(axis: Sphere, times: Float[Array, " times"]) -> Float[Array, " times"]:
-    def value(time: Array) -> Array:
-        mean = axis._replace(axis_place=jnp.sqrt(time)).components(1.0, time).means[0, 0]
-        return _secant_value(mean, time)
-
-    return jax.lax.map(value, times)
+def _values_along(at: Setting, times: Float[Array, " times"]) -> Float[Array, " times"]:
+    return jax.lax.map(lambda time: _secant_value(at.tilted_moments(jnp.ones(()), time)[0], time), times)
 
 
 def least_active(
@@ -67,22 +57,11 @@ def least_active(
     """
     if protocol == "jacobian":
         return np.full(len(times), np.exp(log_size))
-    sizes = jnp.asarray([log_size])
     of_blocks = [
-        _participations(_axis(manifold, block), jnp.asarray(times), sizes) for block in range(manifold.num_blocks)
+        quenched(manifold, block, noise_variance=times, log_num_samples=log_size).active_samples
+        for block in range(manifold.num_blocks)
     ]
-    return 1.0 / np.max(of_blocks, axis=0)
-
-
-@jax.jit
-def _participations(
-    axis: Sphere, times: Float[Array, " times"], log_sizes: Float[Array, " one"]
-) -> Float[Array, " times"]:
-    def at_time(time: Array) -> Array:
-        view = axis._replace(axis_place=jnp.sqrt(time))
-        return quenched_sphere(view, time, log_sizes, jnp.array(-jnp.inf)).participation[0, 0]
-
-    return jax.lax.map(at_time, times)
+    return np.min(of_blocks, axis=0)
 
 
 class _UnitSamples(ActiveSamples):
