@@ -281,7 +281,7 @@ away = (drawn.mean(axis=0) - exact.singular_value.values) / exact.standard_devia
 print("farthest mean of the data sets from theory:", np.abs(away).max().round(2), "standard deviations; one is",
       np.round(1 / np.sqrt(len(drawn)), 2))  # fmt: skip
 for kept in (2, 7):
-    without = np.repeat(unlimited.singular_value.values[:, None], 1, axis=1)
+    without = unlimited.singular_value.values[:, None]
     found = [closes(each, kept) for each in (exact.draws.values, drawn.swapaxes(0, 1), without)]
     print(f"gap above the last {kept} closes at t =", np.round(found, 3), "(theory, data sets, N infinite)")
 for size in last.num_samples.values:

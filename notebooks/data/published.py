@@ -28,35 +28,24 @@ MANIFOLD = Manifold([1.0, 0.09, 1e-4], [2, 5, 23], normalized=True)
 SIZES, STEPS = (250, 500, 20_000), (20_000, 60_000, 100_000, 200_000, 350_000, 500_000)
 NOISE_VARIANCES = 1e-4 * 5000.0 ** (2 * np.linspace(0.8, 1e-5, 100))
 NUM_POINTS, NUM_GENERATED = 16, 200
-# At a training point, the radial direction is none of the sphere: 24 values of its normal, five and one of it.
-GAPS = (24, 29)
 
 
 def spectra(score, points, key):
-    """Sorted values over training points: means and standard errors, and where a gap is none beside its neighbours."""
+    """Sorted values over training points: means and standard errors."""
     frames = jax.random.split(key, len(points))
     found = [
         measure_spectrum(score, point, NOISE_VARIANCES, protocol="orthogonal_frame", key=frame).singular_value[..., 0]
         for point, frame in zip(points, frames, strict=True)
     ]
     values = np.stack(found)
-    steps = -np.diff(values, axis=2)
-    ends = (0, *GAPS, values.shape[2])
-    closed = []
-    for place, index in enumerate(GAPS):
-        # Steps of the two groups that it is between, the first value of all left out, an outlier of every frame.
-        low, high = max(ends[place], 1), ends[place + 2]
-        others = np.delete(steps[..., low : high - 1], index - 1 - low, axis=2)
-        closed.append(steps[..., index - 1] <= others.mean(axis=2))
     over = ("noise_variance", "index")
     scale = 1 / np.sqrt(len(points))
     return xr.Dataset(
         {
             "singular_value": (over, values.mean(axis=0)),
             "singular_value_error": (over, values.std(axis=0, ddof=1) * scale),
-            "gap_closed": (("noise_variance", "gap"), np.mean(closed, axis=1).T),
         },
-        {"noise_variance": NOISE_VARIANCES, "index": np.arange(1, 31), "gap": list(GAPS)},
+        {"noise_variance": NOISE_VARIANCES, "index": np.arange(1, 31)},
     )
 
 
@@ -94,7 +83,7 @@ def main(folder):
     study = xr.concat(parts, xr.Variable("step", list(STEPS)))
     study = study.merge(
         xr.concat(own, xr.Variable("num_samples", list(SIZES))).rename(
-            {name: f"empirical_{name}" for name in ("singular_value", "singular_value_error", "gap_closed")}
+            {name: f"empirical_{name}" for name in ("singular_value", "singular_value_error")}
         )
     )
     study.attrs["provenance"] = trained[0].history.attrs["provenance"]
