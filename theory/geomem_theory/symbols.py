@@ -383,6 +383,13 @@ bulk_slope = sp.Symbol(r"\mathcal{G}'", positive=True)
 bulk_curvature = sp.Symbol(r"\mathcal{G}''", real=True)
 gap_balance = sp.Symbol(r"\mathcal{G} - \theta\mathcal{G}'", real=True)
 log_N_gap = sp.Symbol(r"\ln{N_c^{\Delta}}", real=True)
+row_noise = sp.Symbol(r"\Sigma^{\rightarrow}_k", real=True)
+column_noise = sp.Symbol(r"\Sigma^{\downarrow}_k", real=True)
+across_noise = sp.Symbol(r"\Sigma^{\times}_k", real=True)
+resolvent_own = sp.Symbol("m_k", real=True)
+resolvent_across = sp.Symbol(r"m^{\times}_k", real=True)
+root_participation = sp.Symbol(r"\sqrt{\kappa_c}", positive=True)
+root_gap_balance = sp.Symbol(r"\sqrt{N \kappa_c} - 1", real=True)
 
 # Local scores: patches of images for samples.
 positions = sp.Symbol("P", positive=True)

@@ -18,6 +18,7 @@ from geomem_theory.symbols import (
     Q_perp,
     W,
     W_i,
+    across_noise,
     avg_g,
     avg_g_mirrored,
     avg_g_squared,
@@ -25,9 +26,11 @@ from geomem_theory.symbols import (
     balance_signal,
     block_density,
     c,
+    column_noise,
     density_joint,
     density_pair,
     energy_floor,
+    gap_level,
     length_moment,
     log_N,
     log_phi,
@@ -37,8 +40,13 @@ from geomem_theory.symbols import (
     others,
     quenched_score,
     quenched_variance,
+    resolvent_across,
+    resolvent_own,
     rho_v,
+    root_gap_balance,
+    root_participation,
     root_transform,
+    row_noise,
     s,
     s_i,
     s_v,
@@ -290,8 +298,8 @@ sphere_pair_density = Equation(
 sphere_other_coordinate = Equation(
     name="sphere_other_coordinate",
     left=unit_i,
-    right=sp.sqrt(1 - unit_v**2) * sp.sqrt(s_i) * W_i / sp.sqrt(1 + s_i * W_i**2),
-    arguments=(unit_v, W_i, s_i),
+    right=sp.sqrt(s_i) * W_i / (sp.sqrt(1 + s_i * W_i**2) * sp.sqrt(1 + s_v * W**2)),
+    arguments=(W, s_v, W_i, s_i),
     meaning="The coordinate along i of a sample of length one.",
     source=DERIVED,
     steps=(
@@ -299,6 +307,13 @@ sphere_other_coordinate = Equation(
             "Without v it would be that of `sphere_coordinate`; the coordinates besides v have the length "
             "$\\sqrt{1 - \\hat{y}_v^2}$ together.",
             lambda: sp.sqrt(1 - unit_v**2) * sphere_coordinate.right.subs({s_v: s_i, W: W_i}, simultaneous=True),
+        ),
+        Step(
+            "Insert $\\hat{y}_v$: a difference from one would be lost where it is small.",
+            lambda: (
+                sp.simplify(sp.sqrt(1 - sphere_coordinate.right**2))
+                * sphere_coordinate.right.subs({s_v: s_i, W: W_i}, simultaneous=True)
+            ),
         ),
     ),
 )
@@ -392,6 +407,64 @@ secant_transposed = Equation(
     ),
 )
 
+_MDE = "O. Ajanki, L. Erdos and T. Krueger, arXiv:1604.08188"
+_inverse = sp.Matrix(
+    [
+        [-gap_level - row_noise, secant - across_noise],
+        [secant - across_noise, -gap_level - column_noise],
+    ]
+)
+
+bulk_resolvent = Equation(
+    name="bulk_resolvent",
+    left=resolvent_own,
+    right=-(gap_level + column_noise)
+    / ((gap_level + row_noise) * (gap_level + column_noise) - (secant - across_noise) ** 2),
+    arguments=(gap_level, secant, row_noise, column_noise, across_noise),
+    meaning="Singular values of $A = \\mathrm{diag}(a) + W$ are those of $(0, A; A^T, 0)$, whose resolvent at E has a "
+    "symmetric matrix of two rows for every direction. This is its first entry; exchange rows and columns for the "
+    "last. $\\Sigma^{\\rightarrow}_k = \\sum_i E W_{ki}^2\\, m^{\\downarrow}_i$ has the last entries of all, "
+    "$\\Sigma^{\\downarrow}_k = \\sum_i E W_{ik}^2\\, m_i$ the first ones. At E in a gap the solution is real, and the "
+    "derivative of its right side has a spectral radius below one.",
+    source=_MDE,
+    steps=(
+        Step(
+            "The matrix Dyson equation: the inverse of the two rows is that without noise, less E and less the mean of "
+            "$W G W$.",
+        ),
+        Step("Invert.", lambda: _inverse.inv()[0, 0]),
+    ),
+)
+
+bulk_resolvent_across = Equation(
+    name="bulk_resolvent_across",
+    left=resolvent_across,
+    right=-(secant - across_noise)
+    / ((gap_level + row_noise) * (gap_level + column_noise) - (secant - across_noise) ** 2),
+    arguments=(gap_level, secant, row_noise, column_noise, across_noise),
+    meaning="The entry between the two spaces; $\\Sigma^{\\times}_k = \\sum_i E W_{ki} W_{ik}\\, m^{\\times}_i$. Of a "
+    "symmetric W the sum of both entries solves $1/m_k = a_k - E - \\sum_i V_{ki} m_i$.",
+    source=_MDE,
+    steps=(Step("Invert.", lambda: _inverse.inv()[0, 1]),),
+)
+
+sphere_gap_balance = Equation(
+    name="sphere_gap_balance",
+    left=root_gap_balance,
+    right=root_participation * sp.exp(log_N / 2) - 1,
+    arguments=(log_N, root_participation),
+    meaning="Positive where there is a gap between two blocks of singular values: variances and covariances of A are "
+    "1/N times their leading order, the participation at the origin, where all weights are equal. The root is smooth "
+    "where curvature alone closes the gap, and goes on to negative numbers there.",
+    source=DERIVED,
+    steps=(
+        Step(
+            "$\\kappa = 1/N$ passes $\\kappa_c$.",
+            lambda: root_participation / sp.sqrt(sp.exp(-log_N)) - 1,
+        ),
+    ),
+)
+
 CHAPTER = Chapter(
     name="unit_normalized",
     title="Data divided by their norm",
@@ -415,5 +488,8 @@ CHAPTER = Chapter(
         origin_value,
         secant_spread,
         secant_transposed,
+        bulk_resolvent,
+        bulk_resolvent_across,
+        sphere_gap_balance,
     ),
 )

@@ -79,7 +79,8 @@ class Law(ABC):
         Of `generating_function`, `second_cumulant` and `energy`, which its settings give and levels need; `views` from
         any point along any directions, and `tilts`, closed forms of them, which serve levels as well; `classes`,
         `class_products`, `typical_sizes` and `dominance_radius` of trajectories; `one_gaussian`: that it is one
-        Gaussian with its blocks along the axes; and `secants`: central differences of the score at the origin.
+        Gaussian with its blocks along the axes; `gaps`: that the values of its blocks have gaps; and `secants`:
+        central differences of the score at the origin.
         """
         return frozenset({"generating_function"})
 

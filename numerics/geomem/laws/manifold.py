@@ -73,7 +73,7 @@ class Manifold(Law):
     @property
     def knows(self) -> frozenset[str]:
         if self.normalized:
-            return frozenset({"second_cumulant", "energy", "views", "secants"})
+            return frozenset({"second_cumulant", "energy", "views", "secants", "gaps"})
         return frozenset(
             {
                 "generating_function",
@@ -85,6 +85,7 @@ class Manifold(Law):
                 "typical_sizes",
                 "dominance_radius",
                 "one_gaussian",
+                "gaps",
             }
         )
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from functools import cache, partial
 from operator import itemgetter
-from types import MappingProxyType
+from types import MappingProxyType, ModuleType
 from typing import ClassVar
 
 import jax
@@ -17,13 +17,7 @@ from geomem.laws.law import Law
 from geomem.laws.points import PointSetting
 from geomem.laws.setting import SampleEnergy, Setting
 from geomem.laws.sphere import SphereSetting
-from geomem.levels.exact_gaps import (
-    at_mean,
-    closing_balance,
-    closing_balances,
-    closing_holds,
-    closing_slopes,
-)
+from geomem.levels import exact_gaps, sphere_gaps
 from geomem.levels.lanes import SIZES, TIMES, filled, in_threads, refined
 from geomem.levels.level import Implicit, register
 from geomem.levels.pool import averages_at
@@ -68,8 +62,7 @@ class FiniteN(Implicit):
         log_sizes: Float[np.ndarray, " sizes"] | Float[np.ndarray, "times sizes"],
     ) -> Float[np.ndarray, "times sizes"]:
         if criterion == "gap":
-            closing = closing_balances(at, times)
-            return self.balances("participation", at_mean(at), times, log_sizes) - closing[:, None]
+            return _gaps(at).balances(self, at, times, log_sizes)
         rows = np.broadcast_to(log_sizes, (len(times), log_sizes.shape[-1]))
         if isinstance(at, PointSetting):
             one = at.along(0)
@@ -104,7 +97,7 @@ class FiniteN(Implicit):
         self, criterion: str, at: Setting, time: Float[Array, ""], log_sizes: Float[Array, " sizes"]
     ) -> Float[Array, " sizes"]:
         if criterion == "gap":
-            return self.balance("participation", at_mean(at), time, log_sizes) - closing_balance(at, time)
+            return _gaps(at).balance(self, at, time, log_sizes)
         return _balance(averages_at(at.energy(time), log_sizes, jnp.array(-jnp.inf), jnp.array(1.0)), criterion)
 
     def balances_with_slopes(
@@ -116,10 +109,7 @@ class FiniteN(Implicit):
         log_sizes: Float[np.ndarray, " sizes"] | Float[np.ndarray, "times sizes"],
     ) -> tuple[Float[np.ndarray, "times sizes"], Float[np.ndarray, "slopes times sizes"]]:
         if criterion == "gap":
-            at_origin, along = at_mean(at), at_mean(tangents)
-            values, slopes = self.balances_with_slopes("participation", at_origin, along, times, log_sizes)
-            closing, of_closing = closing_balances(at, times), closing_slopes(at, tangents, times)
-            return values - closing[:, None], slopes - of_closing[:, :, None]
+            return _gaps(at).balances_with_slopes(self, at, tangents, times, log_sizes)
         energies = energies_of(at, times)
         shaped = jnp.asarray(filled(np.asarray(times), TIMES))
         along = jax.tree.map(np.asarray, _energy_tangents(padded(at), padded(tangents), shaped))
@@ -140,11 +130,11 @@ class FiniteN(Implicit):
 
     def has_transition(self, criterion: str, at: Setting) -> bool:
         if criterion == "gap":
-            return bool(np.isfinite(closing_balances(at, np.array([float(at.largest_variance)])))[0])
+            return _gaps(at).exist(at)
         return super().has_transition(criterion, at)
 
     def holds(self, criterion: str, at: Setting, times: Float[np.ndarray, " times"]) -> Bool[np.ndarray, " times"]:
-        return closing_holds(at, times) if criterion == "gap" else super().holds(criterion, at, times)
+        return _gaps(at).hold(at, times) if criterion == "gap" else super().holds(criterion, at, times)
 
     def excess_entropy(
         self, law: Law, times: Float[np.ndarray, " times"], log_size: float
@@ -159,6 +149,11 @@ class FiniteN(Implicit):
 
 
 register(FiniteN())
+
+
+def _gaps(at: Setting) -> ModuleType:
+    """What knows when gaps close."""
+    return sphere_gaps if isinstance(at, SphereSetting) else exact_gaps
 
 
 def planted_averages(law: Law, times: Float[np.ndarray, " times"], log_size: float) -> TypicalAverages:

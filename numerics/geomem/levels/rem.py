@@ -26,7 +26,7 @@ class REM(Explicit):
     name = "rem"
     criteria = ("condensation", "participation", "signal_to_noise", "gap")
     needs = "generating_function"
-    needs_of: ClassVar[Mapping[str, str]] = MappingProxyType({"gap": "one_gaussian"})
+    needs_of: ClassVar[Mapping[str, str]] = MappingProxyType({"gap": "gaps"})
 
     def log_size(self, criterion: str, at: Setting, time: Float[Array, ""]) -> Float[Array, ""]:
         if criterion in TILTS:

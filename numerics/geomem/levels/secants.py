@@ -96,7 +96,7 @@ def _moments(manifold: Manifold, time: float, log_size: float, *, exact: bool) -
     of_axis, of_pair = (_exact_row, exact_products) if exact else (_leading_row, leading_products)
     rows, errors, offsets = map(np.array, zip(*(of_axis(axis, time, log_size) for axis in axes), strict=True))
     mean, diagonal, variance = rows[:, 0], rows[:, 1], rows[:, 2:]
-    (transposed, between), error = np.full((2, count, count), np.nan), float(errors.max())
+    (transposed, between), error = np.full((2, count, count), np.nan), errors.max()
     for k, i in product(range(count), repeat=2):
         if k > i or (k == i and directions[k] == 1):
             continue
@@ -105,7 +105,9 @@ def _moments(manifold: Manifold, time: float, log_size: float, *, exact: bool) -
         products = of_pair(pair, axes[k], axes[i], log_size) - np.array([0.0, offsets[k] * offsets[i]])
         value, by_half = np.vectorize(_transposed)(products, time)
         scales = np.sqrt([variance[k, i] * variance[i, k], diagonal[k] * diagonal[i]])
-        error = max(error, float(np.max(((by_half - value) / scales) ** 2)), abs(float(jnp.sum(pair.shares)) - 1.0))
+        off = (by_half - value) / np.where(scales > 0, scales, 1.0)  # nothing fluctuates of what has no variance
+        # NumPy's maximum is not a number where one is none, and then nothing is known.
+        error = np.max([error, *(off**2).ravel(), abs(float(jnp.sum(pair.shares)) - 1.0)])
         transposed[k, i], between[k, i] = transposed[i, k], between[i, k] = value
     variance = np.where(np.diag(directions == 1), np.nan, variance)
     fields, known = (mean, diagonal, variance, transposed, between), error <= _TOLERANCE

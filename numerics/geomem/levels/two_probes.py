@@ -42,24 +42,23 @@ def axis_of(manifold: Manifold, block: int, time: float, log_size: float) -> Axi
     others = manifold.multiplicities - manifold.indicator(block)
     place = jnp.sqrt(jnp.asarray(time))
     view = Sphere(manifold.variances, others, manifold.variances[block], place, along, across)
-    whole = _nodes(view, np.float64(time), np.float64(log_size))
+    whole = jax.tree.map(np.asarray, _nodes(view, np.float64(time), np.float64(log_size)))
     used = np.flatnonzero(np.isfinite(whole.log_weights))
-    nodes = Nodes(whole.coordinates[used], whole.shares[:, used], whole.squares[used], whole.log_weights[used])
-    energies, lighter = -nodes.log_weights, jnp.append(jnp.zeros(1), jnp.cumsum(nodes.shares[0]))
-    log_mean = jax.nn.logsumexp(-energies, b=nodes.shares[0])
-    sizes, nothing = jnp.asarray([log_size]), jnp.array(-jnp.inf)
-    low, blocks = nodes_in_xi(energies, lighter, log_mean, sizes, nothing, OF_PAIRS)
-    steps = -(-int(blocks) * OF_PAIRS.at_once // _FILLED) * _FILLED
-    # What is filled up has no weight.
+    # What is filled up has no weight. NumPy does it: JAX would compile for every number of nodes that are used.
     missing = (0, -len(used) % _FILLED)
-    padded = Nodes(
-        jnp.pad(nodes.coordinates, missing),
-        jnp.pad(nodes.shares, ((0, 0), missing)),
-        jnp.pad(nodes.squares, (missing, (0, 0))),
-        jnp.pad(nodes.log_weights, missing),
+    nodes = Nodes(
+        jnp.asarray(np.pad(whole.coordinates[used], missing)),
+        jnp.asarray(np.pad(whole.shares[:, used], ((0, 0), missing))),
+        jnp.asarray(np.pad(whole.squares[used], (missing, (0, 0)))),
+        jnp.asarray(np.pad(whole.log_weights[used], missing)),
     )
+    energies = jnp.asarray(np.pad(-whole.log_weights[used], missing, constant_values=np.inf))
+    lighter = jnp.append(jnp.zeros(1), jnp.cumsum(nodes.shares[0]))
+    log_mean = jax.nn.logsumexp(-energies, b=nodes.shares[0])
+    low, blocks = nodes_in_xi(energies, lighter, log_mean, jnp.asarray([log_size]), jnp.array(-jnp.inf), OF_PAIRS)
+    steps = -(-int(blocks) * OF_PAIRS.at_once // _FILLED) * _FILLED
     reference = float(jnp.sum(nodes.shares[0] * jnp.exp(nodes.log_weights - log_mean) * nodes.coordinates))
-    return Axis(block, view, padded, reference, float(low) + OF_PAIRS.step * np.arange(steps))
+    return Axis(block, view, nodes, reference, float(low) + OF_PAIRS.step * np.arange(steps))
 
 
 @jax.jit
@@ -171,7 +170,7 @@ def _pair_at(
 
     shares = jax.lax.map(density, ratios) * of_first[1][:, None] * of_second[1][None, :]
     first = _coordinate(ratios, first_variance)
-    second = _other_coordinate(first[:, None], more_ratios[None, :], second_variance)
+    second = _other_coordinate(ratios[:, None], first_variance, more_ratios[None, :], second_variance)
     place = jnp.sqrt(time)
     return Pair(first, second, shares, _log_weight(first, place, time), _log_weight(second, place, time))
 
