@@ -69,14 +69,20 @@ def _schedule(
     meaning: str,
     source: str,
     clock: sp.Symbol,
-    noised: sp.Expr,
+    noised: Callable[[], sp.Expr],
     scale_at: sp.Expr,
     noise_variance_at: sp.Expr,
     time_at: sp.Expr,
     parameters: tuple[sp.Symbol, ...] = (),
     solved: Callable[[], sp.Expr] | None = None,
 ) -> ScheduleEquations:
-    a, b = sp.diff(noised, y_v), sp.diff(noised, omega)
+    def data_and_noise() -> tuple[sp.Expr, sp.Expr]:
+        return sp.diff(noised(), y_v), sp.diff(noised(), omega)
+
+    def solution() -> sp.Expr:
+        a, b = data_and_noise()
+        return sp.solve(sp.Eq(b, a * sp.sqrt(t)), clock)[0]
+
     return ScheduleEquations(
         clock=clock,
         scale=Equation(
@@ -87,8 +93,8 @@ def _schedule(
             meaning=f"{meaning} What the data are multiplied by.",
             source=source,
             steps=(
-                Step("The noised sample along v.", lambda: noised),
-                Step("Its coefficient of the data.", lambda: a),
+                Step("The noised sample along v.", noised),
+                Step("Its coefficient of the data.", lambda: data_and_noise()[0]),
             ),
         ),
         noise_variance=Equation(
@@ -99,10 +105,14 @@ def _schedule(
             meaning="The same schedule's noise variance.",
             source=DERIVED,
             steps=(
-                Step("Coefficient of the noise.", lambda: b),
+                Step("Coefficient of the noise.", lambda: data_and_noise()[1]),
                 Step(
                     "Square its ratio to the scale.",
-                    lambda: sp.expand(schedule_noise_variance.right.subs({scale: a, noise_level: b})),
+                    lambda: sp.expand(
+                        schedule_noise_variance.right.subs(
+                            dict(zip((scale, noise_level), data_and_noise(), strict=True))
+                        )
+                    ),
                 ),
             ),
         ),
@@ -116,7 +126,7 @@ def _schedule(
             steps=(
                 Step(
                     "Solve $b = a \\sqrt{t}$ for the time.",
-                    solved or (lambda: sp.solve(sp.Eq(b, a * sp.sqrt(t)), clock)[0]),
+                    solved or solution,
                 ),
             ),
         ),
@@ -152,7 +162,7 @@ SCHEDULES: dict[str, ScheduleEquations] = {
         "The variance-exploding process on the clock of its noise variance.",
         _EDM,
         tau,
-        y_v + sp.sqrt(tau) * omega,
+        lambda: y_v + sp.sqrt(tau) * omega,
         sp.S.One,
         tau,
         t,
@@ -162,7 +172,7 @@ SCHEDULES: dict[str, ScheduleEquations] = {
         "The same on the clock of its noise level $\\sigma$.",
         _EDM,
         sigma,
-        y_v + sigma * omega,
+        lambda: y_v + sigma * omega,
         sp.S.One,
         sigma**2,
         sp.sqrt(t),
@@ -173,7 +183,7 @@ SCHEDULES: dict[str, ScheduleEquations] = {
         "that came in before.",
         _DR,
         tau,
-        _ornstein_uhlenbeck(),
+        _ornstein_uhlenbeck,
         sp.exp(-tau),
         sp.exp(2 * tau) - 1,
         sp.log(1 + t) / 2,
@@ -183,7 +193,7 @@ SCHEDULES: dict[str, ScheduleEquations] = {
         "The variance-preserving process, whose clock is its squared scale.",
         _DDPM,
         alphabar,
-        sp.sqrt(alphabar) * y_v + sp.sqrt(1 - alphabar) * omega,
+        lambda: sp.sqrt(alphabar) * y_v + sp.sqrt(1 - alphabar) * omega,
         sp.sqrt(alphabar),
         (1 - alphabar) / alphabar,
         1 / (1 + t),
@@ -193,7 +203,7 @@ SCHEDULES: dict[str, ScheduleEquations] = {
         "Flow matching on the straight line from data to noise.",
         _FLOW,
         tau,
-        (1 - tau) * y_v + tau * omega,
+        lambda: (1 - tau) * y_v + tau * omega,
         1 - tau,
         (tau / (1 - tau)) ** 2,
         sp.sqrt(t) / (1 + sp.sqrt(t)),
@@ -203,7 +213,7 @@ SCHEDULES: dict[str, ScheduleEquations] = {
         "Flow matching on the clock that runs from noise to data.",
         _FLOW,
         tau,
-        tau * y_v + (1 - tau) * omega,
+        lambda: tau * y_v + (1 - tau) * omega,
         tau,
         ((1 - tau) / tau) ** 2,
         1 / (1 + sp.sqrt(t)),
@@ -213,7 +223,7 @@ SCHEDULES: dict[str, ScheduleEquations] = {
         "The variance-exploding process on the clock $\\ln(\\sigma)/4$, the number that networks of EDM are given.",
         _EDM + ", table 1",
         tau,
-        y_v + sp.exp(4 * tau) * omega,
+        lambda: y_v + sp.exp(4 * tau) * omega,
         sp.S.One,
         sp.exp(8 * tau),
         sp.log(t) / 8,
@@ -223,7 +233,7 @@ SCHEDULES: dict[str, ScheduleEquations] = {
         "The variance-exploding process on the clock of the angle whose tangent is its noise level.",
         _V_DIFFUSION,
         tau,
-        y_v + sp.tan(tau) * omega,
+        lambda: y_v + sp.tan(tau) * omega,
         sp.S.One,
         sp.tan(tau) ** 2,
         sp.atan(sp.sqrt(t)),
@@ -233,7 +243,7 @@ SCHEDULES: dict[str, ScheduleEquations] = {
         "The variance-exploding process whose noise level is multiplied by equal factors in equal times.",
         _SDE + ", appendix C",
         tau,
-        y_v + sigma_min * (sigma_max / sigma_min) ** tau * omega,
+        lambda: y_v + sigma_min * (sigma_max / sigma_min) ** tau * omega,
         sp.S.One,
         sigma_min**2 * (sigma_max / sigma_min) ** (2 * tau),
         sp.log(sp.sqrt(t) / sigma_min) / sp.log(sigma_max / sigma_min),
@@ -244,7 +254,7 @@ SCHEDULES: dict[str, ScheduleEquations] = {
         "The variance-preserving process in continuous time, the rate of whose noise rises on a line.",
         _SDE + ", appendix C",
         tau,
-        _variance_preserving_sde(),
+        _variance_preserving_sde,
         sp.exp(-(tau**2) * _beta_rise / 4 - tau * beta_min / 2),
         sp.exp(tau**2 * _beta_rise / 2 + tau * beta_min) - 1,
         # Of the two forms of the root the one that loses no digits, neither at small t nor at a rate that hardly rises.
@@ -258,7 +268,7 @@ SCHEDULES: dict[str, ScheduleEquations] = {
         "The variance-preserving process on the clock of its angle, its noise as large as $\\sigma_d$.",
         _TRIGONOMETRIC,
         tau,
-        sp.cos(tau) * y_v + sigma_data * sp.sin(tau) * omega,
+        lambda: sp.cos(tau) * y_v + sigma_data * sp.sin(tau) * omega,
         sp.cos(tau),
         sigma_data**2 * sp.tan(tau) ** 2,
         sp.atan(sp.sqrt(t) / sigma_data),
@@ -270,7 +280,7 @@ SCHEDULES: dict[str, ScheduleEquations] = {
         "The variance-preserving process whose scale is a quarter of a cosine, begun a little late.",
         _COSINE + ", equation 17",
         tau,
-        _cosine * y_v + sp.sqrt(1 - _cosine**2) * omega,
+        lambda: _cosine * y_v + sp.sqrt(1 - _cosine**2) * omega,
         _cosine,
         1 / _cosine**2 - 1,
         2 * (1 + cosine_offset) / sp.pi * sp.acos(_begun / sp.sqrt(1 + t)) - cosine_offset,

@@ -179,6 +179,19 @@ def varied_setting(
     return law.with_variances(variances).setting(indicator, question.probe).beside(jnp.exp(log_probed))
 
 
+@jax.jit
+def varied_with_tangents(
+    question: Question[Level], law: Law, indicator: Float[Array, " blocks"], log_own: Float[Array, ""]
+) -> tuple[Setting, Setting]:
+    """The direction's setting, and its tangents as the block's variance and the direction's own one change."""
+
+    def varied(logs: Array) -> Setting:
+        return varied_setting(question, law, indicator, logs[0], logs[1])
+
+    place = jnp.stack([jnp.zeros_like(log_own), log_own])
+    return varied(place), jax.vmap(lambda along: jax.jvp(varied, (place,), (along,))[1])(jnp.eye(2))
+
+
 def _sensitivities(
     question: Question[Explicit], law: Law, indicator: Array, own: Array, log_time: Array
 ) -> tuple[Array, Array]:

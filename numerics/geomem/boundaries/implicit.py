@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Int8
 
 from geomem.boundaries.differentiable import differentiable
-from geomem.boundaries.explicit import Lanes, varied_setting
+from geomem.boundaries.explicit import Lanes, varied_with_tangents
 from geomem.boundaries.scan import scan_to_roots
 from geomem.boundaries.size_scan import LARGEST_LOG_SIZE, RESIDUAL, SCAN, STEPS, first_cell, roots_in_cells
 from geomem.boundaries.walk import Evaluate, Roots, walk_to_roots
@@ -136,12 +136,12 @@ def lanes(
     of the interpolant.
     """
     own = np.zeros(len(indicators)) if log_probed is None else log_probed
-    solved = count(1)
+    laws, solved = jax.tree.map(np.asarray, laws), count(1)
     with bar("critical times", len(indicators)) as report:
 
         def row(lane: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
             law = jax.tree.map(lambda leaf: leaf[lane], laws)
-            found = _lane(question, law, jnp.asarray(indicators[lane]), own[lane], log_sizes)
+            found = _lane(question, law, indicators[lane], own[lane], log_sizes)
             report(next(solved))
             return found
 
@@ -293,18 +293,12 @@ def _published_time(at: Setting, log_size: Float[Array, ""]) -> Float[Array, ""]
 def _lane(
     question: Question[Implicit],
     law: Law,
-    indicator: Float[Array, " blocks"],
+    indicator: Float[np.ndarray, " blocks"],
     log_own: np.floating,
     log_sizes: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
     """Critical times of one direction, their status, the sensitivities to both variations, and its opening time."""
-
-    def varied(logs: Array) -> Setting:
-        return varied_setting(question, law, indicator, logs[0], logs[1])
-
-    place = jnp.array([0.0, log_own])
-    at = varied(place)
-    tangents = jax.vmap(lambda along: jax.jvp(varied, (place,), (along,))[1])(jnp.eye(2))
+    at, tangents = varied_with_tangents(question, law, indicator, log_own)
     start, limits = start_of_walk(question, at, log_sizes)
     roots = _roots(question, at, tangents, log_sizes, start, limits, _FINE)
     missed = (roots.status == Status.CONVERGED) & ~(roots.error <= _FINE)

@@ -12,6 +12,7 @@ from geomem.cli.compare import compare
 from geomem.cli.critical_size import critical_size
 from geomem.cli.derive import derive
 from geomem.cli.ending import one_sentence
+from geomem.cli.garbage import seldom_collected
 from geomem.cli.local import local
 from geomem.cli.phase_diagram import phase_diagram
 from geomem.cli.report import report
@@ -52,5 +53,5 @@ def launch(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point: returns after success, else ends as `one_sentence` says."""
-    with one_sentence(), progress():
+    with one_sentence(), progress(), seldom_collected():
         app.meta(arguments, exit_on_error=False, print_error=False, result_action="return_value")

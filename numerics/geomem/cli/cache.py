@@ -17,7 +17,7 @@ from platformdirs import user_cache_path
 from geomem.core.status import InputError
 from geomem.files.writing import write_whole
 
-_FOLDER = "JAX_COMPILATION_CACHE_DIR"
+_FOLDER, _PROGRAMS = "JAX_COMPILATION_CACHE_DIR", "GEOMEM_PROGRAMS"
 # Everything is kept, however quickly it compiled: there are many small things. Caches of XLA's own would put the
 # folder's name into the keys.
 _SETTINGS = {
@@ -25,6 +25,8 @@ _SETTINGS = {
     "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
     "JAX_PERSISTENT_CACHE_ENABLE_XLA_CACHES": "none",
 }
+# What programs follow from, beside the sources of this package.
+_PACKAGES = ("geomem", "jax", "jaxlib", "numpy", "scipy", "sympy")
 _MOST = 400  # entries, of which the latest are kept
 
 
@@ -42,7 +44,7 @@ def compilation_cache() -> Generator[None]:
         common = user_cache_path("geomem") / "compiled" / _versions()
         for entry in common.glob("*"):
             (Path(own) / entry.name).symlink_to(entry)
-        changed = {_FOLDER: own} | _SETTINGS
+        changed = {_FOLDER: own, _PROGRAMS: own} | _SETTINGS
         os.environ.update(changed)
         try:
             yield
@@ -56,7 +58,7 @@ def compilation_cache() -> Generator[None]:
 
 def _versions() -> str:
     """Name of the folder for these versions, on this kind of processor: compiled code counts on its instructions."""
-    parts = [f"{name} {version(name)}" for name in ("geomem", "jax", "jaxlib")] + [platform.python_version()]
+    parts = [f"{name} {version(name)}" for name in _PACKAGES] + [platform.python_version()]
     with suppress(OSError):
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         parts += sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))})

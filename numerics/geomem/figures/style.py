@@ -45,9 +45,9 @@ def figure_writers(figure: Figure, path: Path) -> dict[Path, Callable[[Path], ob
     """What `save_figure` writes, to be written together with other files."""
 
     def write_pdf(file: Path) -> None:
-        # Laid out once, by the PNG, for both files alike.
+        # Laid out once, by the PNG, for both files alike. The engine "none" is one too: for it all is drawn once more.
         engine = figure.get_layout_engine()
-        figure.set_layout_engine("none")
+        figure.set_layout_engine(None)
         figure.savefig(file, metadata={"CreationDate": None})
         figure.set_layout_engine(engine)
 

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from geomem.core.compilation import quick_options
+from geomem.core.programs import Kept
 from geomem.core.progress import bar
 from geomem.laws.law import Law
 from geomem.laws.points import PointSetting
@@ -184,7 +185,7 @@ def _balances_with_slopes(
         # The values do not depend on the tangent, and are not computed twice.
         return jax.vmap(lambda tangent: jax.jvp(balance, (energy,), (tangent,)), out_axes=(None, 0))(tangents)
 
-    return jax.jit(kernel, compiler_options=quick_options())
+    return Kept(kernel, f"balances-with-slopes-{criterion}", quick_options())
 
 
 @partial(jax.jit, static_argnames="criterion")

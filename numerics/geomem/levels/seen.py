@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from geomem.core.compilation import quick_options
+from geomem.core.programs import Kept
 from geomem.core.progress import bar
 from geomem.core.status import Status
 from geomem.laws.law import Law
@@ -79,7 +80,7 @@ def _kernel() -> Callable[..., Quenched]:
             return quenched_sphere(*seen)
         return quenched_gaussians(*seen, fineness)
 
-    return jax.jit(at_one, compiler_options=quick_options())
+    return Kept(at_one, "averages-at-a-point", quick_options())
 
 
 def balances_at_points(
