@@ -10,7 +10,7 @@ side (one value per block) gives a vector. Functions are written for one point;
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property, reduce
+from functools import cached_property, partial, reduce
 from types import MappingProxyType
 from typing import Any, cast
 
@@ -19,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 import sympy as sp
 from jaxtyping import Array
+from numpy.polynomial import Chebyshev, Polynomial
 from sympy.codegen.cfunctions import expm1, log1p
 
 import geomem_theory
@@ -34,6 +35,13 @@ class LoweringError(Exception):
 # How far an argument of the Gamma function is moved to the right, and Stirling's coefficients B_2n/(2n (2n - 1)) there.
 _GAMMA_SHIFT = 8
 _STIRLING = tuple(float(sp.bernoulli(2 * n) / (2 * n * (2 * n - 1))) for n in range(1, 9))
+# arctan(x)/x as a polynomial in x^2, to rounding for x up to tan(pi/8).
+_EIGHTH = float(np.sqrt(2.0)) - 1.0
+_ARCTAN = tuple(
+    Chebyshev.interpolate(lambda square: np.arctan(np.sqrt(square)) / np.sqrt(square), 10, (0.0, _EIGHTH**2))
+    .convert(kind=Polynomial)
+    .coef.tolist()
+)
 
 
 def _loggamma(argument: Array) -> Array:
@@ -50,25 +58,56 @@ def _loggamma(argument: Array) -> Array:
     return (moved - 0.5) * _log(moved) - moved + 0.5 * float(np.log(2 * np.pi)) + series * inverse - log_passed
 
 
+@jax.custom_jvp
+def _angle(y: Array, x: Array) -> Array:
+    """arctan2 of finite numbers that are not both zero, in elementary steps: XLA calls a function for every number."""
+    away, up = jnp.abs(x), jnp.abs(y)
+    least, most = jnp.minimum(away, up), jnp.maximum(away, up)
+    steep = least > _EIGHTH * most
+    # tan of the angle, or of it less an eighth of a turn.
+    tangent = jnp.where(steep, least - most, least) / jnp.where(steep, least + most, most)
+    square = tangent * tangent
+    series = reduce(lambda sum_, term: sum_ * square + term, reversed(_ARCTAN), jnp.zeros_like(square))
+    angle = tangent * series + jnp.where(steep, np.pi / 4, 0.0)
+    angle = jnp.where(up > away, np.pi / 2 - angle, angle)
+    angle = jnp.where(x < 0, np.pi - angle, angle)
+    return jnp.where(y < 0, -angle, angle)
+
+
+_angle.defjvps(
+    lambda dy, _, y, x: x * dy / (x * x + y * y),
+    lambda dx, _, y, x: -y * dx / (x * x + y * y),
+)
+
+
 def _log(argument: Array) -> Array:
     """The logarithm; JAX's of a complex number takes care of infinities, which costs twice the time."""
     if not jnp.iscomplexobj(argument):
         return jnp.log(argument)
     x, y = argument.real, argument.imag
-    return jax.lax.complex(0.5 * jnp.log(x * x + y * y), jnp.arctan2(y, x))
+    return jax.lax.complex(0.5 * jnp.log(x * x + y * y), _angle(y, x))
 
 
 def _log1p(argument: Array) -> Array:
     if not jnp.iscomplexobj(argument):
         return jnp.log1p(argument)
     x, y = argument.real, argument.imag
-    return jax.lax.complex(0.5 * jnp.log1p(x * (2.0 + x) + y * y), jnp.arctan2(y, 1.0 + x))
+    return jax.lax.complex(0.5 * jnp.log1p(x * (2.0 + x) + y * y), _angle(y, 1.0 + x))
+
+
+def _combined(step: Callable[[Array, Array], Array], one: Array, other: Array) -> Array:
+    """A sum or a product, in real steps where one of the two is real."""
+    if one.dtype == other.dtype:
+        return step(one, other)
+    number, real = sorted((one, other), key=jnp.iscomplexobj, reverse=True)
+    along = real if step is jnp.multiply else jnp.zeros_like(real)
+    return jax.lax.complex(step(number.real, real), step(number.imag, along))
 
 
 def _power(base: Array, exponent: int) -> Array:
     """A whole power; JAX's division by a complex number takes care of infinities, too."""
     if exponent < 0 and jnp.iscomplexobj(base):
-        inverse = jnp.conj(base) * (1.0 / (base.real**2 + base.imag**2)).astype(complex)
+        inverse = _combined(jnp.multiply, jnp.conj(base), 1.0 / (base.real**2 + base.imag**2))
         return jax.lax.integer_pow(inverse, -exponent)
     return jax.lax.integer_pow(base, exponent)
 
@@ -76,8 +115,8 @@ def _power(base: Array, exponent: int) -> Array:
 # Every function of the theory and the JAX function it becomes. What is not here is refused when lowering.
 _FUNCTIONS: Mapping[type[sp.Basic], Callable[..., Array]] = MappingProxyType(
     {
-        sp.Add: lambda *terms: reduce(jnp.add, terms),
-        sp.Mul: lambda *factors: reduce(jnp.multiply, factors),
+        sp.Add: lambda *terms: reduce(partial(_combined, jnp.add), terms),
+        sp.Mul: lambda *factors: reduce(partial(_combined, jnp.multiply), factors),
         sp.exp: jnp.exp,
         expm1: jnp.expm1,
         sp.log: _log,
@@ -132,10 +171,9 @@ class LoweredEquation:
         checked = [_checked(self.name, *pair) for pair in zip(self.arguments, values, strict=True)]
         if len({len(value) for value in checked if value.ndim}) > 1:
             raise TypeError(f"{self.name}: the vectors over the blocks differ in length")
-        # One complex argument makes the whole evaluation complex.
-        if any(value.dtype == jnp.complex128 for value in checked):
-            checked = [value.astype(complex) for value in checked]
-        return self._compiled(*checked)
+        # One complex argument makes the value complex.
+        kind = complex if any(jnp.iscomplexobj(value) for value in checked) else float
+        return self._compiled(*checked).astype(kind)
 
 
 REGISTRY: dict[str, LoweredEquation] = {}
@@ -238,7 +276,6 @@ class _Evaluation:
 
     def __init__(self, values: Mapping[Any, Array]) -> None:
         self._values = values
-        self._dtype = next((value.dtype for value in values.values()), jnp.float64)
         self._known: dict[sp.Basic, Array] = {}
 
     def value(self, node: sp.Basic) -> Array:
@@ -257,7 +294,7 @@ class _Evaluation:
         if isinstance(node, sp.Indexed):
             return self._values[node.base]
         if isinstance(node, sp.Number | sp.NumberSymbol):
-            return jnp.asarray(float(node), dtype=self._dtype)
+            return jnp.asarray(float(node))
         if isinstance(node, sp.Sum):
             return jnp.sum(_Evaluation(self._values).per_block(node.function))
         if isinstance(node, sp.Pow):
@@ -270,7 +307,7 @@ class _Evaluation:
             return _power(base, int(exponent))
         if exponent == sp.Rational(1, 2):
             return jnp.sqrt(base)
-        return jnp.power(base, self.value(exponent))
+        return jnp.power(base, self.value(exponent).astype(base.dtype))
 
 
 def _checked(name: str, argument: Argument, value: Array | np.ndarray | np.number | float | complex) -> Array:

@@ -286,6 +286,17 @@ def test_complex_arguments():
         assert abs(complex(value) - complex(expected)) < 1e-13 * abs(complex(expected))
 
 
+def test_angles_all_around():
+    """Both parts of a complex logarithm, and their derivatives, in every octant and near the axes."""
+    logarithm = lower_equation(equation(sp.log(lam), (lam,)))
+    angles = np.concatenate([np.linspace(-3.14, 3.14, 999), [1e-12, -1e-12, np.pi / 4, -np.pi / 8]])
+    numbers = np.exp(np.linspace(-200, 200, len(angles)) + 1j * angles)
+    found, slopes = jax.vmap(lambda z: jax.jvp(logarithm, (z,), (jnp.ones_like(z),)))(jnp.asarray(numbers))
+    np.testing.assert_allclose(found.imag, np.angle(numbers), rtol=3e-15)
+    np.testing.assert_allclose(found.real, np.log(np.abs(numbers)), rtol=1e-14, atol=1e-14)
+    np.testing.assert_allclose(slopes * numbers, 1.0, rtol=1e-13)
+
+
 def test_rewriting():
     assert rewrite_for_accuracy(sp.log(1 + t)) == log1p(t)
     assert rewrite_for_accuracy(sp.log((t + s_v) / t)) == log1p(s_v / t)

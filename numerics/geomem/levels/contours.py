@@ -27,8 +27,7 @@ _STEP, _RATE, _NODES = 0.18, 0.65, 46
 _TAU = _STEP * np.arange(_NODES)
 _Y, _DY = np.sinh(_RATE * _TAU) / _RATE, np.cosh(_RATE * _TAU)
 _FIRST_HALVED = np.where(_TAU > 0, 1.0, 0.5)
-# Weights of all nodes and of every other one, for real and imaginary parts.
-_RULES = np.tile(np.stack([np.ones(_NODES), 2.0 * (np.arange(_NODES) % 2 == 0)], axis=1), (2, 1))[None, None]
+_RULES = np.stack([np.ones(_NODES), 2.0 * (np.arange(_NODES) % 2 == 0)])  # weights of all nodes and every other one
 _NUMBER = np.arange(_NODES, dtype=float)[None, None]
 _GROUPS = 3  # of neighbouring points that share their paths
 # Slopes of a path's ends toward the right, and the distance, in units of that of the pole, to which it turns left.
@@ -49,10 +48,10 @@ class Averages(NamedTuple):
 
 
 # What integrands have beside their common exponential, from the nodes and weights of the two families of paths:
-# an array (integrands, groups, nodes) for each.
+# an array (groups, nodes, integrands) for each.
 Factors = Callable[
     [Complex[Array, "paths groups nodes"], Complex[Array, "paths groups nodes"]],
-    tuple[Complex[Array, "integrands groups nodes"], Complex[Array, "more_integrands groups nodes"]],
+    tuple[Complex[Array, "groups nodes integrands"], Complex[Array, "groups nodes more_integrands"]],
 ]
 
 
@@ -96,12 +95,13 @@ def integrals(
     away = (xi - own[:, None])[None, :, :, None]
     modulus = jnp.exp(jnp.where(kept, depth, -jnp.inf)[:, :, None] - (z.real - z.real[..., :1])[:, :, None] * away)
     phase = jnp.where(kept, height.imag, 0.0)[:, :, None] - z.imag[:, :, None] * away
-    integrands = jnp.concatenate([modulus * jnp.cos(phase), modulus * jnp.sin(phase)], axis=-1)
+    waves = jnp.stack([modulus * jnp.cos(phase), modulus * jnp.sin(phase)])
+    integrands = waves[:, :, :, None] * _RULES[None, None, None, :, None]
     # Zero, but with the derivatives of the exponentials, so that these are not computed for every point.
     change = jnp.where(kept, exact - height, 0.0)
     measure = weight * (1.0 + change * (1.0 + 0.5 * change))
     first, second = factors(z, measure)
-    both = (jnp.concatenate([measure[:1], first]), second)
+    both = (jnp.concatenate([measure[0][..., None], first], axis=-1), second)
     # The error is about the square of what halving changes; what is cut off is an error itself.
     size = jnp.exp(depth) * weight.imag
     lost = jnp.sum(jnp.where(last == _NUMBER, size, 0.0), axis=-1) / jnp.sum(jnp.where(kept, size, 0.0), axis=-1)
@@ -110,8 +110,8 @@ def integrals(
     rules = jnp.stack([jnp.ones_like(half), half], axis=1)[:, :, :, None] * scale[:, None]
 
     def summed(path: int) -> Float[Array, "integrands rules points"]:
-        parts = jnp.concatenate([both[path].imag, both[path].real], axis=-1)[..., None] * _RULES
-        sums = jnp.einsum("gmn,ignr->irgm", integrands[path], parts) * rules[path][None]
+        parts = jnp.stack([both[path].imag, both[path].real])
+        sums = jnp.einsum("cgrmn,cgni->irgm", integrands[:, path], parts) * rules[path][None]
         return sums.reshape(len(sums), 2, -1)
 
     of_first, of_second = summed(0), summed(1)
@@ -136,14 +136,15 @@ def _factors(
     reference: Array,
     z: Complex[Array, "paths groups nodes"],
     weight: Complex[Array, "paths groups nodes"],
-) -> tuple[Complex[Array, "integrands groups nodes"], Complex[Array, "more_integrands groups nodes"]]:
+) -> tuple[Complex[Array, "groups nodes integrands"], Complex[Array, "groups nodes more_integrands"]]:
     """Those of the averages along the direction that the energy is probed along."""
     at = (energy.time, energy.probed_variance, energy.coordinate)
     first = first_power(z[0]) * weight[0]
     slope = _at_tilts(_mean_slope, at, z[1])
     mean, variance = _at_tilts(_tilted_mean, at, z), _at_tilts(_tilted_variance, at[:2], z)
     second = centered_second_moment(mean, variance, reference)
-    return jnp.stack([first, first * second[0]]), jnp.stack([weight[1], weight[1] * second[1], weight[1] * slope])
+    of_square = jnp.stack([weight[1], weight[1] * second[1], weight[1] * slope], axis=-1)
+    return jnp.stack([first, first * second[0]], axis=-1), of_square
 
 
 def centered_second_moment(

@@ -14,12 +14,11 @@ from jaxtyping import Array, Complex, Float
 
 from geomem.laws.setting import Components
 from geomem.laws.views import Gaussians
-from geomem.levels.contours import Averages, centered_second_moment, first_power, integrals
+from geomem.levels.contours import Averages, Factors, centered_second_moment, first_power, integrals
 from geomem.levels.saddles import interpolate, log_mixture, log_psi, nodes_of, panels_of, transform_of
 from geomem.levels.sums import DENSITIES, Quenched, averages_of, judged, sums_of_directions, usable_sizes
 from geomem.lowering import lower
 
-_response = lower("tilted_response")
 _response_slope = lower("tilted_response_slope")
 _spread = lower("tilted_spread")
 _planted_offset = lower("planted_offset")
@@ -52,29 +51,37 @@ def quenched_gaussians(
     dominates = log_planted > -jnp.min(left)
     reference = jnp.where(dominates, scaled.place, scaled.posterior_means(one))
     offsets = jax.vmap(_planted_offset)(scaled.place, reference)
-    bounds = _bounds(scaled, reference)
+    bounds, count = _bounds(scaled, reference), len(reference)
 
     def of_panel(number: Array, sums: Float[Array, "..."]) -> Float[Array, "..."]:
         points, weights = nodes_of(panels, number)
 
         def of_component(place: Array) -> tuple[Array, ...]:
             at = jax.tree.map(lambda leaf: leaf[place], (energies, transforms))
-            factors = partial(_factors, scaled, place, reference)
+            factors, rows = _factors(scaled, place, reference)
             of_phi, of_square, log_phi = integrals(*at, points, factors)
-            count = len(reference)
-            m1, m2 = of_phi[0], of_square[0]
-            m1g = (means[place] - reference)[:, None, None] * m1[None] - of_square[1 + count :]
-            return log_phi, m1, m1g, of_phi[1:], m2, of_square[1 : 1 + count]
+            (m1, first, of_first), (m2, second, of_second) = (
+                jnp.split(one, [1, 1 + count]) for one in (of_phi, of_square)
+            )
+            (spread, _), (second_spread, slope) = (
+                jnp.split(one if rows is None else jnp.tensordot(rows, one, axes=1), 2) for one in (of_first, of_second)
+            )
+            m1g = (means[place] - reference)[:, None, None] * m1 - slope
+            return log_phi, m1[0], m1g, first + spread, m2[0], second + second_spread
 
         weightless = bounds(points) < _LOG_LEFT_OUT + log_psi(panels, points)[None, :]
         alive = ~jnp.all(weightless, axis=1)
-        nothing = jax.tree.map(lambda one: jnp.zeros(one.shape), jax.eval_shape(of_component, jnp.array(0)))
+        shapes = jax.eval_shape(of_component, jnp.array(0))
 
-        def unless_weightless(place: Array) -> tuple[Array, ...]:
-            return jax.lax.cond(alive[place], of_component, lambda _: nothing, place)
+        def with_next(mixed: list[Array], place: Array) -> tuple[list[Array], Array]:
+            def added(mixed: list[Array]) -> tuple[list[Array], Array]:
+                log_phi, *others = of_component(place)
+                return [one + view.weights[place] * other for one, other in zip(mixed, others, strict=True)], log_phi
 
-        log_phi, *others = jax.lax.map(unless_weightless, jnp.arange(len(view.weights)))
-        mixed = [jnp.tensordot(view.weights, one, axes=1) for one in others]
+            return jax.lax.cond(alive[place], added, lambda mixed: (mixed, jnp.zeros(shapes[0].shape)), mixed)
+
+        nothing = [jnp.zeros(one.shape) for one in shapes[1:]]
+        mixed, log_phi = jax.lax.scan(with_next, nothing, jnp.arange(len(view.weights)))
         log_phi = jax.vmap(partial(log_mixture, view.weights), in_axes=1)(log_phi)
         return sums + sums_of_directions(points, weights, sizes, log_planted, offsets, Averages(log_phi, *mixed))
 
@@ -114,30 +121,42 @@ def _bounds(
 
 
 def _factors(
-    view: Gaussians,
-    component: Array,
-    reference: Float[Array, " directions"],
-    z: Complex[Array, "paths groups nodes"],
-    weight: Complex[Array, "paths groups nodes"],
-) -> tuple[Complex[Array, "integrands groups nodes"], Complex[Array, "more_integrands groups nodes"]]:
-    """Those of the averages along all directions; lengths are in units of the noise."""
+    view: Gaussians, component: Array, reference: Float[Array, " directions"]
+) -> tuple[Factors, Float[Array, "rows blocks"] | None]:
+    """Those of the averages along all directions; lengths are in units of the noise.
+
+    Of both powers they are one, the squares of the mean along every direction, and what rows of the directions' shares
+    and of the means' slopes are linear in: the blocks' spreads. Where there are fewer rows than blocks these are summed
+    over the blocks at once; otherwise the rows are left for the integrals.
+    """
     variances, overlaps, shares = (leaf[component] for leaf in (view.variances, view.overlaps, view.shares))
-    flat = z.ravel()
+    # The same part of the spread at every tilt; at tilt 0 that is the variance.
+    wide = variances > 0
+    part = jnp.where(wide, _response_slope(0.0, 1.0, variances) / jnp.where(wide, variances, 1.0), 1.0)
+    rows = jnp.concatenate([shares, overlaps * part[None]])
+    few = len(rows) < len(variances)
 
-    def along(rows: Float[Array, "directions blocks"], of_block, tilts: Array) -> Array:  # noqa: ANN001 (an equation)
-        """Sums over blocks at tilts, (directions, tilts); a matrix product of reals."""
-        blocks = jax.vmap(lambda tilt: of_block(tilt, 1.0, variances), out_axes=1)(tilts)
-        return jax.lax.complex(rows @ blocks.real, rows @ blocks.imag)
+    def factors(z: Complex[Array, "paths groups nodes"], weight: Complex[Array, "paths groups nodes"]):  # noqa: ANN202
+        tilts = -z.ravel()
+        spreads = jax.vmap(lambda tilt: _spread(tilt, 1.0, variances))(tilts)
+        # In units of the noise, the response is the tilt times the spread.
+        mean = view.offsets[component].astype(complex)[None] + tilts[:, None] * _over_blocks(spreads, overlaps)
+        squares = centered_second_moment(mean, jnp.zeros_like(mean), reference[None])
+        linear = _over_blocks(spreads, rows) if few else spreads
+        both = jnp.concatenate([squares, linear], axis=1).reshape((*z.shape, -1))
+        first, second = (first_power(z[0]) * weight[0])[..., None], weight[1][..., None]
+        return tuple(
+            jnp.concatenate([one, one * table], axis=-1) for one, table in zip((first, second), both, strict=True)
+        )
 
-    shape = (len(reference), *z.shape)
-    mean = view.offsets[component][:, None].astype(complex) + along(overlaps, _response, -flat)
-    spread = along(shares, _spread, -flat)
-    second = centered_second_moment(mean, spread, reference[:, None]).reshape(shape)
-    slope = along(overlaps, _response_slope, -z[1].ravel()).reshape((len(reference), *z[1].shape))
-    first = first_power(z[0]) * weight[0]
-    second_weight = weight[1][None]
-    of_square = jnp.concatenate([second_weight, second[:, 1] * second_weight, slope * second_weight])
-    return jnp.concatenate([first[None], first[None] * second[:, 0]]), of_square
+    return factors, None if few else rows
+
+
+def _over_blocks(
+    table: Complex[Array, "tilts blocks"], rows: Float[Array, "rows blocks"]
+) -> Complex[Array, "tilts rows"]:
+    """Products of real matrices."""
+    return jax.lax.complex(table.real @ rows.T, table.imag @ rows.T)
 
 
 def finished(

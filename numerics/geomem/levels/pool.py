@@ -34,7 +34,7 @@ _SERIES = np.array(
     [[(-1.0) ** (n - k) / factorial(n - k) if n >= k else 0.0 for n in range(1, _POWERS + 1)] for k in (0, 1, 2)]
 ) * np.array([[-1.0], [1.0], [1.0]])
 _HEAVY, _LIGHT = 3.8, 45.0
-_GONE = 40.0  # e-folds that phi^N has fallen where a sum over xi ends
+_GONE = 32.0  # e-folds that phi^N has fallen where a sum over xi ends
 
 
 class Rule(NamedTuple):
@@ -292,8 +292,8 @@ def nodes_in_xi(
 ) -> tuple[Array, Array]:
     """The first node, and the number of blocks of nodes; `lighter` is the share of all samples before each."""
     low = -jnp.max(sizes) - log_mean - rule.before
-    # Where so much of the law has a weight above one that the others' factor is gone for the smallest size.
-    share = -1.6 * jnp.expm1(-_GONE * jnp.exp(-jnp.min(sizes)))
+    # Where phi^N is gone for the smallest size: of samples of weights above exp(_AFTER) nothing is left in phi.
+    share = -jnp.expm1(-_GONE * jnp.exp(-jnp.min(sizes)))
     last = jnp.sum(jnp.isfinite(energies).astype(int)) - 1
     place = jnp.minimum(jnp.searchsorted(lighter[1:], share).astype(int), last)
     high = energies[place] + _AFTER + jnp.where(place == last, jnp.log(_GONE), 0.0)

@@ -32,7 +32,8 @@ from geomem.studies.fits import (
 )
 
 FAMILIES = ("auto", "gaussian", "mixture", "pool")
-_MOST_ROWS = 10_000  # to choose by, and of each half of a mixture
+_MOST_ROWS = 10_000  # of each half of a mixture
+_FACTOR, _DIMS = 3, 64  # as many times more to choose by, in up to so many dimensions
 _HELD_OUT, _MOST_HELD_OUT = 1 / 5, 2000
 _POINTS, _DIRECTIONS = 12, 6  # to compare halves at and along
 FEWEST_ROWS = 10
@@ -99,10 +100,11 @@ def fit_law(data: Numbers, *, family: str = "auto", key: Array, num_components: 
         num_components: of a mixture, 2 or more; by default it is chosen.
 
     Returns:
-        `Fitted`. Its law is that of all rows; the record is of fits to four fifths of them, 10 000 at the most, or to
-        halves of these. Halves tell the error by the number of rows alone: what a family cannot be of the data's law
-        both halves miss, and `misfit` tells. With too few rows for a mixture, fewer than two in every dimension for
-        each of two components, the law is one Gaussian, and `note` says so.
+        `Fitted`. Its law is that of all rows; the record is of fits to four fifths of them, 30 000 at the most, from 64
+        dimensions on fewer and from 192 on 10 000, or to halves of these, 10 000 each at the most. Halves tell the
+        error by the number of rows alone: what a family cannot be of the data's law both halves miss, and `misfit`
+        tells. With too few rows for a mixture, fewer than two in every dimension for each of two components, the law
+        is one Gaussian, and `note` says so.
 
     Raises:
         InputError: for data that are no table, fewer than 10 rows or all the same, an unknown family, more components
@@ -193,7 +195,9 @@ def _chosen(rows: Float[np.ndarray, "rows dims"], family: str, key: Array, num_c
     rng = np.random.default_rng(np.asarray(jax.random.key_data(key)).tolist())
     coordinates = Coordinates.of(rows)
     held_out, training = np.split(rng.permutation(len(rows)), [min(int(_HELD_OUT * len(rows)), _MOST_HELD_OUT)])
-    split = Split.of(coordinates, training[:_MOST_ROWS], held_out, rng)
+    # Few rows choose too much to be added to the variances. In more dimensions a fit takes longer.
+    most = _MOST_ROWS * max(1.0, min(_FACTOR, _FACTOR * _DIMS / coordinates.rows.shape[1]))
+    split = Split.of(coordinates, training[: int(most)], held_out, rng)
     one = best_of(judged(split, one_gaussian(split.training, ridge), ridge) for ridge in RIDGES)
     # A pool of all of so many dimensions is too much to compare with.
     pool = SampledLaw(rows[training if rows.shape[1] <= MOST_DIMS else training[:_MOST_ROWS]])
