@@ -105,11 +105,12 @@ for name, found in measured.items():
         print(f"{name}, N = {size}, {rows.cells.item()} cells: {text}")
 
 # %% [markdown]
-# Of the numbers of patches 0.05 at N = 200 and up to 0.09 at N = 1000 is the measurement's own error, told by halves of
-# its data sets. A pool of 200 000 is right to about as much, a mixture of thirty Gaussians fitted to 30 000 patches to
-# 0.42 and 0.52, one Gaussian to a factor of ten. The 1797 digits are few: half of them are fitted, and the other half
-# makes 44 data sets of N = 20 and 8 of N = 100, whose own error is in the numbers too. A pool is best at both sizes,
-# although of N = 100 it has but nine times as many samples.
+# Of the numbers of patches 0.05 at N = 200 and up to 0.09 at N = 1000 is the error of one order of the patches, told by
+# halves of its data sets; sixteen orders are taken. A pool of 200 000 is right to 0.06 and 0.11, and of what is left
+# the most is that pools are finite: it is twice as much of 30 000. A mixture of thirty Gaussians fitted to 30 000
+# patches is right to 0.33 and 0.42, one Gaussian to a factor of ten. The 1797 digits are few: half of them are fitted,
+# and the other half makes 44 data sets of N = 20 and 8 of N = 100, whose own error is in the numbers too. A pool is
+# best at both sizes, although of N = 100 it has but nine times as many samples.
 
 # %% [markdown]
 # ## The order of losses
@@ -153,9 +154,9 @@ for name in measured:
         print(f"{name}, {law}: {text} {order:.2f}, and |ln t| off by {off:.2f}")
 
 # %% [markdown]
-# Of patches one Gaussian loses 17 of the 24 directions where five are lost, and those mostly too early, the median by
-# a factor e^2 in t: hence its resolved dimensions of 7 to 16 where 19 to 22 are measured. A mixture and a pool lose as
-# many as are lost. The digits are nearer to a Gaussian, but of N = 20 it loses some of the widest directions late, by
+# Of patches one Gaussian loses 17 of the 24 directions where six are lost, and those mostly too early, the median by
+# a factor e^2 in t: hence its resolved dimensions of 7 to 16 where 18 to 22 are measured. A pool loses five of them, a
+# mixture three. The digits are nearer to a Gaussian, but of N = 20 it loses some of the widest directions late, by
 # up to a factor of three in t, and so does the mixture of one half of them; a pool follows.
 
 # %% [markdown]

@@ -24,14 +24,11 @@ def scores_of(rows, size, points, offsets, time, directions):
     sets = len(rows) // size
     used = rows[: sets * size]
     along = (used @ directions.T).reshape(sets, size, -1)
-    squares = np.sum(used**2, axis=1)
-    found = np.empty((sets, len(points), len(directions)))
-    for place, x in enumerate(points + np.sqrt(time) * offsets):
-        exponents = ((used @ x - squares / 2) / time).reshape(sets, size)
-        weights = np.exp(exponents - exponents.max(axis=1, keepdims=True))
-        weights /= weights.sum(axis=1, keepdims=True)
-        found[:, place] = (np.einsum("sn,snv->sv", weights, along) - directions @ x) / time
-    return found
+    noised = points + np.sqrt(time) * offsets
+    exponents = ((used @ noised.T - np.sum(used**2, axis=1)[:, None] / 2) / time).reshape(sets, size, -1)
+    weights = np.exp(exponents - exponents.max(axis=1, keepdims=True))
+    weights /= weights.sum(axis=1, keepdims=True)
+    return (weights.transpose(0, 2, 1) @ along - noised @ directions.T) / time
 
 
 def ratios(scores):
@@ -58,7 +55,7 @@ def predicted(law, directions, times, sizes, probe):
     return np.asarray(found.score_mean).transpose(order) ** 2, np.asarray(found.score_variance).transpose(order)
 
 
-ORDERS = 4  # in which patches are cut into data sets
+ORDERS = 16  # in which patches are cut into data sets
 PATCH_TIMES, PATCH_SIZES = np.geomspace(3e-4, 8.9, 12), [200, 1000]
 OF_PATCHES = {  # of 200 000 patches, of which the first 30 000 are those of the name `patches`
     "gaussian": lambda pool: fit_law(pool[:30_000], family="gaussian", key=KEY).law,

@@ -23,7 +23,7 @@ _SHARES = (np.arange(_LEVELS) + 0.5) / _LEVELS
 # Steps of the noise: how many at most, how far the first one goes and the last one, and what the next one is where the
 # gap was still seen and where it was not.
 _STEPS, _FIRST, _LAST, _LONGER, _SHORTER = 90, 1e-3, 1e-5, 1.6, 0.4
-_NEWTON, _EXACT = 8, 1e-9
+_NEWTON, _EXACT, _MET = 8, 1e-9, 1e-6  # what may be left in a gap, and where its edges meet: small ones are less exact
 _SQUARINGS = 10  # of a positive map, after which its leading vector is known
 _MOST_MOVED = 0.05  # by the last steps, from where the gap was still seen
 
@@ -198,5 +198,5 @@ def _meeting(
         return place - jnp.linalg.solve(jax.jacfwd(conditions)(place), conditions(place))
 
     place = jax.lax.fori_loop(0, _NEWTON, step, start)
-    solved = jnp.max(jnp.abs(conditions(place))) <= _EXACT
+    solved = jnp.max(jnp.abs(conditions(place))) <= _MET
     return jnp.where(solved, scale * jnp.exp(place[count]), jnp.nan)
