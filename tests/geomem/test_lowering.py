@@ -213,8 +213,11 @@ def sphere_points(draw) -> dict:
     values[symbols.unit_v] = draw(st.floats(-0.9, 0.9))
     for symbol in (symbols.W, symbols.W_i, symbols.w_r, symbols.M_g, symbols.M_h, symbols.M_gh):
         values[symbol] = draw(signed)
-    for symbol in (symbols.theta, symbols.s_i, symbols.avg_g_mirrored):
+    for symbol in (symbols.theta, symbols.s_i, symbols.avg_g_mirrored, symbols.root_participation):
         values[symbol] = draw(positive)
+    # With the level of a gap never at a pole.
+    for symbol in (symbols.secant, symbols.row_noise, symbols.column_noise, symbols.across_noise):
+        values[symbol] = draw(st.floats(-1.0, 1.0))
     return values
 
 

@@ -22,8 +22,9 @@ from geomem.lowering import lower
 _root_balance = jnp.vectorize(lower("sphere_gap_balance"))
 _FEWEST = 20.0  # active samples from which on the law of the matrix is held against data
 _STEP = 1e-4  # of logarithms, in differences
-# Own deviations of a block, of the largest, below which its values are taken to be one sharp value.
-_LEAST = 1e-4
+# Own deviations of a block, of the largest, below which its values are taken to be one sharp value. What couples them
+# then, and is left out, moves the participation by a percent.
+_LEAST = 1e-5
 
 
 def balances(

@@ -111,11 +111,12 @@ def _over_r(values: Values, digits: int) -> list[mpmath.mpf]:
 def _two_coordinates(own: mpmath.mpf, rest: list[mpmath.mpf], at: mpmath.mpf, where: str, digits: int) -> Comparison:
     """The density of two coordinates, of which the third has one of two signs."""
     ratio = mpmath.mpf("0.7")
-    other = evaluate(unit_normalized.sphere_other_coordinate.right, {unit_v: at, W_i: ratio, s_i: rest[0]}, digits + 10)
+    axis_ratio = at / mpmath.sqrt((1 - at**2) * own)
+    place = {W: axis_ratio, s_v: own, W_i: ratio, s_i: rest[0]}
+    other = evaluate(unit_normalized.sphere_other_coordinate.right, place, digits + 10)
     third = mpmath.sqrt(1 - at**2 - other**2)
     form = at**2 / own + other**2 / rest[0] + third**2 / rest[1]
     direct = 2 * form ** (-mpmath.mpf(3) / 2) / (4 * mpmath.pi * mpmath.sqrt(own * rest[0] * rest[1])) / third
-    axis_ratio = at / mpmath.sqrt((1 - at**2) * own)
     density = evaluate(
         unit_normalized.sphere_pair_density.right,
         {W: axis_ratio, W_i: ratio, s_i: rest[0], s: [rest[1]], others: [1]},
