@@ -203,6 +203,7 @@ last = published.isel(step=-1)
 # %%
 QUESTION = {"criterion": "gap", "theory": "finite_n"}
 sizes, num_sets = ([250], 6) if small else ([100, 250, 1000, 4000], 40)
+gaps = {2: 0} if small else {2: 0, 7: 1}  # the block below a gap, by the number of values there
 every_size = np.geomspace(100, 10_000, 3 if small else 9)
 
 
@@ -210,7 +211,7 @@ every_size = np.geomspace(100, 10_000, 3 if small else 9)
 def closings(kept):
     """Critical times of the gap above the last so many values, at the sizes that are drawn and marked."""
     at = np.unique([*every_size, *sizes, 1000.0, 1e6])
-    found = critical_time(sphere, {2: 0, 7: 1}[kept], num_samples=at, **QUESTION)
+    found = critical_time(sphere, gaps[kept], num_samples=at, **QUESTION)
     return at, np.where(found.status == 0, found.value, np.nan)
 
 
@@ -239,7 +240,7 @@ def half_shut(closed, at):
 def measured_closings(size):
     """By gap: where it closes and the ends of 68 % of resampled data sets."""
     found = {}
-    for kept in (2, 7):
+    for kept in gaps:
         at = float(closing(kept, size)) * np.geomspace(1.25, 0.75, 7 if small else 21)
         keys = jax.random.split(jax.random.key(size + kept), num_sets)
         sets = [
@@ -290,7 +291,7 @@ spread = measured.std(axis=0, ddof=1)
 grid[2, 0].errorbar(times, measured.mean(axis=0), spread, fmt="ko", markersize=2.5, linewidth=0.6, label="measured")
 grid[2, 0].axvline(float(closing(2, 1000.0)), color="0.5", linewidth=0.8, linestyle="--", label="closes")
 grid[2, 0].set_title(f"gap above the last {kept}, at the origin", fontsize=7)
-for kept, marker in ((2, "o"), (7, "s")):
+for kept, marker in zip(gaps, "os", strict=False):
     grid[2, 1].plot(every_size, closing(kept, every_size), color="black", linewidth=1.0)
     grid[2, 1].axhline(float(closing(kept, 1e6)), color="black", linewidth=0.6, linestyle=":")
     half, low, high = np.transpose([closed[size][kept] for size in sizes])
@@ -343,7 +344,7 @@ plt.show()
 away = (drawn.mean(axis=0) - exact.singular_value.values) / exact.standard_deviation.values
 print("farthest mean of the data sets from theory:", np.abs(away).max().round(2), "standard deviations; one is",
       np.round(1 / np.sqrt(len(drawn)), 2))  # fmt: skip
-for kept in (2, 7):
+for kept in gaps:
     for size in sizes:
         half, low, high = closed[size][kept]
         known, most = float(closing(kept, size)), float(closing(kept, 1e6))

@@ -50,11 +50,11 @@ def test_a_wrong_derivation_is_refused():
 
 
 _COMPUTED = [name for name, equation in geomem_theory.EQUATIONS.items() if equation.steps[-1].compute is not None]
-_SLOW = {"factor_corner_pair", "trace_corner_pair"}  # long expressions that sympy compares for eight seconds
+_LONG = {"factor_corner_pair", "trace_corner_pair"}  # long expressions that sympy compares for eight seconds
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow) if name in _SLOW else name for name in _COMPUTED]
+    "name", [pytest.param(name, marks=pytest.mark.long) if name in _LONG else name for name in _COMPUTED]
 )
 def test_a_changed_equation_is_refused(name):
     equation = geomem_theory.equation(name)
