@@ -90,14 +90,14 @@ def exist(at: Setting) -> bool:
 def hold(at: Setting, times: Float[np.ndarray, " times"]) -> Bool[np.ndarray, " times"]:
     """Whether so many samples are active where the gap closes that the law of the matrix is known."""
     manifold, _ = _blocks(at)
-    return np.array(
-        [
-            root > 0
-            and least_active(manifold, np.array([time]), -2.0 * np.log(root), "central_difference")[0] >= _FEWEST
-            for time, root in zip(times, _roots(at, times), strict=True)
-        ],
-        dtype=bool,
-    )
+
+    def holds(time: float, root: float) -> bool:
+        if not root > 0:
+            return root <= 0  # curvature closes it, of any number of samples
+        active = least_active(manifold, np.array([time]), -2.0 * np.log(root), "central_difference")
+        return bool(active[0] >= _FEWEST)
+
+    return np.array([holds(*lane) for lane in zip(times.tolist(), _roots(at, times).tolist(), strict=True)], dtype=bool)
 
 
 def _blocks(at: Setting) -> tuple[Manifold, Bool[np.ndarray, " blocks"]]:
