@@ -271,6 +271,22 @@ def test_one_gaussian_about_the_mean_is_what_it_was_and_is_warned_of(capsys, tmp
     assert by_words == out
 
 
+@pytest.mark.slow  # compiles for some seconds, and half a minute for normalized data
+@pytest.mark.parametrize(
+    "kind", [pytest.param(["--normalized"], marks=pytest.mark.long), []], ids=["normalized", "flat"]
+)
+def test_where_gaps_close(capsys, tmp_path, kind):
+    out, _ = run(
+        capsys, "phase-diagram", *kind, "--criterion", "gap", "--sizes", 1000, 3000, 2, "--num-variances", 2, "--json",
+        "--out", tmp_path,
+    )  # fmt: skip
+    rows = json.loads(out)
+    assert [row["status"] for row in rows] == ["CONVERGED", "CONVERGED", "NO_TRANSITION"] or not kind
+    manifold = Manifold([1, 0.09, 1e-4], [2, 5, 23], normalized=bool(kind))
+    expected = critical_time(manifold, 0, num_samples=1000, criterion="gap", theory="finite_n")
+    assert rows[0]["critical_time"] == pytest.approx(float(expected.value), rel=1e-6)
+
+
 @pytest.mark.slow  # compiles for some seconds
 def test_a_header_is_said_where_it_cannot_be_seen(capsys, tmp_path):
     file = tmp_path / "rows.csv"
