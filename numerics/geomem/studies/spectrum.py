@@ -164,11 +164,12 @@ def predicted_spectrum(
         A data set with the variables of `measure_spectrum`, without replicates, and `block_value`, the value of every
         block in the manifold's order, of infinitely many samples at `finite_n`. At `finite_n` `singular_value` is the
         mean of the sorted values, and there are `standard_deviation`, `lower` and `upper`, the ends of the band that
-        holds 90 %; `active_samples`, to leading order; `status`, OUT_OF_VALIDITY where these are fewer than 20, or,
-        of more than 4000 samples, fewer than the directions;
-        and, of up to 300 directions, `draws` (noise_variance, draw, index), spectra of the law, which `compare` judges
-        by. Of more directions the mean is that of the vector equation, and of an orthogonal frame without
-        the one value that all its rows share. Source: `geomem_theory`, chapter `spectrum_law`.
+        holds 90 %; `active_samples`, to leading order; `status`, OUT_OF_VALIDITY where these are fewer than 20, or, of
+        more than 4000 samples, fewer than the directions, or where of more than 100 (and up to 300) directions the
+        matrix is as skew as that of ten equal samples for each; and, of up to 300 directions, `draws` (noise_variance,
+        draw, index), spectra of the law, which `compare` judges by. Of more directions the mean is that of the vector
+        equation, and of an orthogonal frame without the one value that all its rows share. Source: `geomem_theory`,
+        chapter `spectrum_law`.
         Of normalized data, up to 300 directions, the spectra are those at the origin, whose data sets are drawn as they
         are, however few samples are active; of more than 2e6 coordinates in all, central differences alone, from the
         exact moments of the matrix, whose skewness is left out: about a third of a deviation at the edges, and less of
