@@ -329,7 +329,7 @@ plt.show()
 # At the origin the gaps that count 2 and 7 dimensions close earlier the smaller N is, but not much: curvature alone, of
 # infinitely many samples, closes them too, since a secant of step $\sqrt{t}$ of a curved manifold turns, so that values
 # fall through zero and rise again. The data sets lose their gaps somewhat later than the edges of the bulks meet, by a
-# tenth at N = 100 and 3 to 5 percent from N = 250 on: these are gaps of two, five and 23 values.
+# tenth at N = 100 and up to 6 percent from N = 250 on: these are gaps of two, five and 23 values.
 # Memorization only adds what is small there, such as the gap near t = 0.04. At training points it is another matter:
 # above six values the empirical score of N = 250 has hardly a gap, and no more has the network of as many samples after
 # half a million steps, a sixth of whose samples are copies; that of 20 000 has one, and keeps it where the empirical

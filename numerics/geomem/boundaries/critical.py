@@ -53,7 +53,7 @@ def critical_time(
             directions close below the time at which `signal_to_noise` loses them, those of many above: of variances
             1 and 0.05, N = 10 000, at 0.64 times it for 5 directions each and 1.55 times for 50.
             Of normalized data (`finite_n` alone) the point is the origin, and the curvature of the sphere closes a gap
-            of any number of samples; half of the data sets lose it 3 to 5 % below in t, a tenth at N = 100.
+            of any number of samples; half of the data sets lose it up to 6 % below in t, from N = 250 on.
         theory: the level: `gaussian_rem`, `rem`, `finite_n`, another that is registered, or a level itself.
         probe: where the score is evaluated.
         window: noise variances between which to search, by default 1e-12 and 1e6 times
