@@ -120,13 +120,19 @@ def _solved(
 ) -> Float[Array, "parts blocks"]:
     """The resolvent by Newton's method."""
 
-    def residual(flat: Array) -> Array:
-        return flat - profile.right_side(flat.reshape(start.shape), scale, level).ravel()
+    def step(_: int | Array, found: Array) -> Array:
+        off = found - profile.right_side(found, scale, level)
+        slope = jnp.eye(found.size) - _slope(profile, scale, level, found)
+        return found - jnp.linalg.solve(slope, off.ravel()).reshape(found.shape)
 
-    def step(_: int | Array, flat: Array) -> Array:
-        return flat - jnp.linalg.solve(jax.jacfwd(residual)(flat), residual(flat))
+    return jax.lax.fori_loop(0, _NEWTON, step, start)
 
-    return jax.lax.fori_loop(0, _NEWTON, step, start.ravel()).reshape(start.shape)
+
+def _slope(
+    profile: Profile, scale: Float[Array, ""], level: Float[Array, ""], found: Float[Array, "parts blocks"]
+) -> Float[Array, "numbers numbers"]:
+    """Derivative of the right side."""
+    return jax.jacfwd(lambda flat: profile.right_side(flat.reshape(found.shape), scale, level).ravel())(found.ravel())
 
 
 def _is_open(
@@ -141,7 +147,7 @@ def _radius(
     profile: Profile, scale: Float[Array, ""], level: Float[Array, ""], found: Float[Array, "parts blocks"]
 ) -> Float[Array, ""]:
     """Spectral radius of the right side's derivative, which takes positive matrices to such: by its leading vector."""
-    slope = jax.jacfwd(lambda flat: profile.right_side(flat.reshape(found.shape), scale, level).ravel())(found.ravel())
+    slope = _slope(profile, scale, level, found)
 
     def squared(_: int | Array, power: Array) -> Array:
         power = power / jnp.max(jnp.abs(power))

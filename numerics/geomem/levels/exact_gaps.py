@@ -17,11 +17,11 @@ from geomem.levels.gaps import gap_participation
 from geomem.levels.lanes import TIMES, filled
 from geomem.levels.level import Implicit
 from geomem.levels.quenched import padded
+from geomem.levels.spectrum_profile import FEWEST_ACTIVE
 from geomem.lowering import lower
 
 _participation_balance = lower("participation_balance")
-_MOST = 1.0 / 20.0  # participation at which the law of the matrix is still held against data
-_NONE_LEFT = 0.5  # and at which no gap is left
+_NONE_LEFT = 0.5  # participation at which no gap is left
 
 
 def balances(
@@ -60,7 +60,7 @@ def exist(at: Setting) -> bool:
 
 def hold(at: Setting, times: Float[np.ndarray, " times"]) -> Bool[np.ndarray, " times"]:
     """Whether so many samples are active where the gap closes that the law of the matrix is known."""
-    return _closing_balances(at, times) >= float(_participation_balance(_MOST))
+    return _closing_balances(at, times) >= float(_participation_balance(1.0 / FEWEST_ACTIVE))
 
 
 def _at_mean(at: Setting) -> Setting:

@@ -18,7 +18,7 @@ from geomem.laws.law import Law
 from geomem.laws.points import PointSetting
 from geomem.laws.setting import SampleEnergy, Setting
 from geomem.laws.sphere import SphereSetting
-from geomem.levels import exact_gaps, sphere_gaps
+from geomem.levels import exact_gaps
 from geomem.levels.lanes import SIZES, TIMES, filled, in_threads, refined
 from geomem.levels.level import Implicit, register
 from geomem.levels.pool import averages_at
@@ -154,7 +154,11 @@ register(FiniteN())
 
 def _gaps(at: Setting) -> ModuleType:
     """What knows when gaps close."""
-    return sphere_gaps if isinstance(at, SphereSetting) else exact_gaps
+    if not isinstance(at, SphereSetting):
+        return exact_gaps
+    from geomem.levels import sphere_gaps  # a tenth of a second that hardly a run needs
+
+    return sphere_gaps
 
 
 def planted_averages(law: Law, times: Float[np.ndarray, " times"], log_size: float) -> TypicalAverages:

@@ -12,13 +12,12 @@ from geomem.laws.law import Law
 from geomem.laws.manifold import Manifold, is_normalized
 from geomem.levels.activity import MOST_DRAWN, Activity, activity
 from geomem.levels.spectrum_draws import drawn_spectra
-from geomem.levels.spectrum_profile import kernel, profile
+from geomem.levels.spectrum_profile import FEWEST_ACTIVE, kernel, profile
 from geomem.levels.spectrum_samples import sampled_spectra
 from geomem.levels.sphere_spectra import drawn_as_they_are, least_active, sphere_spectra
 from geomem.levels.vector_equation import expected_spectrum
 
 MOST_DIRECTIONS = 300  # that matrices are drawn of
-FEWEST_ACTIVE = 20.0  # active samples, below which the law is not held against data
 _DRAWS, _FEWER, _WIDE = 1200, 400, 64  # matrices, and of more directions than that
 _EQUAL, _LEAST_EQUAL = 10.0, 200.0  # equal samples per direction and in all, from which on none need be drawn
 # Of a larger data set, samples that are chosen for every direction: of 20 the band held 64 to 80 % of values.

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from geomem.laws.law import Law
 from geomem.lowering import lower
 
+FEWEST_ACTIVE = 20.0  # active samples, below which the law of the matrix is not held against data
 _population_eigenvalue = jnp.vectorize(lower("population_eigenvalue"))
 _pull = jnp.vectorize(lower("pull_of_direction"))
 _coupling = jnp.vectorize(lower("coupling_of_direction"))

@@ -16,11 +16,11 @@ from geomem.levels.bulks import Profile, closing_noise
 from geomem.levels.lanes import in_threads
 from geomem.levels.level import Level
 from geomem.levels.secants import Secants, leading_secants
+from geomem.levels.spectrum_profile import FEWEST_ACTIVE
 from geomem.levels.sphere_spectra import least_active
 from geomem.lowering import lower
 
 _root_balance = jnp.vectorize(lower("sphere_gap_balance"))
-_FEWEST = 20.0  # active samples from which on the law of the matrix is held against data
 _STEP = 1e-4  # of logarithms, in differences
 # Own deviations of a block, of the largest, below which its values are taken to be one sharp value. What couples them
 # then, and is left out, moves the participation by a percent.
@@ -95,7 +95,7 @@ def hold(at: Setting, times: Float[np.ndarray, " times"]) -> Bool[np.ndarray, " 
         if not root > 0:
             return root <= 0  # curvature closes it, of any number of samples
         active = least_active(manifold, np.array([time]), -2.0 * np.log(root), "central_difference")
-        return bool(active[0] >= _FEWEST)
+        return bool(active[0] >= FEWEST_ACTIVE)
 
     return np.array([holds(*lane) for lane in zip(times.tolist(), _roots(at, times).tolist(), strict=True)], dtype=bool)
 
@@ -153,5 +153,5 @@ def _root_in_order(profile: Profile, below: Bool[np.ndarray, " blocks"]) -> floa
     ends = jnp.asarray(sizes[places[0]]), jnp.asarray(sizes[places[1]])
     found = closing_noise(Profile(profile.values[blurred], *entries), ends, jnp.asarray(sharp))
     # Beyond what is held against data, a gap need only be seen.
-    known = found.met if np.isfinite(found.met) or found.seen <= 1.0 / _FEWEST else found.seen
+    known = found.met if np.isfinite(found.met) or found.seen <= 1.0 / FEWEST_ACTIVE else found.seen
     return float(np.sqrt(known))
